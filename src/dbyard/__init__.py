@@ -1,0 +1,3 @@
+"""dbyard: a self-hosted database platform."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,44 @@
+"""An engine knows one technology: how its server is configured, asked, and secured. It knows nothing of where it runs.
+
+An engine is a module of plain functions, `dbyard.engines.<technology>`; this Protocol is what it promises.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Protocol, cast
+
+from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node
+
+
+class Engine(Protocol):
+    @property
+    def TECHNOLOGY(self) -> str: ...
+
+    @property
+    def CAPABILITIES(self) -> frozenset[Capability]: ...
+
+    def name_tenant(self, name: str, suffix: str) -> tuple[str, str]:
+        """The tenant's user and database for a database called `name`; `suffix` is four digits. Pure."""
+
+    def render(self, node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+        """The server as data: argv, files, first-start commands, limits. Pure; the same input gives the same output."""
+
+    def ping(self, endpoint: Endpoint, credentials: Credentials) -> None:
+        """Ask the server a real query as its admin, within a second; raises NotReady with what it said."""
+
+    def secure(self, endpoint: Endpoint, credentials: Credentials) -> None:
+        """Bring users, passwords and the tenant's database to the wanted state. Repeating is free.
+
+        Raises NotReady when the server does not answer, TemporaryError when it refuses.
+        """
+
+    def url(self, endpoint: Endpoint, credentials: Credentials) -> str:
+        """The connection URI that a tenant's client takes as it is. Pure."""
+
+
+@cache
+def load(technology: str) -> Engine:
+    """The engine of a technology of the catalogue; raises ModuleNotFoundError for another name."""
+    return cast(Engine, import_module(f"dbyard.engines.{technology}"))

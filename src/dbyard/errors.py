@@ -1,0 +1,138 @@
+"""Every error that dbyard raises on purpose.
+
+    DbyardError                    500 internal
+    ├── RequestError               what a client did; its message is for the client
+    │   ├── BadRequest             400 bad_request
+    │   ├── Unauthorized           401 unauthorized
+    │   ├── Forbidden              403 forbidden
+    │   ├── NotFound               404 not_found
+    │   ├── MethodNotAllowed       405 method_not_allowed
+    │   ├── Conflict               409 conflict
+    │   ├── TooLarge               413 too_large
+    │   ├── UnsupportedMediaType   415 unsupported_media_type
+    │   ├── Invalid                422 invalid          (all wrong fields at once)
+    │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
+    ├── NotReady                   a server does not answer yet
+    ├── TemporaryError             a step failed and is worth trying again until the operation's deadline
+    ├── PermanentError             a step failed and trying again cannot help
+    ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
+    ├── InstallationError          a database server could not be found or installed
+    └── ConfigError                the configuration or the home cannot be used
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class DbyardError(Exception):
+    """Root of the tree; `str(error)` is one sentence for a person."""
+
+    status = 500
+    code = "internal"
+
+
+class RequestError(DbyardError):
+    """Something a client did. `headers` are added to the response, `extra` to its JSON object."""
+
+    status = 400
+    code = "bad_request"
+
+    def __init__(
+        self, message: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+class BadRequest(RequestError):
+    pass
+
+
+class Unauthorized(RequestError):
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class Conflict(RequestError):
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(RequestError):
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Invalid(RequestError):
+    """Wrong fields, all of them: `fields` maps a field's bare name to its messages."""
+
+    status = 422
+    code = "invalid"
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{name} {message}" for name, messages in fields.items() for message in messages))
+        self.fields = {name: list(messages) for name, messages in fields.items()}
+
+
+class Unavailable(RequestError):
+    status = 503
+    code = "unavailable"
+
+
+class NotReady(DbyardError):
+    """A server does not answer yet; the message is the last thing it said."""
+
+    code = "not_ready"
+
+
+class StepError(DbyardError):
+    """A step of an operation failed; `code` is the cause that the operation shows."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class TemporaryError(StepError):
+    code = "temporary"
+
+
+class PermanentError(StepError):
+    code = "permanent"
+
+
+class StaleGeneration(DbyardError):
+    code = "stale_generation"
+
+
+class InstallationError(DbyardError):
+    """A database server is missing or could not be installed; the message says how to go on."""
+
+    code = "installation"
+
+
+class ConfigError(DbyardError):
+    code = "config"

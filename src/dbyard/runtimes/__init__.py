@@ -1,0 +1,66 @@
+"""A runtime knows where servers run: places, starts, stops, watches and destroys instances that engines rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from dbyard.errors import TemporaryError
+from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement
+
+
+class PortTaken(TemporaryError):
+    """Somebody else listens on the instance's port."""
+
+    code = "port_taken"
+
+
+class Runtime(Protocol):
+    """Every function may be called twice: what is already so is left as it is.
+
+    `ensure` and `destroy` of one instance are serialised and carry its generation; an older generation than the
+    newest seen raises StaleGeneration.
+    """
+
+    def place(self, instance_id: str, installation: Installation) -> Placement:
+        """Give the instance a directory, a port and a uid, from a spare when there is one."""
+
+    def replace(self, instance_id: str) -> Placement:
+        """Give the stopped instance another port (somebody took its own); its data stay."""
+
+    def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
+        """Paths and address as the instance's server sees them. Pure."""
+
+    def ensure(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
+        """Start the server, or adopt it when it runs; the first time after its `init` commands.
+
+        Raises PortTaken, TemporaryError or PermanentError; returns without waiting until it answers.
+        """
+
+    def state(self, instance_id: str) -> InstanceState: ...
+
+    def stop(self, instance_id: str, spec: InstanceSpec) -> None:
+        """Stop the server and everything it started, by its signal first and by force after its grace."""
+
+    def destroy(self, instance_id: str, generation: int) -> None:
+        """Afterwards nothing of the instance is left: no process, port, uid, cgroup or file."""
+
+    def logs(self, instance_id: str, lines: int) -> Sequence[str]:
+        """The last lines of the server's own log files, oldest first; empty when there are none."""
+
+    def watch(self, on_exit: Callable[[str], None]) -> None:
+        """Call `on_exit(instance_id)` from another thread within milliseconds of a server's death."""
+
+    def limits(self) -> Mapping[str, str]:
+        """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
+
+    # ---- spares: directories made ready beforehand ----------------------------------------------------------
+
+    def new_spare(self, installation: Installation) -> tuple[str, Placement]:
+        """Begin a spare: an unfinished directory with its own port, uid and seed. Returns its id and placement."""
+
+    def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
+        """Run the `init` commands of the unfinished spare `spec.id`, make it durable, and offer it to `place`."""
+
+    def spares(self, installation: Installation) -> int:
+        """How many finished spares of this server wait to be claimed."""

@@ -1,0 +1,105 @@
+"""The platform's state in one SQLite file (WAL, synchronous=FULL): reads per thread, one writer at a time.
+
+One process owns the file, so what `cached` keeps until the next commit is exact. The queries are plain functions of a
+connection in the modules beside this one: one small function a query.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from dbyard.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+Connection = sqlite3.Connection
+
+_CACHE_LIMIT = 4096
+
+
+class Store:
+    def __init__(self, path: Path) -> None:
+        """Open the file at `path`, making it and bringing its schema up to date. Raises ConfigError."""
+        self._path = path
+        self._local = threading.local()
+        self._all: list[Connection] = []
+        self._lock = threading.Lock()
+        self._cache: dict[Any, Any] = {}
+        self._version = 0
+        try:
+            self._writer = self._connect()
+            migrate(self._writer)
+        except sqlite3.Error as error:
+            raise ConfigError(f"cannot use the state file {path}: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """This thread's own connection, for queries only."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+        yield connection
+
+    @contextmanager
+    def tx(self) -> Iterator[Connection]:
+        """One write transaction: all of it or nothing. Raises Unavailable when the disk refuses it."""
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise Unavailable(f"the platform cannot write its state: {error}") from error
+                raise
+            finally:
+                self._version += 1
+                self._cache.clear()
+
+    def cached(self, key: Any, load: Callable[[Connection], T]) -> T:
+        """What `load` read for `key`, kept until the next commit."""
+        try:
+            return cast(T, self._cache[key])
+        except KeyError:
+            version = self._version
+        with self.read() as connection:
+            value = load(connection)
+        if len(self._cache) >= _CACHE_LIMIT:
+            self._cache.clear()
+        if version == self._version:
+            self._cache[key] = value
+        return value
+
+    def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+
+    def _connect(self) -> Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        self._all.append(connection)
+        return connection
+
+
+def migrate(connection: Connection) -> None:
+    """Apply the numbered files of `schema/` that the database has not seen, each in its own transaction."""
+    (done,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, script in _migrations():
+        if number > done:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _migrations() -> list[tuple[int, str]]:
+    files = [file for file in resources.files("dbyard.schema").iterdir() if file.name.endswith(".sql")]
+    return sorted((int(file.name.split("_")[0]), file.read_text(encoding="utf-8")) for file in files)
