@@ -17,6 +17,8 @@
     ├── PermanentError             a step failed and trying again cannot help
     ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
     ├── InstallationError          a database server could not be found or installed
+    ├── Unreachable                a client got no answer from the platform, or not the answer of a dbyard
+    ├── TimedOut                   a client waited as long as it was told to; the platform works on
     └── ConfigError                the configuration or the home cannot be used
 """
 
@@ -132,6 +134,18 @@ class InstallationError(DbyardError):
     """A database server is missing or could not be installed; the message says how to go on."""
 
     code = "installation"
+
+
+class Unreachable(DbyardError):
+    """No platform answers at the URL; the message names it and says how to go on."""
+
+    code = "unreachable"
+
+
+class TimedOut(DbyardError):
+    """A client's patience ended, not the operation: the platform goes on with it."""
+
+    code = "timed_out"
 
 
 class ConfigError(DbyardError):
