@@ -11,7 +11,10 @@ from dbyard.store import Connection
 LEASE = 60.0
 """Seconds that a claim holds; it only guards against a hung thread."""
 
-_COLUMNS = "id, database_id, kind, step, status, attempt, run_at, deadline_at, token, error_code, error, created_at, finished_at"
+_COLUMNS = (
+    "id, database_id, kind, step, status, attempt, run_at, deadline_at,"
+    " token, error_code, error, created_at, finished_at"
+)
 
 
 def insert(connection: Connection, database_id: str, kind: OperationKind, now: float) -> str:
@@ -47,7 +50,7 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
     """All operations of a database with their histories, newest first."""
     operations = connection.execute(
         f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? ORDER BY seq DESC",
-        (database_id,),  # noqa: S608
+        (database_id,),
     ).fetchall()
     events = connection.execute(
         "SELECT e.operation_id, e.at, e.step, e.outcome, e.message FROM operation_event e"
@@ -73,7 +76,7 @@ def void_leases(connection: Connection) -> None:
 def claim(connection: Connection, now: float) -> Operation | None:
     """Take the operation that is due longest, under a fresh token; counts as an attempt of its step."""
     row = connection.execute(
-        f"UPDATE operation SET status = 'running', token = ?, lease_until = ?, attempt = attempt + 1"  # noqa: S608
+        f"UPDATE operation SET status = 'running', token = ?, lease_until = ?, attempt = attempt + 1"
         " WHERE seq = (SELECT seq FROM operation WHERE status IN ('pending', 'running')"
         " AND run_at <= ? AND lease_until <= ? ORDER BY run_at, seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
@@ -143,7 +146,7 @@ def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
 
 def _apply(connection: Connection, operation: Operation, changes: str, *values: object) -> bool:
     cursor = connection.execute(
-        f"UPDATE operation SET {changes} WHERE id = ? AND token = ?",  # noqa: S608
+        f"UPDATE operation SET {changes} WHERE id = ? AND token = ?",
         (*values, operation.id, operation.token),
     )
     return cursor.rowcount == 1
