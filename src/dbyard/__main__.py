@@ -1,0 +1,116 @@
+"""The command `dbyard`: one group that names every command and imports a command's module only when it runs.
+
+So `dbyard --help` needs neither the platform nor an HTTP client, and errors of any command end in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+import click
+
+from dbyard import __version__
+
+_CLI = "dbyard.cli"
+_LOCAL = "dbyard.local"
+
+# Section -> command -> (where its click command is, what it does).
+COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Databases": {
+        "create": (f"{_CLI}.databases:create", "Create a database and print its URL."),
+        "list": (f"{_CLI}.databases:list_", "List your databases, newest last."),
+        "show": (f"{_CLI}.databases:show", "Show one database and whether it can be used."),
+        "url": (f"{_CLI}.databases:url", "Print a database's connection URL."),
+        "connect": (f"{_CLI}.connect:connect", "Open psql, mariadb or redis-cli on a database."),
+        "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
+        "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
+        "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
+    },
+    "Platform": {
+        "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
+        "token": (f"{_CLI}.tokens:token", "Create, list and revoke API tokens."),
+    },
+    "This machine": {
+        "serve": (f"{_LOCAL}.server:serve", "Run the platform."),
+        "stop": (f"{_LOCAL}.server:stop", "Stop the platform and its databases."),
+        "engines": (f"{_LOCAL}.engines:engines", "List and install database servers."),
+        "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),
+    },
+}
+
+_PLACES = {name: place for commands in COMMANDS.values() for name, (place, _) in commands.items()}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are in other modules. A DbyardError becomes a message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _PLACES:
+            return None
+        module, _, attribute = _PLACES[cmd_name].partition(":")
+        return cast(click.Command, getattr(import_module(module), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        from dbyard.errors import DbyardError
+
+        try:
+            return super().invoke(ctx)
+        except DbyardError as error:
+            raise Failure(_words(error), exit_code(error)) from error
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dbyard")
+def main() -> None:
+    """A self-hosted database platform: each database is a real server of its own.
+
+    DBYARD_URL names the platform (http://127.0.0.1:7878 when unset) and DBYARD_TOKEN is the API token; on the
+    platform's own machine the first token is found by itself.
+    """
+
+
+class Failure(click.ClickException):
+    """An error with the exit code that `docs/cli.md` gives it."""
+
+    def __init__(self, words: str, code: int) -> None:
+        super().__init__(words)
+        self.exit_code: int = code  # type: ignore[misc]
+
+
+def exit_code(error: Exception) -> int:
+    """0 done, 1 failed, 2 usage, 3 not found, 4 not authorised, 5 refused, 6 unreachable, 7 waited too long."""
+    from dbyard import errors
+
+    codes: tuple[tuple[type[Exception], int], ...] = (
+        (errors.NotFound, 3),
+        (errors.Unauthorized, 4),
+        (errors.Forbidden, 4),
+        (errors.Unavailable, 1),
+        (errors.RequestError, 5),
+        (errors.Unreachable, 6),
+        (errors.TimedOut, 7),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), 1)
+
+
+def _words(error: Exception) -> str:
+    from dbyard.errors import Invalid
+
+    if not isinstance(error, Invalid):
+        return str(error)
+    fields = [f"  {name}: {message}" for name, messages in error.fields.items() for message in messages]
+    return "\n".join(["the platform refuses this request:", *fields])
+
+
+if __name__ == "__main__":
+    main()

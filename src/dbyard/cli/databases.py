@@ -1,0 +1,204 @@
+"""create, list, show, url, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress
+from dbyard.cli.session import session
+
+if TYPE_CHECKING:
+    from dbyard import wire
+    from dbyard.client import Client
+
+INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C ended."""
+
+_LOG_LINES = 20
+
+
+@click.command()
+@click.argument("name")
+@click.option("-t", "--technology", required=True, help="postgresql, mysql or redis.")
+@click.option("-p", "--plan", required=True, help="A plan of the technology, such as postgresql-starter-512.")
+@click.option("--version", help="The technology's version; its newest when absent.")
+@click.option("--project", metavar="ID", help="The project it belongs to; your default one when absent.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=150, show_default=True, help="Seconds to wait.")
+@json_option
+def create(
+    name: str,
+    technology: str,
+    plan: str,
+    version: str | None,
+    project: str | None,
+    wait: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Create a database and print its URL.
+
+    Its progress goes to stderr. With --no-wait the id is printed at once; with --json an object with the database and
+    the connection (null with --no-wait).
+    """
+    from dbyard import wire
+
+    new = wire.NewDatabase(name=name, technology=technology, plan=plan, project_id=project, version=version)
+    with session() as client:
+        database = client.create_database(new)
+        connection = _wait_usable(client, database.name, timeout) if wait else None
+    if as_json:
+        print_json({"database": database, "connection": connection})
+    else:
+        click.echo(connection.url if connection else database.id)
+
+
+@click.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List your databases, newest last."""
+    with session() as client:
+        databases = client.list_databases()
+    if as_json:
+        print_json(databases)
+    else:
+        rows = [(each.name, each.technology, each.plan, each.id, each.project_id) for each in databases]
+        print_table(("NAME", "TECHNOLOGY", "PLAN", "ID", "PROJECT"), rows)
+
+
+@click.command()
+@click.argument("database")
+@json_option
+def show(database: str, as_json: bool) -> None:
+    """Show one database and whether it can be used.
+
+    DATABASE is its name or its id. The password is not shown; `dbyard url` has it.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        if as_json:
+            print_json(found)
+            return
+        fields = [
+            ("name", found.name),
+            ("id", found.id),
+            ("project", found.project_id),
+            ("technology", found.technology),
+            ("plan", found.plan),
+        ]
+        print_fields([*fields, *_status(client, found.id)])
+
+
+@click.command()
+@click.argument("database")
+@json_option
+def url(database: str, as_json: bool) -> None:
+    """Print a database's connection URL.
+
+    Alone on its line, with its password. With --json all parts of the connection, its CA certificate among them.
+    """
+    with session() as client:
+        connection = client.get_connection(database)
+    if as_json:
+        print_json(connection)
+    else:
+        click.echo(connection.url)
+
+
+@click.command()
+@click.argument("database")
+@click.option("--confirm", metavar="NAME", help="The database's name, for scripts: nothing is asked.")
+@click.option("--wait/--no-wait", default=True, help="Wait until its server is gone (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait.")
+def delete(database: str, confirm: str | None, wait: bool, timeout: float) -> None:
+    """Delete a database and everything in it.
+
+    Asks for the database's name first. Its name is free at once; its server, port and files are gone seconds later.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        connection = _connection_or_none(client, found.id) if wait else None
+        client.delete_database(found.id, confirm=_ask_name(found.name) if confirm is None else confirm)
+    if connection:
+        _wait_closed(found.name, connection, timeout)
+    click.echo(f"{found.name} is deleted", err=True)
+
+
+def _wait_usable(client: Client, name: str, timeout: float) -> wire.Connection:
+    from dbyard.client import wait_usable
+    from dbyard.errors import PermanentError
+
+    try:
+        with (
+            _interruptible(f"the platform goes on creating {name}; look with `dbyard show {name}`"),
+            progress(name) as report,
+        ):
+            return wait_usable(client, name, timeout=timeout, report=report)
+    except PermanentError:
+        _print_last_log(client, name)
+        raise
+
+
+def _wait_closed(name: str, connection: wire.Connection, timeout: float) -> None:
+    from dbyard.client import wait_closed
+
+    with _interruptible(f"{name} is deleted; the platform goes on removing what it held"):
+        wait_closed(connection, timeout=timeout)
+
+
+@contextmanager
+def _interruptible(words: str) -> Iterator[None]:
+    """Ctrl-C ends the wait, not the work: say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\n{words}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _print_last_log(client: Client, name: str) -> None:
+    from dbyard.errors import DbyardError
+
+    try:
+        lines = client.get_logs(name, _LOG_LINES)
+    except DbyardError as error:
+        lines = [f"its log cannot be read: {error}"]
+    for line in lines:
+        click.echo(f"  | {line}", err=True)
+
+
+def _status(client: Client, database: str) -> list[tuple[str, str]]:
+    """Whether it can be used: the API says it by giving the connection or the reason why not."""
+    from dbyard.errors import Conflict
+
+    try:
+        connection = client.get_connection(database)
+    except Conflict as refusal:
+        return [("status", str(refusal))]
+    return [
+        ("status", "running"),
+        ("host", connection.host),
+        ("port", str(connection.port)),
+        ("user", connection.user),
+        ("database", connection.database),
+    ]
+
+
+def _connection_or_none(client: Client, database: str) -> wire.Connection | None:
+    from dbyard.errors import Conflict
+
+    try:
+        return client.get_connection(database)
+    except Conflict:
+        return None
+
+
+def _ask_name(name: str) -> str:
+    typed: str = click.prompt(f"This deletes {name} with all its data. Type its name to go on", err=True)
+    if typed != name:
+        raise click.ClickException(f"{typed!r} is not the name; nothing is deleted")
+    return typed

@@ -1,0 +1,103 @@
+"""logs and operations: what a database's server said, and what the platform did to it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from dbyard.cli.output import json_option, print_json, print_table, when
+from dbyard.cli.session import session
+
+if TYPE_CHECKING:
+    from dbyard import wire
+    from dbyard.client import Client
+
+_FOLLOW_EVERY = 1.0
+_FOLLOW_LINES = 1000
+"""How far back a follower looks for what is new; more lines than these in one interval are not all seen."""
+
+
+@click.command()
+@click.argument("database")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=100, show_default=True, help="How many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@json_option
+def logs(database: str, lines: int, follow: bool, as_json: bool) -> None:
+    """Print the last lines of a database server's log.
+
+    With --json a list of lines.
+    """
+    if follow and as_json:
+        raise click.UsageError("--follow and --json exclude each other")
+    with session() as client:
+        if follow:
+            _follow(client, database, lines)
+            return
+        found = client.get_logs(database, lines)
+    if as_json:
+        print_json(found)
+    else:
+        _print_lines(found)
+
+
+@click.command()
+@click.argument("database")
+@json_option
+def operations(database: str, as_json: bool) -> None:
+    """Show what the platform did to a database.
+
+    Newest first: each step that was done and each attempt that failed, with its cause.
+    """
+    with session() as client:
+        found = client.list_operations(database)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [row for operation in found for row in _rows(operation)]
+        print_table(("KIND", "STATUS", "STEP", "AT", "OUTCOME"), rows)
+
+
+def _follow(client: Client, database: str, lines: int) -> None:
+    seen = client.get_logs(database, max(lines, _FOLLOW_LINES))
+    _print_lines(seen[len(seen) - lines :] if lines < len(seen) else seen)
+    try:
+        while True:
+            time.sleep(_FOLLOW_EVERY)
+            latest = client.get_logs(database, _FOLLOW_LINES)
+            _print_lines(unseen(seen, latest))
+            seen = latest
+    except KeyboardInterrupt:
+        return
+
+
+def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
+    """The lines of `latest` that `seen` has not, in order. A log of several files grows in its middle as well."""
+    known = Counter(seen)
+    known.subtract(latest)
+    excess = {line: -count for line, count in known.items() if count < 0}
+    new = []
+    for line in reversed(latest):
+        if excess.get(line, 0) > 0:
+            excess[line] -= 1
+            new.append(line)
+    return new[::-1]
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _rows(operation: wire.Operation) -> list[tuple[str, str, str, str, str]]:
+    head = (operation.kind, operation.status, operation.step, when(operation.finished_at or operation.created_at))
+    error = f"{operation.error.code}: {operation.error.message}" if operation.error else ""
+    steps = [("", "", step.step, when(step.at), _outcome(step)) for step in operation.steps]
+    return [(*head, error), *steps]
+
+
+def _outcome(step: wire.OperationStep) -> str:
+    return f"{step.outcome}: {step.message}" if step.message else step.outcome

@@ -1,0 +1,266 @@
+"""A typed client of the platform's HTTP API: one method a route, errors as in `errors`, the server's own words.
+
+`wait_usable` and `wait_closed` are what programs do between a request and its effect.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx2
+import msgspec
+
+from dbyard import wire
+from dbyard.errors import (
+    BadRequest,
+    ConfigError,
+    Conflict,
+    DbyardError,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    PermanentError,
+    RequestError,
+    TimedOut,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    UnsupportedMediaType,
+)
+
+T = TypeVar("T")
+
+TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+_REFUSALS: Mapping[int, type[RequestError]] = {
+    error.status: error
+    for error in (
+        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, TooLarge, UnsupportedMediaType,
+        Unavailable,
+    )
+}  # fmt: skip
+
+
+class Client:
+    """Speaks with one platform under one token; `with` closes its connections."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Raises ConfigError when `url` is not one of a web server. Nothing is sent yet."""
+        self.url = url.rstrip("/")
+        host = _host(self.url)
+        # No proxy of the environment stands between two programs of one machine.
+        self._http = httpx2.Client(timeout=TIMEOUT, headers=_headers(token), trust_env=not is_loopback(host))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def create_database(self, new: wire.NewDatabase, *, idempotency_key: str | None = None) -> wire.Database:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        body = wire.CreateDatabase(new)
+        return self._ask("POST", "/v1/databases", wire.DatabaseAnswer, body=body, headers=headers).database
+
+    def list_databases(self) -> list[wire.Database]:
+        """Newest last."""
+        return self._ask("GET", "/v1/databases", wire.DatabasesAnswer).databases
+
+    def get_database(self, database: str) -> wire.Database:
+        """By id or name, as everywhere here."""
+        return self._ask("GET", _path(database), wire.DatabaseAnswer).database
+
+    def get_connection(self, database: str) -> wire.Connection:
+        """Raises Conflict while the database cannot be used; its `extra` has `current_operation_id`."""
+        return self._ask("GET", _path(database, "connection"), wire.ConnectionAnswer).connection
+
+    def delete_database(self, database: str, *, confirm: str) -> None:
+        """`confirm` is the database's name. Afterwards it is no longer listed; what it held goes within seconds."""
+        self._send("DELETE", _path(database), params={"confirm": confirm})
+
+    def list_operations(self, database: str) -> list[wire.Operation]:
+        """Newest first."""
+        return self._ask("GET", _path(database, "operations"), wire.OperationsAnswer).operations
+
+    def get_logs(self, database: str, lines: int) -> list[str]:
+        """The last lines of the database server's own log, oldest first."""
+        return self._ask("GET", _path(database, "logs"), wire.LogsAnswer, params={"lines": str(lines)}).lines
+
+    def list_tokens(self) -> list[wire.Token]:
+        return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens
+
+    def create_token(self, name: str) -> wire.Token:
+        """The only answer that has the token's value."""
+        return self._ask("POST", "/v1/tokens", wire.TokenAnswer, body=wire.CreateToken(wire.NewToken(name))).token
+
+    def revoke_token(self, token_id: str) -> None:
+        self._send("DELETE", f"/v1/tokens/{_segment(token_id, 'Token')}")
+
+    def list_providers(self) -> list[wire.AddonProvider]:
+        """The technologies with their versions and plans; no token needed."""
+        return self._ask("GET", "/v1/addon_providers", wire.AddonProvidersAnswer).addon_providers
+
+    def list_plans(self, technology: str) -> list[wire.Plan]:
+        """No token needed."""
+        path = f"/v1/addon_providers/{_segment(technology, 'Technology')}/plans"
+        return self._ask("GET", path, wire.PlansAnswer).plans
+
+    def get_health(self) -> wire.Health:
+        """No token needed."""
+        return self._ask("GET", "/healthz", wire.Health)
+
+    def _ask(self, method: str, path: str, answer: type[T], **options: Any) -> T:
+        response = self._send(method, path, **options)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.DecodeError as error:
+            raise Unreachable(f"what answers at {self.url} is not dbyard ({method} {path}: {error})") from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        content = None if body is None else msgspec.json.encode(body)
+        sent = {"Content-Type": "application/json", **(headers or {})} if content else headers
+        try:
+            response = self._http.request(method, self.url + path, content=content, params=params, headers=sent)
+        except httpx2.ConnectError as error:
+            raise Unreachable(f"nothing answers at {self.url} ({error}); {_HINT}") from error
+        except httpx2.RequestError as error:
+            raise Unreachable(f"{self.url} did not answer: {_words(error)}") from error
+        if not response.is_success:
+            raise _refusal(response, self.url)
+        return response
+
+
+_HINT = "start a platform with `dbyard serve`, or name another one in DBYARD_URL"
+
+
+def wait_usable(
+    client: Client, database: str, *, timeout: float, report: Callable[[wire.Operation], None]
+) -> wire.Connection:
+    """The connection, as soon as it works; `report` gets the operation at work again and again meanwhile.
+
+    Raises PermanentError with the cause when the database cannot get there, TimedOut after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    for pause in _pauses():
+        try:
+            return client.get_connection(database)
+        except Conflict as refusal:
+            _look(client, database, refusal, report)
+        if time.monotonic() > deadline:
+            raise TimedOut(f"{database} cannot be used after {timeout:g} s; the platform works on it")
+        time.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def wait_closed(connection: wire.Connection, *, timeout: float) -> None:
+    """Wait until nothing listens where a deleted database did; raises TimedOut after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    for pause in _pauses():
+        if not _listens(connection.host, connection.port):
+            return
+        if time.monotonic() > deadline:
+            raise TimedOut(f"port {connection.port} is still open after {timeout:g} s; the platform works on it")
+        time.sleep(pause)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine without asking a name server."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is none
+    except ValueError as error:
+        raise ConfigError(f"{url!r} is not the URL of a platform: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{url!r} is not the URL of a platform, such as http://127.0.0.1:7878")
+    return parts.hostname
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": "dbyard"}
+    return {**headers, "Authorization": f"Bearer {token}"} if token else headers
+
+
+def _path(database: str, *rest: str) -> str:
+    return "/".join(("/v1/databases", _segment(database, "Database"), *rest))
+
+
+def _segment(value: str, noun: str) -> str:
+    """A path segment. Empty and dotted ones would lead to another route, so they name nothing."""
+    if value in ("", ".", ".."):
+        raise NotFound(f"{noun} not found")
+    return quote(value, safe="")
+
+
+def _words(error: httpx2.RequestError) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "timed out"
+    return str(error) or type(error).__name__
+
+
+def _refusal(response: httpx2.Response, url: str) -> DbyardError:
+    """The error that an answer stands for, with the server's message."""
+    body = _object(response.content)
+    if response.status_code == Invalid.status and isinstance(fields := body.get("errors"), dict):
+        return Invalid({str(name): [str(message) for message in messages] for name, messages in fields.items()})
+    message = body.get("error")
+    if not isinstance(message, str):
+        return Unreachable(f"what answers at {url} is not dbyard (HTTP {response.status_code} without an error)")
+    refusal = _REFUSALS.get(response.status_code)
+    if refusal is None:
+        return DbyardError(f"{message} (HTTP {response.status_code})")
+    return refusal(message, extra={key: value for key, value in body.items() if key != "error"})
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _pauses() -> Iterator[float]:
+    """20 ms at first, since a database may be there at once; half a second in the end."""
+    pause = 0.02
+    while True:
+        yield pause
+        pause = min(pause * 1.5, 0.5)
+
+
+def _look(client: Client, database: str, refusal: Conflict, report: Callable[[wire.Operation], None]) -> None:
+    operations = client.list_operations(database)
+    if not operations:
+        raise refusal
+    latest = operations[0]
+    if latest.status == "error":
+        error = latest.error or wire.OperationError("unknown", str(refusal))
+        raise PermanentError(f"{database}: {latest.kind} failed at {latest.step}: {error.message}", code=error.code)
+    report(latest)
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False

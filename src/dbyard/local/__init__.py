@@ -1,0 +1,1 @@
+"""The commands of the machine that the platform runs on: serve, stop, engines, quickstart."""
