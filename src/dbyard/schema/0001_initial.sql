@@ -103,11 +103,13 @@ CREATE INDEX operation_event_operation ON operation_event (operation_id, seq);
 
 -- What was answered to a request that carried an Idempotency-Key.
 CREATE TABLE idempotency (
-  account_id TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
-  key        TEXT NOT NULL,
-  digest     BLOB NOT NULL,
-  body       BLOB NOT NULL,
-  created_at REAL NOT NULL,
+  account_id  TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  key         TEXT NOT NULL,
+  digest      BLOB NOT NULL,
+  database_id TEXT NOT NULL REFERENCES database (id) ON DELETE CASCADE,
+  body        BLOB NOT NULL,
+  created_at  REAL NOT NULL,
   PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);
+CREATE INDEX idempotency_database ON idempotency (database_id);
