@@ -1,0 +1,187 @@
+"""Queries on databases, their instances and credentials, and on answers kept for idempotency keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from dbyard.model import Database, Instance, Placement
+from dbyard.store import Connection
+
+_COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at"
+_OWNED = f"SELECT {_COLUMNS} FROM database d JOIN project p ON p.id = d.project_id WHERE p.account_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A tenant's access as it lies in the store; `password` and `private_key` open only for the same database."""
+
+    username: str
+    dbname: str
+    password: bytes
+    certificate: str
+    private_key: bytes
+
+
+def insert(connection: Connection, database: Database) -> bool:
+    """False when a database that is not deleted has the name."""
+    cursor = connection.execute(
+        "INSERT INTO database (id, name, project_id, technology, version, plan, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING",
+        (
+            database.id,
+            database.name,
+            database.project_id,
+            database.technology,
+            database.version,
+            database.plan,
+            database.created_at,
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+def is_taken(connection: Connection, name: str) -> bool:
+    row = connection.execute("SELECT 1 FROM database WHERE name = ? AND deleted_at IS NULL", (name,)).fetchone()
+    return row is not None
+
+
+def find(connection: Connection, account_id: str, key: str) -> Database | None:
+    """The account's database of that id, else of that name; deleted ones are not there any more."""
+    for column in ("id", "name"):
+        row = connection.execute(f"{_OWNED} AND d.{column} = ? AND d.deleted_at IS NULL", (account_id, key)).fetchone()
+        if row is not None:
+            return _database(row)
+    return None
+
+
+def list_owned(connection: Connection, account_id: str) -> list[Database]:
+    """The account's databases, newest last."""
+    rows = connection.execute(f"{_OWNED} AND d.deleted_at IS NULL ORDER BY d.seq", (account_id,)).fetchall()
+    return [_database(row) for row in rows]
+
+
+def delete(connection: Connection, database_id: str, now: float) -> None:
+    """From here on nobody finds the database, its name is free, and no older operation can act on its instances."""
+    connection.execute("UPDATE database SET deleted_at = ? WHERE id = ?", (now, database_id))
+    connection.execute("UPDATE instance SET generation = generation + 1 WHERE database_id = ?", (database_id,))
+
+
+def count(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many databases of each (technology, plan) exist."""
+    rows = connection.execute(
+        "SELECT technology, plan, count(*) AS n FROM database WHERE deleted_at IS NULL GROUP BY technology, plan"
+    ).fetchall()
+    return {(row["technology"], row["plan"]): row["n"] for row in rows}
+
+
+# ---- instances and credentials ----------------------------------------------------------------------------------
+
+
+def insert_instance(connection: Connection, instance: Instance) -> None:
+    connection.execute(
+        "INSERT INTO instance (id, database_id, generation, full_version) VALUES (?, ?, ?, ?)",
+        (instance.id, instance.database_id, instance.generation, instance.full_version),
+    )
+
+
+def instance_of(connection: Connection, database_id: str) -> Instance | None:
+    row = connection.execute(f"{_INSTANCES} WHERE database_id = ?", (database_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def insert_credential(connection: Connection, database_id: str, credential: SealedCredential) -> None:
+    connection.execute(
+        "INSERT INTO credential (database_id, username, dbname, password, certificate, private_key)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            database_id,
+            credential.username,
+            credential.dbname,
+            credential.password,
+            credential.certificate,
+            credential.private_key,
+        ),
+    )
+
+
+def credential_of(connection: Connection, database_id: str) -> SealedCredential | None:
+    row = connection.execute(
+        "SELECT username, dbname, password, certificate, private_key FROM credential WHERE database_id = ?",
+        (database_id,),
+    ).fetchone()
+    return SealedCredential(*row) if row else None
+
+
+# ---- the reconciler's side --------------------------------------------------------------------------------------
+
+
+def get(connection: Connection, database_id: str) -> Database | None:
+    """Any database whose row is still there, deleted or not."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM database d WHERE d.id = ?", (database_id,)).fetchone()
+    return _database(row) if row else None
+
+
+def list_instances(connection: Connection) -> list[Instance]:
+    """Every instance that some database has, deleted databases' as well."""
+    return [_instance(row) for row in connection.execute(_INSTANCES).fetchall()]
+
+
+def place(connection: Connection, instance_id: str, placement: Placement) -> None:
+    connection.execute(
+        "UPDATE instance SET host = ?, port = ?, uid = ?, seed = ? WHERE id = ?",
+        (placement.host, placement.port, placement.uid, placement.seed, instance_id),
+    )
+
+
+def mark_ready(connection: Connection, instance_id: str, now: float) -> None:
+    """The instance answered for the first time; a later call changes nothing."""
+    connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
+
+
+def erase(connection: Connection, database_id: str) -> None:
+    """Remove the rows of a deleted database, its operations and secrets with it."""
+    connection.execute("DELETE FROM database WHERE id = ? AND deleted_at IS NOT NULL", (database_id,))
+
+
+# ---- answers kept for idempotency keys --------------------------------------------------------------------------
+
+
+def remember(
+    connection: Connection, account_id: str, key: str, digest: bytes, database_id: str, body: bytes, now: float
+) -> None:
+    """Keep the answer to a create request under its key."""
+    connection.execute(
+        "INSERT INTO idempotency (account_id, key, digest, database_id, body, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (account_id, key, digest, database_id, body, now),
+    )
+
+
+def recall(connection: Connection, account_id: str, key: str, since: float) -> tuple[bytes, bytes] | None:
+    """The request's digest and the answer's body that were kept under the key at `since` or later."""
+    row = connection.execute(
+        "SELECT digest, body FROM idempotency WHERE account_id = ? AND key = ? AND created_at >= ?",
+        (account_id, key, since),
+    ).fetchone()
+    return (row["digest"], row["body"]) if row else None
+
+
+def forget_before(connection: Connection, since: float) -> None:
+    connection.execute("DELETE FROM idempotency WHERE created_at < ?", (since,))
+
+
+def forget_answers(connection: Connection, database_id: str) -> None:
+    connection.execute("DELETE FROM idempotency WHERE database_id = ?", (database_id,))
+
+
+_INSTANCES = "SELECT id, database_id, generation, full_version, host, port, uid, seed, ready_at FROM instance"
+
+
+def _database(row: Row) -> Database:
+    return Database(*row)
+
+
+def _instance(row: Row) -> Instance:
+    placed = row["port"] is not None
+    placement = Placement(row["host"], row["port"], row["uid"], row["seed"]) if placed else None
+    return Instance(row["id"], row["database_id"], row["generation"], row["full_version"], placement, row["ready_at"])
