@@ -22,10 +22,10 @@ class Runtime(Protocol):
     newest seen raises StaleGeneration.
     """
 
-    def place(self, instance_id: str, installation: Installation) -> Placement:
-        """Give the instance a directory, a port and a uid, from a spare when there is one."""
+    def place(self, instance_id: str, generation: int, installation: Installation) -> Placement:
+        """Give the instance a directory, a port and a uid, from a spare when there is one; or tell what it has."""
 
-    def replace(self, instance_id: str) -> Placement:
+    def replace(self, instance_id: str, generation: int) -> Placement:
         """Give the stopped instance another port (somebody took its own); its data stay."""
 
     def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
@@ -39,8 +39,8 @@ class Runtime(Protocol):
 
     def state(self, instance_id: str) -> InstanceState: ...
 
-    def stop(self, instance_id: str, spec: InstanceSpec) -> None:
-        """Stop the server and everything it started, by its signal first and by force after its grace."""
+    def stop(self, instance_id: str) -> None:
+        """Stop the server and everything it started, by its stop signal first and by force after its grace."""
 
     def destroy(self, instance_id: str, generation: int) -> None:
         """Afterwards nothing of the instance is left: no process, port, uid, cgroup or file."""
@@ -56,11 +56,14 @@ class Runtime(Protocol):
 
     # ---- spares: directories made ready beforehand ----------------------------------------------------------
 
-    def new_spare(self, installation: Installation) -> tuple[str, Placement]:
+    def new_spare(self) -> tuple[str, Placement]:
         """Begin a spare: an unfinished directory with its own port, uid and seed. Returns its id and placement."""
 
     def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
         """Run the `init` commands of the unfinished spare `spec.id`, make it durable, and offer it to `place`."""
+
+    def discard(self, spare_id: str) -> None:
+        """Remove an unfinished spare."""
 
     def spares(self, installation: Installation) -> int:
         """How many finished spares of this server wait to be claimed."""

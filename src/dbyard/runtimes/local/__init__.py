@@ -1,0 +1,328 @@
+"""Servers as processes of this machine. They outlive the platform: it starts, adopts, watches and stops them.
+
+What runs is never believed from a file: a recorded pid counts only with its start time and argv, and everything that
+belongs to an instance is found by its cgroup, its uid (as root) or its marked environment (otherwise).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
+from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement
+from dbyard.runtimes import PortTaken
+from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn
+from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
+from dbyard.runtimes.local.processes import Process
+from dbyard.runtimes.local.sandbox import Bubblewrap, Cell
+from dbyard.runtimes.local.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+_SPARE = "spare-"
+_GONE_SECONDS = 10.0
+
+
+class LocalRuntime:
+    def __init__(self, home: Path, host: str, ports: tuple[int, int], bubblewrap: Bubblewrap | None) -> None:
+        """Take over the servers of `home`; `ports` is the first and the last port that they may have."""
+        self._home = home
+        self._host = host
+        self._ports = Ports(claims_directory(), home, host, *ports)
+        self._bubblewrap = bubblewrap if os.geteuid() == 0 else None
+        self._cgroups = cgroups.probe(hashlib.sha256(str(home).encode()).hexdigest()[:12])
+        self._watcher = Watcher()
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+        self._destroyed: dict[str, int] = {}
+        directories.make_home(home)
+        self._clean()
+
+    # ---- instances ----------------------------------------------------------------------------------------------
+
+    def place(self, instance_id: str, generation: int, installation: Installation) -> Placement:
+        directory = self._directory(instance_id)
+        with self._owned(instance_id, generation):
+            placement = directories.read_placement(directory)
+            if placement is None:
+                placement = self._claim_spare(directory, installation) or self._build(directory)
+            return placement
+
+    def replace(self, instance_id: str, generation: int) -> Placement:
+        directory = self._directory(instance_id)
+        with self._owned(instance_id, generation):
+            old = directories.read_placement(directory)
+            if old is None or self._find(instance_id) is not None:
+                raise TemporaryError("the instance cannot be moved now", code="not_movable")
+            with self._ports.locked():
+                new = self._new_placement(old.seed)
+                directories.write_placement(directory, new)
+            self._ports.release(old.port)
+            return new
+
+    def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
+        return directories.layout(self._directory(instance_id), placement, installation)
+
+    def ensure(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
+        directory = self._directory(spec.id)
+        with self._owned(spec.id, spec.generation):
+            if self._find(spec.id) is not None:
+                return
+            if not directory.is_dir():
+                raise PermanentError(f"the directory of instance {spec.id} is missing", code="directory_missing")
+            if self._may_have_run(directory):
+                self._kill(spec.id)
+            if not is_free(placement.host, placement.port):
+                raise PortTaken(f"another program listens on port {placement.port}")
+            cell = self._cell(directory, spec, placement, installation)
+            self._initialise(cell, spec)
+            self._start(cell, spec)
+
+    def state(self, instance_id: str) -> InstanceState:
+        if self._watcher.alive(instance_id) or self._find(instance_id):
+            return InstanceState.RUNNING
+        return InstanceState.STOPPED if self._directory(instance_id).is_dir() else InstanceState.ABSENT
+
+    def stop(self, instance_id: str) -> None:
+        with self._locks[instance_id]:
+            process = self._find(instance_id)
+            self._watcher.remove(instance_id)
+            if process is not None:
+                started = directories.read_json(self._directory(instance_id) / "process.json") or {}
+                signum, grace = started.get("stop_signal"), started.get("stop_grace")
+                processes.terminate(process, int(str(signum or signal.SIGTERM)), float(str(grace or 0)))
+            self._kill(instance_id)
+
+    def destroy(self, instance_id: str, generation: int) -> None:
+        with self._locks[instance_id]:
+            self._destroyed[instance_id] = max(generation, self._destroyed.get(instance_id, 0))
+            self._watcher.remove(instance_id)
+            self._remove(self._directory(instance_id), instance_id)
+
+    def logs(self, instance_id: str, lines: int) -> Sequence[str]:
+        return directories.last_lines(self._directory(instance_id), lines)
+
+    def watch(self, on_exit: Callable[[str], None]) -> None:
+        processes.become_subreaper()
+        self._watcher.start(on_exit)
+
+    def limits(self) -> Mapping[str, str]:
+        held = self._cgroups
+        by_cgroup = dict.fromkeys(held.parents, f"cgroup v{held.version}") if held else {}
+        return {
+            "memory": by_cgroup.get("memory", "engine settings and rlimit"),
+            "cpu": by_cgroup.get("cpu", "none"),
+            "processes": by_cgroup.get("pids", "none"),
+            "sandbox": "bubblewrap" if self._bubblewrap else "none",
+            "uid": "one per instance" if os.geteuid() == 0 else "shared",
+        }
+
+    def list_instances(self) -> list[str]:
+        """The ids of all instances that have a directory in this home."""
+        return sorted(path.name for path in (self._home / "instances").iterdir() if not path.name.startswith("."))
+
+    # ---- spares -------------------------------------------------------------------------------------------------
+
+    def new_spare(self) -> tuple[str, Placement]:
+        spare_id = f"{_SPARE}{secrets.token_hex(12)}"
+        return spare_id, self._build(self._directory(spare_id))
+
+    def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
+        directory = self._directory(spec.id)
+        self._initialise(self._cell(directory, spec, placement, installation, nice=10), spec)
+        self._kill(spec.id)
+        directories.empty(directory / "run")
+        directory.rename(self._home / "spares" / _spare_name(installation, spec.id))
+
+    def discard(self, spare_id: str) -> None:
+        """Remove an unfinished spare."""
+        self._remove(self._directory(spare_id), spare_id)
+
+    def spares(self, installation: Installation) -> int:
+        return len(self._list_spares(installation))
+
+    # ---- how ----------------------------------------------------------------------------------------------------
+
+    def _directory(self, instance_id: str) -> Path:
+        if instance_id.startswith(_SPARE):
+            return self._home / "spares" / f".{instance_id}"
+        return self._home / "instances" / instance_id
+
+    @contextmanager
+    def _owned(self, instance_id: str, generation: int) -> Iterator[None]:
+        with self._locks[instance_id]:
+            if generation < self._destroyed.get(instance_id, 0):
+                raise StaleGeneration(f"instance {instance_id} was destroyed by a newer operation")
+            yield
+
+    def _claim_spare(self, directory: Path, installation: Installation) -> Placement | None:
+        for spare in self._list_spares(installation):
+            try:
+                spare.rename(directory)
+            except FileNotFoundError:
+                continue  # another create was quicker
+            return directories.read_placement(directory)
+        return None
+
+    def _list_spares(self, installation: Installation) -> list[Path]:
+        return sorted((self._home / "spares").glob(_spare_name(installation, "*")))
+
+    def _build(self, directory: Path) -> Placement:
+        new = directory.with_name(f".new-{directory.name.lstrip('.')}")
+        with self._ports.locked():
+            placement = self._new_placement(secrets.token_hex(16))
+            directories.build(new, placement.uid)
+            directories.write_placement(new, placement)
+            new.rename(directory)
+        return placement
+
+    def _new_placement(self, seed: str) -> Placement:
+        as_root = os.geteuid() == 0
+        port = self._ports.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
+        return Placement(self._host, port, UID_BASE + port if as_root else os.geteuid(), seed)
+
+    def _cell(
+        self, directory: Path, spec: InstanceSpec, placement: Placement, installation: Installation, nice: int = 0
+    ) -> Cell:
+        if (directory / "data").stat().st_uid != placement.uid:
+            directories.change_owner(directory, placement.uid)
+        directories.write_conf(spec.files, placement.uid)
+        (directory / "passwd").write_text(sandbox.passwd(placement.uid), encoding="ascii")
+        (directory / "passwd").chmod(0o644)
+        joins = self._cgroups.ensure(spec) if self._cgroups else ()
+        return Cell(directory, placement.uid, installation, joins, spec.address_space, nice)
+
+    def _may_have_run(self, directory: Path) -> bool:
+        return (directory / "process.json").exists() or not (directory / directories.INITIALISED).exists()
+
+    def _initialise(self, cell: Cell, spec: InstanceSpec) -> None:
+        """Run the init commands from an empty data directory, unless all of them have run before."""
+        marker = cell.directory / directories.INITIALISED
+        if marker.exists():
+            return
+        directories.empty(cell.directory / "data")
+        for command in spec.init:
+            spawn.run(cell, command, self._environment(cell, spec), self._bubblewrap, self._output(cell), self._watcher)
+        directories.sync(cell.directory)
+        directories.write_json(marker, True, durable=True)
+
+    def _start(self, cell: Cell, spec: InstanceSpec) -> None:
+        record = {"argv": spec.argv, "stop_signal": int(spec.stop_signal), "stop_grace": spec.stop_grace}
+        path = cell.directory / "process.json"
+        # Written ahead: if we die before the pid is known, its argv still tells the server among its own processes.
+        directories.write_json(path, record, durable=False)
+        env = self._environment(cell, spec)
+        process = spawn.start(cell, spec.argv, env, self._bubblewrap, self._output(cell))
+        if process is None:
+            raise TemporaryError("the server ended while it was started", code="server_exited")
+        directories.write_json(path, {**record, "pid": process.pid, "start_time": process.start_time}, durable=False)
+        self._watcher.add(spec.id, process)
+
+    def _environment(self, cell: Cell, spec: InstanceSpec) -> dict[str, str]:
+        return sandbox.environment(cell, spec.env, self._bubblewrap, ("DBYARD_INSTANCE", self._marker(spec.id)))
+
+    def _output(self, cell: Cell) -> Path:
+        return cell.directory / "output.log"
+
+    def _marker(self, instance_id: str) -> str:
+        return f"{self._home}:{instance_id}"
+
+    def _find(self, instance_id: str) -> Process | None:
+        """The instance's server, watched from now on; None when none runs."""
+        watched = self._watcher.alive(instance_id)
+        if watched is not None:
+            return watched
+        started = directories.read_json(self._directory(instance_id) / "process.json")
+        if started is None:
+            return None
+        argv = tuple(str(part) for part in _list(started["argv"]))
+        found = self._recorded(started, argv) or self._among_members(instance_id, argv)
+        if found is not None:
+            self._watcher.add(instance_id, found)
+        return found
+
+    def _recorded(self, started: Mapping[str, object], argv: tuple[str, ...]) -> Process | None:
+        pid, start_time = started.get("pid"), started.get("start_time")
+        process = processes.read(pid) if isinstance(pid, int) else None
+        if process is None or process.start_time != start_time or process.argv != argv:
+            return None
+        return process
+
+    def _among_members(self, instance_id: str, argv: tuple[str, ...]) -> Process | None:
+        found = [process for pid in self._members(instance_id) if (process := processes.read(pid))]
+        # A server's children bear its argv until they name themselves; the server is the eldest.
+        return min((p for p in found if p.argv == argv), key=lambda p: p.start_time, default=None)
+
+    def _members(self, instance_id: str) -> set[int]:
+        """All living processes of the instance, by everything that tells them."""
+        found = set(self._cgroups.members(instance_id)) if self._cgroups else set()
+        if os.geteuid() != 0:
+            found.update(processes.list_marked(f"DBYARD_INSTANCE={self._marker(instance_id)}"))
+        elif (placement := directories.read_placement(self._directory(instance_id))) is not None:
+            found.update(processes.list_of_uid(placement.uid))
+        return {pid for pid in found if processes.read(pid)}
+
+    def _kill(self, instance_id: str) -> None:
+        """Afterwards no process of the instance is left, not even as a zombie that still has its pid."""
+
+        def gone() -> bool:
+            for process in [processes.read(pid) for pid in self._members(instance_id)]:
+                if process is not None:
+                    self._kill_member(instance_id, process)
+            self._watcher.reap()
+            return not self._members(instance_id)
+
+        if not processes.wait_until(gone, _GONE_SECONDS):
+            raise TemporaryError("processes of the server do not end", code="processes_left")
+
+    def _kill_member(self, instance_id: str, process: Process) -> None:
+        with processes.open_pidfd(process) as fd:
+            if fd is not None and process.pid in self._members(instance_id):
+                try:
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                except ProcessLookupError:
+                    return
+
+    def _remove(self, directory: Path, name: str) -> None:
+        """Kill, move out of the way, free the port, delete: killed anywhere in between, the same call ends it."""
+        trash = self._home / "trash" / name
+        if directory.is_dir():
+            self._kill(name)
+            if trash.exists():
+                shutil.rmtree(trash)
+            directory.rename(trash)
+        if self._cgroups:
+            self._cgroups.remove(name)
+        if trash.is_dir():
+            placement = directories.read_placement(trash)
+            if placement is not None:
+                self._ports.release(placement.port)
+            (trash / "placement.json").unlink(missing_ok=True)
+            shutil.rmtree(trash)
+
+    def _clean(self) -> None:
+        """What a platform that was killed left half done: unfinished directories, and trash."""
+        for parent in ("instances", "spares"):
+            for path in (self._home / parent).glob(".new-*"):
+                shutil.rmtree(path)
+        for path in (self._home / "spares").glob(f".{_SPARE}*"):
+            self.discard(path.name.removeprefix("."))
+        for path in (self._home / "trash").iterdir():
+            self._remove(self._directory(path.name), path.name)
+
+
+def _spare_name(installation: Installation, spare_id: str) -> str:
+    return f"{installation.technology}-{installation.full_version}-{spare_id.removeprefix(_SPARE)}"
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,117 @@
+"""Hard limits by cgroup, version 2 or 1, whichever can be used here; and the surest answer to "what runs here"."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbyard.model import InstanceSpec
+
+_ROOT = Path("/sys/fs/cgroup")
+_CONTROLLERS = ("memory", "cpu", "pids")
+_PERIOD = 100_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroups:
+    """The groups of one home: `parents` maps a controller to the directory that holds the instances' groups."""
+
+    version: int
+    parents: Mapping[str, Path]
+
+    def ensure(self, spec: InstanceSpec) -> tuple[Path, ...]:
+        """Make the instance's group with its limits; returns the files that a process joins by writing its pid."""
+        groups = self._groups(spec.id)
+        for group in groups:
+            group.mkdir(exist_ok=True)
+        for path, value in self._limits(spec):
+            path.write_text(value, encoding="ascii")
+        return tuple(group / "cgroup.procs" for group in groups)
+
+    def members(self, instance_id: str) -> list[int]:
+        """The pids in the instance's group; empty when it has none."""
+        found: set[int] = set()
+        for group in self._groups(instance_id):
+            try:
+                found.update(int(pid) for pid in (group / "cgroup.procs").read_text(encoding="ascii").split())
+            except FileNotFoundError:
+                continue
+        return sorted(found)
+
+    def remove(self, instance_id: str) -> None:
+        """Remove the instance's empty group; repeating is free."""
+        for group in self._groups(instance_id):
+            try:
+                group.rmdir()
+            except FileNotFoundError:
+                continue
+
+    def _groups(self, instance_id: str) -> list[Path]:
+        return sorted({parent / instance_id for parent in self.parents.values()})
+
+    def _limits(self, spec: InstanceSpec) -> list[tuple[Path, str]]:
+        quota = int(spec.cpu * _PERIOD)
+        if self.version == 2:
+            values = {
+                "memory": [("memory.max", str(spec.memory))],
+                "cpu": [("cpu.max", f"{quota} {_PERIOD}")],
+                "pids": [("pids.max", str(spec.processes))],
+            }
+        else:
+            values = {
+                "memory": [("memory.limit_in_bytes", str(spec.memory))],
+                "cpu": [("cpu.cfs_period_us", str(_PERIOD)), ("cpu.cfs_quota_us", str(quota))],
+                "pids": [("pids.max", str(spec.processes))],
+            }
+        return [
+            (self.parents[controller] / spec.id / name, value)
+            for controller in self.parents
+            for name, value in values[controller]
+        ]
+
+
+def probe(name: str) -> Cgroups | None:
+    """The cgroups that can be used here for a home called `name`; None when there are none."""
+    if os.geteuid() != 0:
+        return None
+    if (_ROOT / "cgroup.controllers").exists():
+        parents, version = _probe_v2(name), 2
+    else:
+        parents, version = _probe_v1(name), 1
+    return Cgroups(version, parents) if parents else None
+
+
+def _probe_v2(name: str) -> dict[str, Path]:
+    base = _ROOT / "dbyard"
+    try:
+        (base / name).mkdir(parents=True, exist_ok=True)
+        usable = [c for c in _CONTROLLERS if _enable(_ROOT, c) and _enable(base, c) and _enable(base / name, c)]
+    except OSError:
+        return {}
+    return dict.fromkeys(usable, base / name)
+
+
+def _enable(group: Path, controller: str) -> bool:
+    try:
+        (group / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _probe_v1(name: str) -> dict[str, Path]:
+    parents = {}
+    for controller in _CONTROLLERS:
+        parent = _ROOT / controller / "dbyard" / name
+        trial = parent / ".probe"
+        try:
+            if not (_ROOT / controller / "cgroup.procs").exists():
+                continue
+            trial.mkdir(parents=True, exist_ok=True)
+            trial.rmdir()
+        except OSError:
+            continue
+        parents[controller] = parent
+    return parents

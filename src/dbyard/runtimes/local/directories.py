@@ -1,0 +1,173 @@
+"""The directories of a home that hold servers, and what is written beside each server's own files.
+
+instances/ID/   placement.json  where it lives            data/  log/  run/   the server's own, 0700
+                process.json    what was started last     conf/               read-only for the server
+                initialised     its init commands are done
+                output.log      what it printed
+spares/KIND-ID/ the same, finished and waiting to be claimed by one rename
+spares/.ID/     the same, unfinished: anybody's or nobody's
+trash/ID/       on its way out
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from dbyard.model import File, Installation, Layout, Placement
+
+_OWN = ("data", "log", "run")
+INITIALISED = "initialised"
+
+
+def make_home(home: Path) -> None:
+    """The parents of all servers: passable for every uid, listable for root alone."""
+    for directory in (home, home / "instances", home / "spares", home / "trash"):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o711)
+
+
+def build(directory: Path, uid: int) -> None:
+    """Lay out an empty server directory; files that are there are left."""
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o711)
+    for name in _OWN:
+        (directory / name).mkdir(exist_ok=True)
+        os.chown(directory / name, uid, uid)
+        (directory / name).chmod(0o700)
+    conf = directory / "conf"
+    conf.mkdir(exist_ok=True)
+    _give_to_group(conf, uid, 0o750)
+
+
+def change_owner(directory: Path, uid: int) -> None:
+    """Give all files of a stopped server to another uid; that of `data` changes last and tells that all is done."""
+    for path in (directory / "conf", *(directory / "conf").iterdir()):
+        _give_to_group(path, uid, 0o750 if path.is_dir() else 0o640)
+    for name in ("log", "run", "data"):
+        for path in (*(directory / name).rglob("*"), directory / name):
+            os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def empty(directory: Path) -> None:
+    """Remove everything in a directory, but not the directory."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def layout(directory: Path, placement: Placement, installation: Installation) -> Layout:
+    return Layout(
+        host=placement.host,
+        port=placement.port,
+        data=directory / "data",
+        conf=directory / "conf",
+        log=directory / "log",
+        run=directory / "run",
+        bin=installation.bin,
+        root=installation.root,
+    )
+
+
+def write_conf(files: Sequence[File], uid: int) -> None:
+    """Write each file whole, readable by the server and nobody else; untouched when it holds the same already."""
+    for file in files:
+        if not file.path.exists() or file.path.read_text(encoding="utf-8") != file.content:
+            new = file.path.with_name(f".{file.path.name}.new")
+            _create(new, file.content)
+            _give_to_group(new, uid, 0o640)
+            new.rename(file.path)
+
+
+def write_json(path: Path, value: object, *, durable: bool) -> None:
+    """Write at once: readers see the old or the new; after a power cut as well if `durable`."""
+    new = path.with_name(f".{path.name}.new")
+    _create(new, json.dumps(value), durable=durable)
+    new.rename(path)
+
+
+def read_json(path: Path) -> dict[str, object] | None:
+    """What `write_json` wrote; None when there is nothing."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_placement(directory: Path, placement: Placement) -> None:
+    write_json(directory / "placement.json", asdict(placement), durable=True)
+
+
+def read_placement(directory: Path) -> Placement | None:
+    value = read_json(directory / "placement.json")
+    return Placement(**value) if value else None  # type: ignore[arg-type]
+
+
+def ports_of(home: Path) -> set[int]:
+    """The ports on which this home has placed instances and spares, those on their way out included."""
+    placements = (read_placement(directory) for directory in _servers(home))
+    return {placement.port for placement in placements if placement}
+
+
+def sync(directory: Path) -> None:
+    """Make a whole tree durable (its file system is synced once: cheaper than a thousand files)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if libc.syncfs(fd) != 0:
+            raise OSError(ctypes.get_errno(), f"syncfs {directory}")
+    finally:
+        os.close(fd)
+
+
+def last_lines(directory: Path, lines: int) -> list[str]:
+    """The last lines of the server's log files, oldest first: its own log after what it printed at start."""
+    found: list[str] = []
+    for path in (directory / "output.log", directory / "log" / "server.log"):
+        found += _tail(path, lines)
+    return found[-lines:]
+
+
+def _servers(home: Path) -> Iterator[Path]:
+    for parent in ("instances", "spares", "trash"):
+        try:
+            yield from (home / parent).iterdir()
+        except (FileNotFoundError, PermissionError):
+            continue
+
+
+def _create(path: Path, content: str, *, durable: bool = False) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        if durable:
+            os.fsync(fd)
+
+
+def _give_to_group(path: Path, uid: int, mode: int) -> None:
+    owner = 0 if os.geteuid() == 0 else uid
+    os.chown(path, owner, uid if owner == 0 else os.getegid())
+    path.chmod(mode)
+
+
+def _tail(path: Path, lines: int) -> list[str]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return []  # not there yet, or a link that a server put where its log belongs
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return []
+        file.seek(max(0, os.fstat(fd).st_size - 512 * lines))
+        text = file.read().decode("utf-8", errors="replace")
+    return text.splitlines()[-lines:]

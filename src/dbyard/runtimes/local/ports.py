@@ -1,0 +1,107 @@
+"""Ports claimed for the whole machine: a file a port, in one directory that all homes share.
+
+A claim names the home that holds it. It is stale when no instance or spare of that home is placed on the port any
+more; the caller therefore writes its placement before it leaves `locked`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbyard.errors import TemporaryError
+from dbyard.runtimes.local import directories
+
+UID_BASE = 200_000
+"""The uid of an instance is this plus its port, so whoever has the port has the uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    claims: Path
+    home: Path
+    host: str
+    first: int
+    last: int
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold all claims of the machine still; the lock goes with its holder's death."""
+        _make_shared(self.claims)
+        fd = os.open(self.claims / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def claim(self, usable: Callable[[int], bool]) -> int:
+        """A port that nobody has, claimed for this home; call it inside `locked`. `usable` may refuse one."""
+        size = self.last - self.first + 1
+        start = random.randrange(size)  # noqa: S311 (spread over the range, nothing secret)
+        for offset in range(size):
+            port = self.first + (start + offset) % size
+            if self._take(port) and is_free(self.host, port) and usable(port):
+                return port
+        raise TemporaryError(f"no free port between {self.first} and {self.last}", code="no_free_port")
+
+    def release(self, port: int) -> None:
+        """Give the port back if this home has it; repeating is free."""
+        if self._owner(port) == str(self.home):
+            (self.claims / str(port)).unlink(missing_ok=True)
+
+    def _take(self, port: int) -> bool:
+        path = self.claims / str(port)
+        owner = self._owner(port)
+        if owner is not None and port in directories.ports_of(Path(owner)):
+            return False
+        path.unlink(missing_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            json.dump({"home": str(self.home), "pid": os.getpid()}, file)
+        return True
+
+    def _owner(self, port: int) -> str | None:
+        try:
+            return str(json.loads((self.claims / str(port)).read_text(encoding="utf-8"))["home"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError):
+            return ""  # half written by somebody who died; no home is called so, hence stale
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now (connections that linger do not count)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def claims_directory() -> Path:
+    """Where this machine keeps its claims: root's place when it is there for all, else the user's own."""
+    shared = Path("/var/lib/dbyard/ports")
+    if os.geteuid() == 0 or os.access(shared, os.W_OK):
+        return shared
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "dbyard" / "ports"
+
+
+def _make_shared(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            directory.chmod(0o1777)
+            directory.parent.chmod(0o755)

@@ -1,0 +1,150 @@
+"""Processes as the kernel tells them: identity, children, death. A pid alone is never an identity."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_STATE, _PARENT, _START_TIME = 0, 1, 19  # fields of /proc/PID/stat after the program's name
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`start_time` is in clock ticks since boot: with the pid it names a process for as long as the machine runs."""
+
+    pid: int
+    start_time: int
+    argv: tuple[str, ...]
+
+
+def read(pid: int) -> Process | None:
+    """The living process with this pid; None when there is none, or only a zombie."""
+    try:
+        fields = _stat(pid)
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    if fields[_STATE] in "ZX":
+        return None
+    return Process(pid, int(fields[_START_TIME]), tuple(os.fsdecode(part) for part in argv.split(b"\0")[:-1]))
+
+
+def list_of_uid(uid: int) -> list[int]:
+    """The pids of all living processes of a uid."""
+    return [pid for pid in _pids() if _is_of_uid(pid, uid)]
+
+
+def list_marked(marker: str) -> list[int]:
+    """The pids of all processes whose environment holds `marker` (`NAME=value`), as far as it can be read."""
+    wanted = marker.encode()
+    return [pid for pid in _pids() if wanted in _environment(pid)]
+
+
+def reap_orphans(awaited: Callable[[int], bool]) -> None:
+    """Collect dead children that nobody awaits: servers of ours, and what they left to us as their subreaper."""
+    for pid in _children():
+        if not awaited(pid) and _is_zombie(pid):
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue  # reaped by another thread meanwhile
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children, so that a dead server's pid vanishes at once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+@contextmanager
+def open_pidfd(process: Process) -> Iterator[int | None]:
+    """A handle on exactly this process, or None when it is gone: the pid cannot be reused between check and signal."""
+    try:
+        fd = os.pidfd_open(process.pid)
+    except OSError:
+        yield None
+        return
+    try:
+        yield fd if is_alive(process) else None
+    finally:
+        os.close(fd)
+
+
+def is_alive(process: Process) -> bool:
+    found = read(process.pid)
+    return found is not None and found.start_time == process.start_time
+
+
+def terminate(process: Process, signum: int, grace: float) -> bool:
+    """Signal the process and wait up to `grace` seconds for its end; True when it has ended."""
+    with open_pidfd(process) as fd:
+        if fd is None:
+            return True
+        try:
+            signal.pidfd_send_signal(fd, signum)
+        except ProcessLookupError:
+            return True
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(grace * 1000))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll `condition` with growing pauses; False when it did not hold in time."""
+    deadline, pause = time.monotonic() + seconds, 0.001
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+    return True
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def _is_of_uid(pid: int, uid: int) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == uid and not _is_zombie(pid)
+    except OSError:
+        return False
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return _stat(pid)[_STATE] == "Z"
+    except OSError:
+        return False
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    found: list[int] = []
+    for task in os.listdir(f"/proc/{own}/task"):
+        try:
+            text = Path(f"/proc/{own}/task/{task}/children").read_text(encoding="ascii")
+        except OSError:
+            continue  # the thread has ended
+        found += [int(pid) for pid in text.split()]
+    return found

@@ -1,0 +1,110 @@
+"""Starting programs in a sandbox: a server that outlives us, or a command that we wait for."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dbyard.errors import TemporaryError
+from dbyard.model import Command
+from dbyard.runtimes.local import processes
+from dbyard.runtimes.local.processes import Process
+from dbyard.runtimes.local.sandbox import Bubblewrap, Cell, wrap
+from dbyard.runtimes.local.watcher import Watcher
+
+_INFO_FD = 3
+_COMMAND_SECONDS = 120.0
+_START_SECONDS = 10.0
+_OUTPUT_BYTES = 1024 * 1024
+
+
+def start(
+    cell: Cell, argv: Sequence[str], env: Mapping[str, str], bubblewrap: Bubblewrap | None, output: Path
+) -> Process | None:
+    """Start a detached server; returns once its own program runs, None when it ended before that."""
+    reader, writer = os.pipe()
+    out = _open_output(output)
+    try:
+        outer = _spawn(wrap(cell, argv, bubblewrap, _INFO_FD), env, out, writer)
+    finally:
+        os.close(out)
+        os.close(writer)
+    with open(reader, encoding="ascii", errors="replace") as info:
+        pid = _read_child_pid(info.read()) if bubblewrap else outer
+    return _await_program(pid, tuple(argv)) if pid else None
+
+
+def run(
+    cell: Cell,
+    command: Command,
+    env: Mapping[str, str],
+    bubblewrap: Bubblewrap | None,
+    output: Path,
+    watcher: Watcher,
+) -> None:
+    """Run a command to its end. Raises TemporaryError with the last that it printed when it fails."""
+    out = _open_output(output)
+    try:
+        program = subprocess.Popen(
+            wrap(cell, command.argv, bubblewrap, None), env=dict(env), stdin=subprocess.PIPE, stdout=out, stderr=out
+        )
+    finally:
+        os.close(out)
+    watcher.awaiting(program.pid)
+    try:
+        program.communicate(command.stdin.encode(), timeout=_COMMAND_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        program.kill()
+        program.wait()
+        raise TemporaryError(f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s", code="init_failed") from error
+    finally:
+        watcher.awaited(program.pid)
+    if program.returncode != 0:
+        raise TemporaryError(f"{_name(command)} failed with exit code {program.returncode}", code="init_failed")
+
+
+def _spawn(argv: list[str], env: Mapping[str, str], out: int, info: int) -> int:
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, out, 1),
+        (os.POSIX_SPAWN_DUP2, out, 2),
+        (os.POSIX_SPAWN_DUP2, info, _INFO_FD),
+    ]
+    # Python ignores SIGPIPE; a server must not inherit that.
+    return os.posix_spawn(
+        argv[0], argv, dict(env), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+    )
+
+
+def _read_child_pid(info: str) -> int | None:
+    found = re.search(r'"child-pid": *(\d+)', info)
+    return int(found.group(1)) if found else None
+
+
+def _await_program(pid: int, argv: tuple[str, ...]) -> Process | None:
+    """Wait while the wrappers replace themselves; pid and start time stay the same through all of it."""
+    found: Process | None = None
+
+    def decided() -> bool:
+        nonlocal found
+        found = processes.read(pid)
+        return found is None or found.argv == argv
+
+    processes.wait_until(decided, _START_SECONDS)
+    return found
+
+
+def _open_output(path: Path) -> int:
+    # In a directory that only root writes to (as root): the server cannot put a link there.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if os.fstat(fd).st_size > _OUTPUT_BYTES:
+        os.ftruncate(fd, 0)
+    return fd
+
+
+def _name(command: Command) -> str:
+    return Path(command.argv[0]).name

@@ -1,0 +1,92 @@
+"""One thread that learns of servers' deaths from their pidfds, within milliseconds, and reaps what they leave."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dbyard.runtimes.local import processes
+from dbyard.runtimes.local.processes import Process
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    fd: int
+    instance_id: str
+    process: Process
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._lock = threading.Lock()
+        self._by_instance: dict[str, _Watch] = {}
+        self._by_fd: dict[int, _Watch] = {}
+        self._awaited: set[int] = set()
+        self._on_exit: Callable[[str], None] = lambda _: None
+
+    def start(self, on_exit: Callable[[str], None]) -> None:
+        self._on_exit = on_exit
+        threading.Thread(target=self._run, name="watcher", daemon=True).start()
+
+    def add(self, instance_id: str, process: Process) -> None:
+        """Watch this process as the instance's server, instead of any other."""
+        self.remove(instance_id)
+        try:
+            fd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return  # dead already: whoever asks for its state sees that
+        watch = _Watch(fd, instance_id, process)
+        with self._lock:
+            self._by_instance[instance_id] = self._by_fd[fd] = watch
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def remove(self, instance_id: str) -> None:
+        """Watch the instance no more: its end is wanted."""
+        with self._lock:
+            watch = self._by_instance.pop(instance_id, None)
+            if watch is not None:
+                self._forget(watch)
+
+    def alive(self, instance_id: str) -> Process | None:
+        """The instance's server, if it is watched and living."""
+        with self._lock:
+            watch = self._by_instance.get(instance_id)
+        return watch.process if watch and processes.is_alive(watch.process) else None
+
+    def awaiting(self, pid: int) -> None:
+        """Somebody waits for this child: leave its end to them."""
+        self._awaited.add(pid)
+
+    def awaited(self, pid: int) -> None:
+        self._awaited.discard(pid)
+
+    def reap(self) -> None:
+        processes.reap_orphans(self._awaited.__contains__)
+
+    def _run(self) -> None:
+        while True:
+            for fd, _ in self._epoll.poll():
+                self._died(fd)
+            self.reap()
+
+    def _died(self, fd: int) -> None:
+        with self._lock:
+            watch = self._by_fd.get(fd)
+            if watch is None:
+                return
+            del self._by_instance[watch.instance_id]
+            self._forget(watch)
+        log.warning("the server of instance %s (pid %d) has ended", watch.instance_id, watch.process.pid)
+        self._on_exit(watch.instance_id)
+
+    def _forget(self, watch: _Watch) -> None:
+        del self._by_fd[watch.fd]
+        self._epoll.unregister(watch.fd)
+        os.close(watch.fd)
