@@ -34,8 +34,8 @@ class Program:
 def connect(database: str, arguments: tuple[str, ...]) -> None:
     """Open psql, mariadb or redis-cli on a database.
 
-    Whatever follows DATABASE goes to that program: `dbyard connect my-db -c 'SELECT 1'`. The program is looked for on PATH, then among
-    the servers that `dbyard engines install` put on this machine.
+    Whatever follows DATABASE goes to that program: `dbyard connect my-db -c 'SELECT 1'`. The program is looked for on
+    PATH, then among the servers that `dbyard engines install` put on this machine.
     """
     with session() as client:
         connection = client.get_connection(database)
