@@ -1,0 +1,133 @@
+"""Make, seal, derive and keep secrets: the master key, tokens, passwords and files that only their owner can read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import string
+import time
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from dbyard.errors import ConfigError
+
+TOKEN_PREFIX = "tk-us-"  # noqa: S105 - a prefix, not a token
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_PASSWORD_LENGTH = 32
+_FIRST_CHARACTERS = string.ascii_letters + string.digits
+_CHARACTERS = _FIRST_CHARACTERS + "_-"
+
+
+class Box:
+    """Seals secrets under the master key, each bound to its place; a sealed value moved elsewhere does not open."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise ConfigError(f"the master key has {len(key)} bytes instead of {_KEY_BYTES}")
+        self._cipher = AESGCM(_subkey(key, "seal"))
+        self._derivation = _subkey(key, "derive")
+
+    def seal(self, plain: str, *, table: str, column: str, row: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain.encode(), _place(table, column, row))
+
+    def open(self, sealed: bytes, *, table: str, column: str, row: str) -> str:
+        """The text that was sealed for this very place. Raises ConfigError when it was not, or under another key."""
+        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._cipher.decrypt(nonce, text, _place(table, column, row)).decode()
+        except (InvalidTag, ValueError) as error:
+            raise ConfigError(f"the sealed {column} of {table} {row} does not open with this master key") from error
+
+    def derive(self, purpose: str, seed: str) -> str:
+        """A password of 256 bits that need not be stored: the same purpose and seed give it again. URL-safe."""
+        digest = hmac.new(self._derivation, _place(purpose, seed), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def load_or_make_key(path: Path) -> Box:
+    """The box of the master key at `path`, made at the first call. Raises ConfigError for a key others may know."""
+    if not os.path.lexists(path):
+        _write(path, os.urandom(_KEY_BYTES))
+    try:
+        status = path.lstat()
+        _check_key_file(path, status)
+        return Box(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read the master key {path}: {error.strerror}") from error
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Put `text` at `path`, readable by its owner only: the whole of it or what was there before, even if killed."""
+    _write(path, text.encode())
+
+
+def mint_token() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> bytes:
+    """What is kept of a token. It holds 256 random bits, so a plain hash cannot be searched."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def make_password() -> str:
+    """A tenant's password: 190 bits, no character that a URI, a shell or a configuration file would quote."""
+    rest = (secrets.choice(_CHARACTERS) for _ in range(_PASSWORD_LENGTH - 1))
+    return secrets.choice(_FIRST_CHARACTERS) + "".join(rest)
+
+
+def make_id() -> str:
+    """24 hexadecimal digits: the second in which it was made, then 64 random bits."""
+    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
+
+
+def _subkey(key: bytes, purpose: str) -> bytes:
+    return HKDFExpand(SHA256(), _KEY_BYTES, b"dbyard " + purpose.encode()).derive(key)
+
+
+def _place(*parts: str) -> bytes:
+    """The parts joined so that no other parts give the same bytes."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, parts))
+
+
+def _check_key_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"the master key {path} is not a regular file")
+    if status.st_uid != os.geteuid():
+        raise ConfigError(f"the master key {path} belongs to uid {status.st_uid}, not to us ({os.geteuid()})")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise ConfigError(f"others may read the master key {path}: run `chmod 600 {path}`")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.rename(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
