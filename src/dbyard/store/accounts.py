@@ -6,8 +6,11 @@ from dbyard.model import Account, Principal, Project, Token
 from dbyard.store import Connection
 
 
-def any_account(connection: Connection) -> bool:
-    return connection.execute("SELECT 1 FROM account LIMIT 1").fetchone() is not None
+def find_account(connection: Connection, username: str) -> Account | None:
+    row = connection.execute(
+        "SELECT id, username, email, admin FROM account WHERE username = ?", (username,)
+    ).fetchone()
+    return Account(row["id"], row["username"], row["email"], bool(row["admin"])) if row else None
 
 
 def insert_account(connection: Connection, account: Account, now: float) -> None:

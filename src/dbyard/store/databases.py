@@ -23,11 +23,25 @@ class SealedCredential:
     private_key: bytes
 
 
-def insert(connection: Connection, database: Database) -> bool:
-    """False when a database that is not deleted has the name."""
-    cursor = connection.execute(
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What decides whether a database can be used, and how; `password` is sealed."""
+
+    host: str | None
+    port: int | None
+    ready_at: float | None
+    username: str
+    dbname: str
+    password: bytes
+    operation_id: str
+    status: str
+    error: str | None
+
+
+def insert(connection: Connection, database: Database) -> None:
+    connection.execute(
         "INSERT INTO database (id, name, project_id, technology, version, plan, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             database.id,
             database.name,
@@ -38,7 +52,6 @@ def insert(connection: Connection, database: Database) -> bool:
             database.created_at,
         ),
     )
-    return cursor.rowcount == 1
 
 
 def is_taken(connection: Connection, name: str) -> bool:
@@ -103,6 +116,18 @@ def insert_credential(connection: Connection, database_id: str, credential: Seal
             credential.private_key,
         ),
     )
+
+
+def access_of(connection: Connection, database_id: str) -> Access | None:
+    """How a database is reached and what its last operation says, as of one moment; None when it was deleted."""
+    row = connection.execute(
+        "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.status, o.error"
+        " FROM database d JOIN instance i ON i.database_id = d.id JOIN credential c ON c.database_id = d.id"
+        " JOIN operation o ON o.database_id = d.id WHERE d.id = ? AND d.deleted_at IS NULL"
+        " ORDER BY o.seq DESC LIMIT 1",
+        (database_id,),
+    ).fetchone()
+    return Access(*row) if row else None
 
 
 def credential_of(connection: Connection, database_id: str) -> SealedCredential | None:

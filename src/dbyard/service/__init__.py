@@ -1,0 +1,34 @@
+"""The use cases: what can be asked of the platform, by whom, and what it answers.
+
+Each is a plain function of a `Service` in the modules beside this one. Whoever builds the platform gives a `Service`
+what the use cases need of the world; they know no runtime and no HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dbyard.catalogue import Catalogue
+from dbyard.certificates import Authority
+from dbyard.model import Installation
+from dbyard.secrets import Box
+from dbyard.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    store: Store
+    catalogue: Catalogue
+    box: Box
+    authority: Authority
+    installed: Callable[[str, str], Installation | None]
+    """The server of a (technology, version) on this machine, if it is there."""
+    logs: Callable[[str, int], Sequence[str]]
+    """The last lines (at most so many) of an instance's log."""
+    wake: Callable[[], None]
+    """Called after an operation was queued; only a hint."""
+    on_revoke: Callable[[bytes], None]
+    """Called with the digest of a token that is no longer valid."""
+    clock: Callable[[], float] = time.time

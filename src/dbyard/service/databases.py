@@ -1,0 +1,190 @@
+"""Databases: create, find, delete. Nobody sees another account's."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+import msgspec
+
+from dbyard import engines, wire
+from dbyard.errors import Invalid, NotFound
+from dbyard.model import Certificate, Database, Instance, OperationKind, Principal
+from dbyard.secrets import make_id, make_password
+from dbyard.service import Service
+from dbyard.service.drafts import NAME_TAKEN, Choice, choose
+from dbyard.store import Connection, accounts, databases, operations
+from dbyard.store.databases import SealedCredential
+
+ANSWER_KEPT = 24 * 3600.0
+"""Seconds for which a create request with the same Idempotency-Key gets the same answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A request that may come again: its Idempotency-Key, and its body to tell it from another one."""
+
+    key: str
+    body: bytes
+
+
+def create(service: Service, principal: Principal, draft: wire.Draft, repeatable: Repeatable | None = None) -> bytes:
+    """The encoded `DatabaseAnswer`; the server itself is started by the operation that is queued here.
+
+    Raises Invalid with every wrong field at once, then NotFound for the project.
+    """
+    with service.store.read() as connection:
+        kept = _recall(service, connection, principal, repeatable)
+    if kept is not None:
+        return kept
+    choice = choose(service, draft)
+    database_id = make_id()
+    certificate = service.authority.issue(database_id)
+    with service.store.tx() as connection:
+        kept = _recall(service, connection, principal, repeatable)
+        if kept is not None:
+            return kept
+        database = _insert(service, connection, principal, choice, database_id)
+        _insert_access(service, connection, database, choice, certificate)
+        operations.insert(connection, database.id, OperationKind.CREATE, database.created_at)
+        body = _encode(database)
+        _remember(service, connection, principal, repeatable, database.id, body)
+    service.wake()
+    return body
+
+
+def list_all(service: Service, principal: Principal) -> bytes:
+    """The encoded `DatabasesAnswer`, newest last."""
+    account_id = principal.account.id
+    return service.store.cached(("databases", account_id), lambda connection: _encode_list(connection, account_id))
+
+
+def get(service: Service, principal: Principal, key: str) -> bytes:
+    """The encoded `DatabaseAnswer` of the database with that id, else name."""
+    return service.store.cached(
+        ("database", principal.account.id, key), lambda connection: _encode(own(connection, principal, key))
+    )
+
+
+def delete(service: Service, principal: Principal, key: str, confirm: str | None) -> None:
+    """When this returns nobody finds the database and its name is free; an operation removes the rest."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = own(connection, principal, key)
+        if confirm != database.name:
+            raise Invalid({"confirm": [f"should be the name of the database: ?confirm={database.name}"]})
+        databases.delete(connection, database.id, now)
+        databases.forget_answers(connection, database.id)
+        operations.supersede(connection, database.id, now)
+        operations.insert(connection, database.id, OperationKind.DELETE, now)
+    service.wake()
+
+
+def own(connection: Connection, principal: Principal, key: str) -> Database:
+    """The principal's database of that id, else name. Every use case finds its database here and nowhere else."""
+    database = databases.find(connection, principal.account.id, key)
+    if database is None:
+        raise NotFound("Database not found")
+    return database
+
+
+def _insert(
+    service: Service, connection: Connection, principal: Principal, choice: Choice, database_id: str
+) -> Database:
+    if databases.is_taken(connection, choice.name):
+        raise Invalid({"name": [NAME_TAKEN]})
+    project = accounts.find_project(connection, principal.account.id, choice.project_id)
+    if project is None:
+        raise NotFound("Project not found")
+    database = Database(
+        id=database_id,
+        name=choice.name,
+        project_id=project.id,
+        technology=choice.technology.slug,
+        version=choice.version.version,
+        plan=choice.plan.name,
+        created_at=service.clock(),
+        deleted_at=None,
+    )
+    databases.insert(connection, database)
+    return database
+
+
+def _insert_access(
+    service: Service, connection: Connection, database: Database, choice: Choice, certificate: Certificate
+) -> None:
+    """The instance and the tenant's credentials, sealed."""
+    databases.insert_instance(
+        connection, Instance(make_id(), database.id, 1, choice.installation.full_version, None, None)
+    )
+    suffix = f"{random.SystemRandom().randrange(10_000):04}"
+    user, dbname = engines.load(database.technology).name_tenant(database.name, suffix)
+    seal = service.box.seal
+    databases.insert_credential(
+        connection,
+        database.id,
+        SealedCredential(
+            username=user,
+            dbname=dbname,
+            password=seal(make_password(), table="credential", column="password", row=database.id),
+            certificate=certificate.certificate,
+            private_key=seal(certificate.key, table="credential", column="private_key", row=database.id),
+        ),
+    )
+
+
+# ---- answers kept for a repeated request ------------------------------------------------------------------------
+
+
+def _recall(
+    service: Service, connection: Connection, principal: Principal, repeatable: Repeatable | None
+) -> bytes | None:
+    if repeatable is None:
+        return None
+    kept = databases.recall(connection, principal.account.id, repeatable.key, service.clock() - ANSWER_KEPT)
+    if kept is None:
+        return None
+    digest, body = kept
+    if digest != hashlib.sha256(repeatable.body).digest():
+        raise Invalid({"idempotency_key": ["was already used with another body"]})
+    return body
+
+
+def _remember(
+    service: Service,
+    connection: Connection,
+    principal: Principal,
+    repeatable: Repeatable | None,
+    database_id: str,
+    body: bytes,
+) -> None:
+    if repeatable is None:
+        return
+    now = service.clock()
+    databases.forget_before(connection, now - ANSWER_KEPT)
+    digest = hashlib.sha256(repeatable.body).digest()
+    databases.remember(connection, principal.account.id, repeatable.key, digest, database_id, body, now)
+
+
+# ---- on the wire ------------------------------------------------------------------------------------------------
+
+
+def _encode_list(connection: Connection, account_id: str) -> bytes:
+    found = databases.list_owned(connection, account_id)
+    return msgspec.json.encode(wire.DatabasesAnswer([_wire(database) for database in found]))
+
+
+def _encode(database: Database) -> bytes:
+    return msgspec.json.encode(wire.DatabaseAnswer(_wire(database)))
+
+
+def _wire(database: Database) -> wire.Database:
+    return wire.Database(
+        id=database.id,
+        name=database.name,
+        project_id=database.project_id,
+        technology=database.technology,
+        plan=database.plan,
+        app=wire.App(database.id, database.name),
+    )

@@ -1,0 +1,61 @@
+"""What can be asked for: technologies (addon providers, for the clients of Scalingo's API) and their plans."""
+
+from __future__ import annotations
+
+from dbyard import wire
+from dbyard.errors import NotFound
+from dbyard.model import Plan, Technology
+from dbyard.service import Service
+
+_CATEGORY = wire.Category(id="databases", name="Databases", description="Database servers", position=1)
+_FREE = {"default": wire.Price(price="0.0", currency="EUR", period="minute")}
+
+
+def list_providers(service: Service) -> wire.AddonProvidersAnswer:
+    return wire.AddonProvidersAnswer([_provider(service, each) for each in service.catalogue.technologies.values()])
+
+
+def list_plans(service: Service, key: str) -> wire.PlansAnswer:
+    """The plans of a technology, by its slug or an alias of it."""
+    technology = service.catalogue.technology(key)
+    if technology is None:
+        raise NotFound("Addon provider not found")
+    return wire.PlansAnswer([_plan(plan) for plan in technology.plans])
+
+
+def _provider(service: Service, technology: Technology) -> wire.AddonProvider:
+    return wire.AddonProvider(
+        id=technology.slug,
+        name=technology.name,
+        short_description=technology.description,
+        description=technology.description,
+        category=_CATEGORY,
+        provider_name="dbyard",
+        provider_url="",
+        logo_url="",
+        hds_available=False,
+        versions=[
+            wire.ServerVersion(
+                version=each.version,
+                server=each.server,
+                licence=each.licence,
+                default=each.default,
+                installed=service.installed(each.technology, each.version) is not None,
+            )
+            for each in technology.versions
+        ],
+        plans=[_plan(plan) for plan in technology.plans],
+    )
+
+
+def _plan(plan: Plan) -> wire.Plan:
+    return wire.Plan(
+        id=plan.id,
+        name=plan.name,
+        display_name=plan.display_name,
+        description=plan.description,
+        position=plan.position,
+        properties=wire.PlanProperties(plan.memory_mb, plan.disk_mb, plan.connections, plan.cpu),
+        pricings=_FREE,
+        sku=plan.name,
+    )
