@@ -1,0 +1,76 @@
+"""Operations: everything that changes the world, as rows that advance step by step.
+
+A step is a function of (context, operation) that observes, acts at most once, and returns what comes next. It may be
+killed at any instant and run again. What it wants written goes into `save`, which is applied in the transaction that
+advances the operation, and only if the operation is still its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dbyard.catalogue import Catalogue
+from dbyard.certificates import Authority
+from dbyard.model import Installation, Operation, Version
+from dbyard.runtimes import Runtime
+from dbyard.secrets import Box
+from dbyard.store import Connection, Store
+
+Save = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The step is done; go on at `step`."""
+
+    step: str
+    save: Save | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is wrong, it only takes time: run the same step again in `seconds`. `reason` is for a passed deadline."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The operation is done."""
+
+    save: Save | None = None
+
+
+Outcome = Next | Wait | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What steps work with; `installed(technology, version)` finds a server, `now()` is Unix time."""
+
+    store: Store
+    catalogue: Catalogue
+    box: Box
+    authority: Authority
+    runtime: Runtime
+    installed: Callable[[str, str], Installation | None]
+    now: Callable[[], float]
+
+
+Step = Callable[[Context, Operation], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The steps of a kind of operation, and how to tidy up the world when it ends in error."""
+
+    steps: Mapping[str, Step]
+    abandon: Callable[[Context, Operation], None]
+
+
+def version_of(context: Context, technology: str, version: str) -> Version:
+    """The catalogue's entry; a version that left the catalogue is a LookupError."""
+    found = context.catalogue.technologies[technology]
+    return next(entry for entry in found.versions if entry.version == version)

@@ -41,8 +41,10 @@ CREATE TABLE database (
   created_at REAL NOT NULL,
   deleted_at REAL
 ) STRICT;
+CREATE INDEX database_deleted ON database (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE UNIQUE INDEX database_name ON database (name) WHERE deleted_at IS NULL;
 CREATE INDEX database_project ON database (project_id, seq) WHERE deleted_at IS NULL;
+CREATE INDEX database_version ON database (technology, version) WHERE deleted_at IS NULL;
 
 -- One server process of a database. The placement columns are null until it is placed; seed is not a secret.
 CREATE TABLE instance (
@@ -57,6 +59,7 @@ CREATE TABLE instance (
   ready_at     REAL
 ) STRICT;
 CREATE INDEX instance_database ON instance (database_id);
+CREATE INDEX instance_ready ON instance (ready_at) WHERE ready_at IS NOT NULL;
 
 -- The tenant's access to a database; sealed columns are AES-256-GCM bound to table, column and database_id.
 CREATE TABLE credential (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Database, Instance, Placement
+from dbyard.model import Database, Instance
 from dbyard.store import Connection
 
 _COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at"
@@ -98,11 +98,6 @@ def insert_instance(connection: Connection, instance: Instance) -> None:
     )
 
 
-def instance_of(connection: Connection, database_id: str) -> Instance | None:
-    row = connection.execute(f"{_INSTANCES} WHERE database_id = ?", (database_id,)).fetchone()
-    return _instance(row) if row else None
-
-
 def insert_credential(connection: Connection, database_id: str, credential: SealedCredential) -> None:
     connection.execute(
         "INSERT INTO credential (database_id, username, dbname, password, certificate, private_key)"
@@ -138,35 +133,10 @@ def credential_of(connection: Connection, database_id: str) -> SealedCredential 
     return SealedCredential(*row) if row else None
 
 
-# ---- the reconciler's side --------------------------------------------------------------------------------------
-
-
 def get(connection: Connection, database_id: str) -> Database | None:
     """Any database whose row is still there, deleted or not."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM database d WHERE d.id = ?", (database_id,)).fetchone()
     return _database(row) if row else None
-
-
-def list_instances(connection: Connection) -> list[Instance]:
-    """Every instance that some database has, deleted databases' as well."""
-    return [_instance(row) for row in connection.execute(_INSTANCES).fetchall()]
-
-
-def place(connection: Connection, instance_id: str, placement: Placement) -> None:
-    connection.execute(
-        "UPDATE instance SET host = ?, port = ?, uid = ?, seed = ? WHERE id = ?",
-        (placement.host, placement.port, placement.uid, placement.seed, instance_id),
-    )
-
-
-def mark_ready(connection: Connection, instance_id: str, now: float) -> None:
-    """The instance answered for the first time; a later call changes nothing."""
-    connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
-
-
-def erase(connection: Connection, database_id: str) -> None:
-    """Remove the rows of a deleted database, its operations and secrets with it."""
-    connection.execute("DELETE FROM database WHERE id = ? AND deleted_at IS NOT NULL", (database_id,))
 
 
 # ---- answers kept for idempotency keys --------------------------------------------------------------------------
@@ -199,14 +169,5 @@ def forget_answers(connection: Connection, database_id: str) -> None:
     connection.execute("DELETE FROM idempotency WHERE database_id = ?", (database_id,))
 
 
-_INSTANCES = "SELECT id, database_id, generation, full_version, host, port, uid, seed, ready_at FROM instance"
-
-
 def _database(row: Row) -> Database:
     return Database(*row)
-
-
-def _instance(row: Row) -> Instance:
-    placed = row["port"] is not None
-    placement = Placement(row["host"], row["port"], row["uid"], row["seed"]) if placed else None
-    return Instance(row["id"], row["database_id"], row["generation"], row["full_version"], placement, row["ready_at"])

@@ -17,14 +17,17 @@ _COLUMNS = (
 )
 
 
-def insert(connection: Connection, database_id: str, kind: OperationKind, now: float) -> str:
-    """Queue an operation at its first step; raises sqlite3.IntegrityError when the database has an active one."""
-    rules = OPERATIONS[kind]
+def insert(connection: Connection, database_id: str, kind: OperationKind, now: float, *, delay: float = 0.0) -> str:
+    """Queue an operation at its first step, due after `delay` seconds.
+
+    Raises sqlite3.IntegrityError when the database has an active one.
+    """
+    rules, run_at = OPERATIONS[kind], now + delay
     operation_id = secrets.token_hex(12)
     connection.execute(
         "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at)"
         " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
-        (operation_id, database_id, kind, rules.first_step, now, now + rules.deadline, now),
+        (operation_id, database_id, kind, rules.first_step, run_at, run_at + rules.deadline, now),
     )
     return operation_id
 
@@ -95,20 +98,20 @@ def next_due(connection: Connection) -> float | None:
 
 def advance(connection: Connection, operation: Operation, step: str, now: float) -> bool:
     """Record the claimed step as done and go on at `step`, still under the claim; False when the claim is lost."""
-    if not _apply(connection, operation, "step = ?, attempt = 1, run_at = ?, lease_until = ?", step, now, now + LEASE):
+    changes = "step = ?, attempt = 1, run_at = ?, lease_until = ?, error_code = NULL, error = NULL"
+    if not _apply(connection, operation, changes, step, now, now + LEASE):
         return False
     _record(connection, operation, now, "done", "")
     return True
 
 
-def wait(connection: Connection, operation: Operation, run_at: float) -> bool:
+def wait(connection: Connection, operation: Operation, run_at: float, reason: str) -> bool:
     """Give the claim back; the same step runs again at `run_at`, and this was no failed attempt."""
-    return _apply(
-        connection,
-        operation,
-        "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?",
-        run_at,
+    changes = (
+        "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?,"
+        " error_code = 'waiting', error = ?"
     )
+    return _apply(connection, operation, changes, run_at, reason)
 
 
 def retry(connection: Connection, operation: Operation, run_at: float, now: float, code: str, message: str) -> bool:
@@ -136,6 +139,22 @@ def fail(connection: Connection, operation: Operation, now: float, code: str, me
         return False
     _record(connection, operation, now, code, message)
     return True
+
+
+def count_recent(connection: Connection, database_id: str, kind: OperationKind, since: float) -> int:
+    """How many operations of a kind the database has had since then."""
+    row = connection.execute(
+        "SELECT count(*) AS n FROM operation WHERE database_id = ? AND kind = ? AND created_at >= ?",
+        (database_id, kind, since),
+    ).fetchone()
+    return int(row["n"])
+
+
+def prune(connection: Connection, before: float) -> None:
+    """Forget what ended long ago, but never how a database came to be."""
+    connection.execute(
+        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind = 'heal' AND finished_at < ?", (before,)
+    )
 
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:

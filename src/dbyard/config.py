@@ -1,0 +1,89 @@
+"""The platform's settings: defaults < a TOML file < `DBYARD_*` in the environment < the command line. Read once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from dbyard.errors import ConfigError
+from dbyard.model import default_home
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    home: Path
+    """Where the platform keeps its state and its servers."""
+    listen: str = "127.0.0.1:7878"
+    """HOST:PORT of the HTTP API."""
+    server_host: str = "127.0.0.1"
+    """The address on which database servers listen."""
+    first_port: int = 20000
+    last_port: int = 29999
+    """The ports that database servers may have."""
+    workers: int = 8
+    """Threads that run the steps of operations."""
+    spares: int = 3
+    """Prepared directories kept ready for each server in use; 0 for none."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def load(file: Path | None = None, *, environ: Mapping[str, str] | None = None, **given: object) -> Config:
+    """The settings as they hold; `given` are those of the command line, None where nothing was said.
+
+    Raises ConfigError that names the setting and what it wants.
+    """
+    environ = os.environ if environ is None else environ
+    names = {field.name for field in fields(Config)}
+    values: dict[str, object] = {field.name: field.default for field in fields(Config)} | {"home": default_home()}
+    values |= _from_file(file, names) if file else {}
+    values |= {name: environ[key] for name in names if (key := f"DBYARD_{name.upper()}") in environ}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return _check(values)
+
+
+def _from_file(file: Path, names: set[str]) -> dict[str, object]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {file}: {error}") from error
+    unknown = sorted(set(values) - names)
+    if unknown:
+        raise ConfigError(f"{file}: unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(names))}")
+    return values
+
+
+def _check(values: Mapping[str, object]) -> Config:
+    config = Config(
+        home=Path(str(values["home"])).absolute(),
+        listen=_listen(values["listen"]),
+        server_host=str(values["server_host"]),
+        first_port=_number(values, "first_port", 1024, 65535),
+        last_port=_number(values, "last_port", 1024, 65535),
+        workers=_number(values, "workers", 1, 64),
+        spares=_number(values, "spares", 0, 1000),
+    )
+    if config.first_port > config.last_port:
+        raise ConfigError(f"first_port {config.first_port} is above last_port {config.last_port}")
+    return config
+
+
+def _listen(value: object) -> str:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"listen wants HOST:PORT, such as 127.0.0.1:7878, not {value!r}")
+    return str(value)
+
+
+def _number(values: Mapping[str, object], name: str, least: int, most: int) -> int:
+    value = values[name]
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or not least <= int(text) <= most:
+        raise ConfigError(f"{name} wants a whole number from {least} to {most}, not {value!r}")
+    return int(text)

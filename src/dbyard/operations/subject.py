@@ -1,0 +1,89 @@
+"""What an operation is about: the database with all that its steps need, read at the beginning of each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbyard import engines
+from dbyard.engines import Engine
+from dbyard.errors import PermanentError
+from dbyard.model import (
+    Certificate,
+    Credentials,
+    Database,
+    Endpoint,
+    Installation,
+    Instance,
+    InstanceSpec,
+    Node,
+    Operation,
+    Placement,
+)
+from dbyard.operations import Context
+from dbyard.store import databases, instances
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    database: Database
+    instance: Instance
+    installation: Installation
+    engine: Engine
+
+    @property
+    def placement(self) -> Placement:
+        if self.instance.placement is None:
+            raise PermanentError(f"instance {self.instance.id} was never placed", code="not_placed")
+        return self.instance.placement
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.placement.host, self.placement.port)
+
+
+def load(context: Context, operation: Operation) -> Subject:
+    """Raises PermanentError when the database or its server is not there any more."""
+    with context.store.read() as connection:
+        database = databases.get(connection, operation.database_id)
+        instance = instances.get_for(connection, operation.database_id)
+    if database is None or instance is None:
+        raise PermanentError("the database is gone", code="gone")
+    installation = context.installed(database.technology, database.version)
+    if installation is None:
+        raise PermanentError(
+            f"the server of {database.technology} {database.version} is not installed any more:"
+            f" run dbyard engines install {database.technology}@{database.version}",
+            code="server_missing",
+        )
+    return Subject(database, instance, installation, engines.load(database.technology))
+
+
+def credentials(context: Context, subject: Subject) -> Credentials:
+    """Opens the database's sealed secrets; the admin's password follows from the instance's seed."""
+    row = subject.database.id
+    with context.store.read() as connection:
+        sealed = databases.credential_of(connection, row)
+    if sealed is None:
+        raise PermanentError("the credentials of the database are gone", code="gone")
+    key = context.box.open(sealed.private_key, table="credential", column="private_key", row=row)
+    return Credentials(
+        admin_password=context.box.derive("admin", subject.placement.seed),
+        user=sealed.username,
+        password=context.box.open(sealed.password, table="credential", column="password", row=row),
+        database=sealed.dbname,
+        certificate=Certificate(sealed.certificate, key, context.authority.pem),
+    )
+
+
+def render(context: Context, subject: Subject) -> InstanceSpec:
+    plan = context.catalogue.plan(subject.database.technology, subject.database.plan)
+    if plan is None:
+        raise PermanentError(f"the plan {subject.database.plan} is not in the catalogue any more", code="plan_missing")
+    node = Node(
+        subject.instance.id,
+        subject.instance.generation,
+        plan,
+        context.catalogue.technologies[subject.database.technology].overhead_mb,
+    )
+    layout = context.runtime.layout(subject.instance.id, subject.placement, subject.installation)
+    return subject.engine.render(node, layout, credentials(context, subject))

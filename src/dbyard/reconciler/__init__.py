@@ -1,0 +1,40 @@
+"""The reconciler makes operations advance, brings back what should run and does not, and keeps spares ready."""
+
+from __future__ import annotations
+
+import threading
+
+from dbyard.operations import Context
+from dbyard.reconciler.queue import Queue
+from dbyard.reconciler.spares import Spares
+from dbyard.reconciler.sweep import Sweep
+
+_STOP_SECONDS = 3.0
+
+
+class Reconciler:
+    def __init__(self, context: Context, *, workers: int, spares: int) -> None:
+        """`workers` threads run steps; `spares` directories are kept ready for each server in use."""
+        self._stopping = threading.Event()
+        self._queue = Queue(context, self._stopping, workers)
+        self._sweep = Sweep(context, self._stopping, self._queue.wake)
+        self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
+        self._context = context
+
+    def start(self) -> None:
+        self._context.runtime.watch(self._sweep.server_ended)
+        self._queue.void_leases()
+        self._sweep.sweep()
+        for part in (self._queue, self._sweep, self._spares):
+            part.start()
+
+    def wake(self) -> None:
+        """A hint that an operation is due; without it the queue finds it a little later."""
+        self._queue.wake()
+
+    def stop(self) -> None:
+        """Let the steps that run end; what is left goes on when the platform starts again."""
+        self._stopping.set()
+        self._queue.wake()
+        for part in (self._queue, self._sweep, self._spares):
+            part.join(_STOP_SECONDS)

@@ -1,0 +1,162 @@
+"""claim -> step -> apply: worker threads that run the steps of due operations."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import threading
+from dataclasses import replace
+
+from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, Unavailable
+from dbyard.model import Operation
+from dbyard.operations import Context, Done, Next, Outcome, Wait
+from dbyard.operations.kinds import KINDS
+from dbyard.store import operations
+
+log = logging.getLogger(__name__)
+
+_POLL = 1.0
+_STORE_PAUSE = 1.0
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Queue:
+    def __init__(self, context: Context, stopping: threading.Event, workers: int) -> None:
+        self._context = context
+        self._stopping = stopping
+        self._due = threading.Condition()
+        self._hints = 0
+        self._busy = 0
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, seconds: float) -> None:
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def wake(self) -> None:
+        with self._due:
+            self._hints += 1
+            self._due.notify()
+
+    def is_busy(self) -> bool:
+        return self._busy > 0
+
+    def void_leases(self) -> None:
+        with self._context.store.tx() as connection:
+            operations.void_leases(connection)
+
+    def run(self, operation: Operation) -> None:
+        """Run a claimed operation step by step until it waits, ends, or is not ours any more."""
+        claimed: Operation | None = operation
+        while claimed is not None:
+            try:
+                claimed = self._advance(claimed)
+            except Unavailable as error:
+                log.error("operation %s cannot be recorded: %s", operation.id, error)
+                if self._stopping.wait(_STORE_PAUSE):
+                    return
+
+    def claim(self) -> Operation | None:
+        now = self._context.now()
+        with self._context.store.read() as connection:
+            due = operations.next_due(connection)
+        if due is None or due > now:
+            return None
+        with self._context.store.tx() as connection:
+            return operations.claim(connection, now)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                operation = self.claim()
+            except Unavailable as error:
+                log.error("no operation can be claimed: %s", error)
+                self._stopping.wait(_STORE_PAUSE)
+                continue
+            if operation is None:
+                self._wait()
+                continue
+            with self._due:
+                self._busy += 1
+            try:
+                self.run(operation)
+            finally:
+                with self._due:
+                    self._busy -= 1
+
+    def _wait(self) -> None:
+        with self._context.store.read() as connection:
+            due = operations.next_due(connection)
+        pause = _POLL if due is None else min(_POLL, max(0.0, due - self._context.now()))
+        with self._due:
+            if not self._hints:
+                self._due.wait(pause)
+            self._hints = max(0, self._hints - 1)
+
+    def _advance(self, operation: Operation) -> Operation | None:
+        """Run one step and apply what came of it; the operation at its next step if it goes on at once."""
+        if self._context.now() >= operation.deadline_at:
+            self._fail(operation, "deadline", f"not done in time: {operation.error or operation.step}")
+            return None
+        try:
+            outcome = KINDS[operation.kind].steps[operation.step](self._context, operation)
+        except Unavailable:
+            raise
+        except StaleGeneration:
+            log.info("operation %s gives way to a newer one", operation.id)
+        except PermanentError as error:
+            self._fail(operation, error.code, str(error))
+        except (StepError, NotReady) as error:
+            self._retry(operation, error.code, str(error))
+        except OSError as error:
+            self._retry(operation, "disk_full" if error.errno in _DISK_FULL else "system", str(error))
+        except Exception:
+            log.exception("operation %s (%s) failed at %s", operation.id, operation.kind, operation.step)
+            self._retry(operation, "internal", "an unexpected error, see the platform's log")
+        else:
+            return self._apply(operation, outcome)
+        return None
+
+    def _apply(self, operation: Operation, outcome: Outcome) -> Operation | None:
+        now = self._context.now()
+        with self._context.store.tx() as connection:
+            match outcome:
+                case Next(step, save):
+                    mine = operations.advance(connection, operation, step, now)
+                case Wait(seconds, reason):
+                    save = None
+                    run_at = min(now + seconds, operation.deadline_at)
+                    mine = operations.wait(connection, operation, run_at, reason)
+                case Done(save):
+                    mine = operations.finish(connection, operation, now)
+            if mine and save is not None:
+                save(connection)
+        if not mine or not isinstance(outcome, Next):
+            return None
+        return replace(operation, step=outcome.step, attempt=1, error=None, error_code=None)
+
+    def _retry(self, operation: Operation, code: str, message: str) -> None:
+        now = self._context.now()
+        run_at = min(now + back_off(operation.attempt), operation.deadline_at)
+        log.warning("operation %s (%s) at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
+        with self._context.store.tx() as connection:
+            operations.retry(connection, operation, run_at, now, code, message)
+
+    def _fail(self, operation: Operation, code: str, message: str) -> None:
+        log.error("operation %s (%s) failed at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
+        try:
+            KINDS[operation.kind].abandon(self._context, operation)
+        except (StepError, OSError):
+            log.exception("operation %s could not be tidied up", operation.id)
+        with self._context.store.tx() as connection:
+            operations.fail(connection, operation, self._context.now(), code, message)
+
+
+def back_off(attempt: int) -> float:
+    """Seconds until the next attempt: doubling from a quarter of a second to 15, with jitter."""
+    return min(0.25 * 2.0 ** min(attempt - 1, 10), 15.0) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,117 @@
+"""Spares: directories prepared beforehand, so that a create only has to claim one and start it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from dbyard import engines
+from dbyard.errors import DbyardError
+from dbyard.model import Certificate, Credentials, Installation, InstanceSpec, Node, Placement
+from dbyard.operations import Context
+from dbyard.store import instances
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 0.5
+_MAKERS = 2
+_YIELD_SECONDS = 5.0
+_AFTER_FAILURE = 30.0
+_NO_CERTIFICATE = Certificate("", "", "")
+
+
+class Spares:
+    def __init__(self, context: Context, stopping: threading.Event, wanted: int, is_busy: Callable[[], bool]) -> None:
+        self._context = context
+        self._stopping = stopping
+        self._wanted = wanted
+        self._is_busy = is_busy
+        self._lock = threading.Lock()
+        self._making: Counter[str] = Counter()
+        self._failed_until: dict[str, float] = {}
+        self._threads = [threading.Thread(target=self._run, name=f"spares-{n}", daemon=True) for n in range(_MAKERS)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, seconds: float) -> None:
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            installation = self._next_needed()
+            if installation is None:
+                self._stopping.wait(_PERIOD)
+            else:
+                self._yield_to_operations()
+                self._make(installation)
+
+    def _next_needed(self) -> Installation | None:
+        """The server that lacks most spares, counted as being made until `_make` ends."""
+        with self._lock:
+            lacking = {
+                key: installation for key, installation in self._servers().items() if self._lack(key, installation)
+            }
+            if not lacking:
+                return None
+            key = max(lacking, key=lambda each: self._lack(each, lacking[each]))
+            self._making[key] += 1
+            return lacking[key]
+
+    def _servers(self) -> dict[str, Installation]:
+        """Every server that a create may want: the default versions, and the versions in use."""
+        with self._context.store.read() as connection:
+            used = set(instances.list_versions(connection))
+        used |= {(slug, each.default_version.version) for slug, each in self._context.catalogue.technologies.items()}
+        found = (self._context.installed(technology, version) for technology, version in sorted(used))
+        return {_key(installation): installation for installation in found if installation}
+
+    def _lack(self, key: str, installation: Installation) -> int:
+        if self._failed_until.get(key, 0.0) > time.monotonic():
+            return 0
+        return max(0, self._wanted - self._context.runtime.spares(installation) - self._making[key])
+
+    def _yield_to_operations(self) -> None:
+        """A create that waits for the processor is worth more than a spare, but spares must come some time."""
+        until = time.monotonic() + _YIELD_SECONDS
+        while self._is_busy() and time.monotonic() < until and not self._stopping.is_set():
+            self._stopping.wait(0.05)
+
+    def _make(self, installation: Installation) -> None:
+        key = _key(installation)
+        spare_id, placement = None, None
+        try:
+            spare_id, placement = self._context.runtime.new_spare()
+            spec = self._render(spare_id, placement, installation)
+            self._context.runtime.prepare(spec, placement, installation)
+        except (DbyardError, OSError):
+            log.exception("a spare of %s could not be prepared", key)
+            self._failed_until[key] = time.monotonic() + _AFTER_FAILURE
+            if spare_id is not None:
+                self._context.runtime.discard(spare_id)
+        finally:
+            with self._lock:
+                self._making[key] -= 1
+
+    def _render(self, spare_id: str, placement: Placement, installation: Installation) -> InstanceSpec:
+        """The server of nobody's database: same admin as later, a tenant that `secure` turns into the real one."""
+        technology = self._context.catalogue.technologies[installation.technology]
+        secrets = Credentials(
+            admin_password=self._context.box.derive("admin", placement.seed),
+            user="spare",
+            password=self._context.box.derive("spare", placement.seed),
+            database="spare",
+            certificate=_NO_CERTIFICATE,
+        )
+        node = Node(spare_id, 1, technology.plans[0], technology.overhead_mb)
+        layout = self._context.runtime.layout(spare_id, placement, installation)
+        return engines.load(installation.technology).render(node, layout, secrets)
+
+
+def _key(installation: Installation) -> str:
+    return f"{installation.technology} {installation.full_version}"

@@ -1,0 +1,71 @@
+"""Queries on instances: where each server of a database lives, and since when it answers."""
+
+from __future__ import annotations
+
+from sqlite3 import Row
+
+from dbyard.model import Instance, Placement
+from dbyard.store import Connection
+
+_COLUMNS = "i.id, i.database_id, i.generation, i.full_version, i.host, i.port, i.uid, i.seed, i.ready_at"
+
+
+def get_for(connection: Connection, database_id: str) -> Instance | None:
+    """The instance of a database, deleted ones included until they are forgotten."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ?", (database_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def set_placement(connection: Connection, instance_id: str, placement: Placement) -> None:
+    connection.execute(
+        "UPDATE instance SET host = ?, port = ?, uid = ?, seed = ? WHERE id = ?",
+        (placement.host, placement.port, placement.uid, placement.seed, instance_id),
+    )
+
+
+def set_ready(connection: Connection, instance_id: str, now: float) -> None:
+    """The instance answers for the first time: from now on its endpoint stays."""
+    connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
+
+
+_SETTLED = (
+    f"SELECT {_COLUMNS} FROM instance i JOIN database d ON d.id = i.database_id"
+    " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running'))"
+)
+
+
+def list_settled(connection: Connection) -> list[Instance]:
+    """The instances that should run now: ready before, not deleted, and no operation is at work on them."""
+    return [_instance(row) for row in connection.execute(_SETTLED).fetchall()]
+
+
+def get_settled(connection: Connection, instance_id: str) -> Instance | None:
+    """The instance, if it should run now."""
+    row = connection.execute(f"{_SETTLED} AND i.id = ?", (instance_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def list_undeleted(connection: Connection) -> list[str]:
+    """The ids of deleted databases whose delete operation has ended without removing them."""
+    rows = connection.execute(
+        "SELECT id FROM database d WHERE deleted_at IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running'))"
+    ).fetchall()
+    return [row["id"] for row in rows]
+
+
+def list_versions(connection: Connection) -> list[tuple[str, str]]:
+    """The (technology, version) pairs that databases use."""
+    rows = connection.execute("SELECT DISTINCT technology, version FROM database WHERE deleted_at IS NULL").fetchall()
+    return [(row["technology"], row["version"]) for row in rows]
+
+
+def forget(connection: Connection, database_id: str) -> None:
+    """Remove a deleted database and everything that hangs on it."""
+    connection.execute("DELETE FROM database WHERE id = ? AND deleted_at IS NOT NULL", (database_id,))
+
+
+def _instance(row: Row) -> Instance:
+    placed = None if row["port"] is None else Placement(row["host"], row["port"], row["uid"], row["seed"])
+    return Instance(row["id"], row["database_id"], row["generation"], row["full_version"], placed, row["ready_at"])
