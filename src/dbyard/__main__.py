@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "This machine": {
         "serve": (f"{_LOCAL}.server:serve", "Run the platform."),
         "stop": (f"{_LOCAL}.server:stop", "Stop the platform and its databases."),
-        "engines": (f"{_LOCAL}.engines:engines", "List and install database servers."),
+        "engines": (f"{_LOCAL}.engines:engines", "List the database servers of this machine, or install them."),
         "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),
     },
 }

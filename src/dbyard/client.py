@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -182,7 +183,10 @@ def wait_closed(connection: wire.Connection, *, timeout: float) -> None:
 
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine without asking a name server."""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _host(url: str) -> str:
@@ -221,15 +225,26 @@ def _words(error: httpx2.RequestError) -> str:
 def _refusal(response: httpx2.Response, url: str) -> DbyardError:
     """The error that an answer stands for, with the server's message."""
     body = _object(response.content)
-    if response.status_code == Invalid.status and isinstance(fields := body.get("errors"), dict):
-        return Invalid({str(name): [str(message) for message in messages] for name, messages in fields.items()})
+    if response.status_code == Invalid.status and "errors" in body:
+        return _invalid(body) or _stranger(response, url)
     message = body.get("error")
     if not isinstance(message, str):
-        return Unreachable(f"what answers at {url} is not dbyard (HTTP {response.status_code} without an error)")
+        return _stranger(response, url)
     refusal = _REFUSALS.get(response.status_code)
     if refusal is None:
         return DbyardError(f"{message} (HTTP {response.status_code})")
     return refusal(message, extra={key: value for key, value in body.items() if key != "error"})
+
+
+def _invalid(body: dict[str, Any]) -> Invalid | None:
+    try:
+        return Invalid(msgspec.convert(body, wire.Errors).errors)
+    except msgspec.ValidationError:
+        return None
+
+
+def _stranger(response: httpx2.Response, url: str) -> Unreachable:
+    return Unreachable(f"what answers at {url} is not dbyard (HTTP {response.status_code} without a reason)")
 
 
 def _object(content: bytes) -> dict[str, Any]:
