@@ -18,7 +18,7 @@ from dbyard.model import (
 from dbyard.service import Service
 from dbyard.service.databases import own
 from dbyard.service.dates import date, date_or_none
-from dbyard.store import databases, operations
+from dbyard.store import databases, instances, operations
 from dbyard.store.databases import Access
 
 _ACTIVE = (OperationStatus.PENDING, OperationStatus.RUNNING)
@@ -59,7 +59,7 @@ def list_operations(service: Service, principal: Principal, key: str) -> wire.Op
 def logs(service: Service, principal: Principal, key: str, lines: int) -> wire.LogsAnswer:
     with service.store.read() as reading:
         database = own(reading, principal, key)
-        instance = databases.instance_of(reading, database.id)
+        instance = instances.get_for(reading, database.id)
     return wire.LogsAnswer(list(service.logs(instance.id, lines)) if instance else [])
 
 

@@ -1,0 +1,76 @@
+"""The Prometheus registry: what the platform counts of itself. Every metric is named here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_OPERATION_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0)
+
+
+class Metrics:
+    """One registry for one platform; any thread may count."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "dbyard_http_requests", "Answered HTTP requests", ["method", "path", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "dbyard_http_request_seconds",
+            "Time from a request to its answer",
+            ["path"],
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.operations = Counter(
+            "dbyard_operations_finished",
+            "Operations that ended; outcome is done or the code of the error",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.operation_seconds = Histogram(
+            "dbyard_operation_seconds",
+            "Time from the request of an operation to its end",
+            ["kind"],
+            buckets=_OPERATION_SECONDS,
+            registry=registry,
+        )
+        self.failed_attempts = Counter(
+            "dbyard_operation_failed_attempts",
+            "Attempts of a step that failed and are tried again",
+            ["kind", "step", "code"],
+            registry=registry,
+        )
+        self.deadlines_passed = Counter(
+            "dbyard_operation_deadlines_passed", "Operations that ran out of time", ["kind"], registry=registry
+        )
+        self.server_exits = Counter(
+            "dbyard_server_exits", "Database servers that ended without being asked to", registry=registry
+        )
+        self.spares = Gauge(
+            "dbyard_spares",
+            "Prepared directories that wait for a database",
+            ["technology", "version"],
+            registry=registry,
+        )
+        self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
+        self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
+
+    def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
+        """The text that Prometheus scrapes, with how many databases and operations there are right now."""
+        _set_all(self._databases, databases)
+        _set_all(self._queue, operations)
+        return generate_latest(self._registry)
+
+
+def _set_all(gauge: Gauge, values: Mapping[tuple[str, str], int]) -> None:
+    gauge.clear()
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
