@@ -99,7 +99,7 @@ def _bwrap(cell: Cell, bubblewrap: Bubblewrap, info_fd: int | None) -> list[str]
     argv = [str(bubblewrap.program), "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
     if info_fd is not None:
         argv += ["--info-fd", str(info_fd)]
-    argv += ["--ro-bind", "/usr", "/usr"]
+    argv += ["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM_LINKS:
         argv += _system_link(Path("/") / name)
     for name in _SYSTEM_FILES:

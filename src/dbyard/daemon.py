@@ -1,0 +1,175 @@
+"""Builds the platform out of its parts and serves it: one process, one home."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from dbyard import catalogue, certificates, installations, secrets
+from dbyard.config import Config
+from dbyard.errors import ConfigError
+from dbyard.metrics import Metrics
+from dbyard.operations import Context
+from dbyard.reconciler import Reconciler
+from dbyard.runtimes.local import LocalRuntime
+from dbyard.runtimes.local.sandbox import Bubblewrap
+from dbyard.service import Service, accounts
+from dbyard.store import Store
+from dbyard.web.app import create_app
+
+log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    service: Service
+    runtime: LocalRuntime
+    reconciler: Reconciler
+
+
+def serve(config: Config, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; databases go on without us. `announce` is called once requests are accepted.
+
+    Raises ConfigError when the home or the address cannot be used.
+    """
+    with locked(config.home), _listen(config) as listener:
+        platform = build(config)
+        accounts.bootstrap(platform.service, lambda token: secrets.write_secret(_token_file(config), token + "\n"))
+        platform.reconciler.start()
+        try:
+            _serve_http(platform, listener, announce)
+        finally:
+            platform.reconciler.stop()
+            platform.service.store.close()
+
+
+def build(config: Config) -> Platform:
+    """The parts of a platform on its locked home, nothing started yet."""
+    runtime = open_runtime(config)
+    state = config.home / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    store = Store(state / "dbyard.db")
+    box = secrets.load_or_make_key(config.home / "master.key")
+    authority = certificates.Authority.load_or_make(config.home / "ca")
+    known = catalogue.load()
+    context = Context(store, known, box, authority, runtime, installations.find, time.time)
+    reconciler = Reconciler(context, workers=config.workers, spares=config.spares)
+    service = Service(
+        store=store,
+        catalogue=known,
+        box=box,
+        authority=authority,
+        installed=installations.find,
+        logs=runtime.logs,
+        wake=reconciler.wake,
+        on_revoke=lambda digest: _forget_token(_token_file(config), digest),
+    )
+    return Platform(service, runtime, reconciler)
+
+
+def open_runtime(config: Config) -> LocalRuntime:
+    program = installations.tool("bwrap")
+    bubblewrap = Bubblewrap(program, ()) if program else None
+    if bubblewrap is None and os.geteuid() == 0:
+        log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
+    try:
+        return LocalRuntime(config.home, config.server_host, (config.first_port, config.last_port), bubblewrap)
+    except OSError as error:
+        raise ConfigError(f"cannot use the home {config.home}: {error}") from error
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Own the home as long as this process lives; raises ConfigError with the pid of the platform that has it."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot use the home {home}: {error}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"the home {home} is served by another platform, pid {holder(home)}") from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def holder(home: Path) -> int | None:
+    """The pid of the platform that last locked the home; only meaningful while the lock is held."""
+    text = (home / "lock").read_text(encoding="ascii").strip()
+    return int(text) if text.isdecimal() else None
+
+
+@contextmanager
+def _listen(config: Config) -> Iterator[socket.socket]:
+    host, port = config.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1024)
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {config.listen}: {error.strerror}") from error
+        yield listener
+
+
+def _serve_http(platform: Platform, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    host, port = listener.getsockname()[:2]
+    app = create_app(platform.service, Metrics())
+    settings = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(settings, lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+    server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts requests, and ends by itself on a signal, which uvicorn would raise again too early."""
+
+    def __init__(self, settings: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self.handle_exit)
+        yield
+
+
+def _token_file(config: Config) -> Path:
+    return config.home / "admin-token"
+
+
+def _forget_token(path: Path, digest: bytes) -> None:
+    """The first token stays in its file until it is revoked."""
+    if path.exists() and secrets.digest(path.read_text(encoding="ascii").strip()) == digest:
+        secrets.write_secret(path, "")
