@@ -33,8 +33,11 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "token": (f"{_CLI}.tokens:token", "Create, list and revoke API tokens."),
     },
     "This machine": {
-        "serve": (f"{_LOCAL}.server:serve", "Run the platform."),
-        "stop": (f"{_LOCAL}.server:stop", "Stop the platform and its databases."),
+        "serve": (f"{_LOCAL}.server:serve", "Serve the platform until it is stopped; databases go on without it."),
+        "stop": (
+            f"{_LOCAL}.server:stop",
+            "Stop the platform and all of its databases; their data stay, and `serve` brings them back.",
+        ),
         "engines": (f"{_LOCAL}.engines:engines", "List the database servers of this machine, or install them."),
         "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),
     },
