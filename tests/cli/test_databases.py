@@ -147,9 +147,12 @@ class TestShow:
         assert str(connection.port) in result.stdout
         assert connection.password not in result.stdout
 
-    def test_says_why_it_cannot_be_used(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_says_why_it_cannot_be_used(
+        self, run: Run, one: Platform, database: wire.Database, operation: wire.Operation
+    ) -> None:
         one.on("GET", f"/v1/databases/{database.id}/connection", BUSY)
-        assert "my-postgres-db is being created" in run("show", "my-postgres-db").stdout
+        one.on("GET", f"/v1/databases/{database.id}/operations", (200, wire.OperationsAnswer([operation])))
+        assert "my-postgres-db is being created (create, launch)" in run("show", "my-postgres-db").stdout
 
     def test_json_is_the_apis_object(self, run: Run, one: Platform, database: wire.Database) -> None:
         assert json.loads(run("show", database.id, "--json").stdout) == msgspec.to_builtins(database)

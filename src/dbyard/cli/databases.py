@@ -178,7 +178,8 @@ def _status(client: Client, database: str) -> list[tuple[str, str]]:
     try:
         connection = client.get_connection(database)
     except Conflict as refusal:
-        return [("status", str(refusal))]
+        latest = client.list_operations(database)[:1]
+        return [("status", " ".join([str(refusal), *(f"({each.kind}, {each.step})" for each in latest)]))]
     return [
         ("status", "running"),
         ("host", connection.host),

@@ -23,7 +23,7 @@ _FOLLOW_LINES = 1000
 
 @click.command()
 @click.argument("database")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=100, show_default=True, help="How many lines.")
+@click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @json_option
 def logs(database: str, lines: int, follow: bool, as_json: bool) -> None:
