@@ -1,0 +1,118 @@
+"""A home with a real local runtime, and a small program of ours as the server: the runtime cares for no technology."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from dbyard import installations
+from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement
+from dbyard.runtimes.local import LocalRuntime
+from dbyard.runtimes.local.sandbox import Bubblewrap
+
+SERVER = """
+import os, signal, socket, sys, time
+if os.environ.get("DEAF"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.environ.get("CHILD") and os.fork() == 0:
+    time.sleep(1000)
+print("listening", flush=True)
+listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
+while True:
+    listener.accept()[0].close()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An instance that a test plays with."""
+
+    runtime: LocalRuntime
+    id: str
+    placement: Placement
+    installation: Installation
+
+    def spec(self, generation: int = 1, init: tuple[Command, ...] = (), **env: str) -> InstanceSpec:
+        layout = self.runtime.layout(self.id, self.placement, self.installation)
+        program = layout.conf / "server.py"
+        return InstanceSpec(
+            id=self.id,
+            generation=generation,
+            argv=("/usr/bin/python3", str(program), str(layout.data), layout.host, str(layout.port)),
+            init=init,
+            files=(File(program, SERVER),),
+            env=env,
+            memory=64 * MIB,
+            address_space=None,
+            cpu=1.0,
+            processes=20,
+            disk=MIB,
+            stop_signal=signal.SIGTERM,
+            stop_grace=0.5,
+        )
+
+    def start(self, generation: int = 1, init: tuple[Command, ...] = (), **env: str) -> None:
+        self.runtime.ensure(self.spec(generation, init, **env), self.placement, self.installation)
+
+    def moved(self, placement: Placement) -> Server:
+        return replace(self, placement=placement)
+
+    def accepts(self) -> bool:
+        with socket.socket() as client:
+            client.settimeout(1)
+            return client.connect_ex((self.placement.host, self.placement.port)) == 0
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory.chmod(0o711)
+    yield directory / "home"
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def program() -> Installation:
+    """The Python of the system, as if it were a database server."""
+    return Installation("echo", "1", "1.0", Path("/usr/bin"), (), Path("/usr"), "system")
+
+
+@pytest.fixture
+def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
+    """Opens the runtime of a home, as often as a test wants; in the end nothing of them runs."""
+    opened: list[LocalRuntime] = []
+
+    def open_it(where: Path | None = None, ports: tuple[int, int] = (23000, 23999)) -> LocalRuntime:
+        bwrap = installations.tool("bwrap")
+        bubblewrap = Bubblewrap(bwrap, ()) if bwrap else None
+        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bubblewrap))
+        return opened[-1]
+
+    yield open_it
+    for runtime in opened:
+        for instance_id in runtime.list_instances():
+            runtime.destroy(instance_id, sys.maxsize)
+
+
+@pytest.fixture
+def runtime(open_runtime: Callable[..., LocalRuntime]) -> LocalRuntime:
+    return open_runtime()
+
+
+@pytest.fixture
+def server(runtime: LocalRuntime, program: Installation) -> Server:
+    return place(runtime, program)
+
+
+def place(runtime: LocalRuntime, program: Installation, generation: int = 1) -> Server:
+    instance_id = os.urandom(12).hex()
+    return Server(runtime, instance_id, runtime.place(instance_id, generation, program), program)

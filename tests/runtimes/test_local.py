@@ -1,0 +1,312 @@
+"""The promises of a runtime, held against real processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbyard.errors import StaleGeneration, TemporaryError
+from dbyard.model import Command, Installation, InstanceState
+from dbyard.runtimes import PortTaken
+from dbyard.runtimes.local import LocalRuntime, ports, processes
+from tests.runtimes.conftest import Server, place
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+Open = Callable[..., LocalRuntime]
+
+
+def answers(server: Server) -> bool:
+    return processes.wait_until(server.accepts, 10)
+
+
+def pid_of(server: Server) -> int:
+    record = json.loads((directory(server) / "process.json").read_text())
+    return int(record["pid"])
+
+
+def directory(server: Server) -> Path:
+    return server.runtime.layout(server.id, server.placement, server.installation).data.parent
+
+
+class TestPlace:
+    def test_tells_the_same_placement_again(self, server: Server) -> None:
+        assert server.runtime.place(server.id, 1, server.installation) == server.placement
+
+    def test_gives_every_instance_another_port_and_seed(self, runtime: LocalRuntime, program: Installation) -> None:
+        servers = [place(runtime, program) for _ in range(5)]
+        assert len({server.placement.port for server in servers}) == 5
+        assert len({server.placement.seed for server in servers}) == 5
+
+    @as_root
+    def test_gives_the_directory_to_a_uid_of_its_own(self, server: Server) -> None:
+        data = directory(server) / "data"
+        assert data.stat().st_uid == server.placement.uid == ports.UID_BASE + server.placement.port
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        assert stat.S_IMODE(directory(server).stat().st_mode) == 0o711
+
+    def test_takes_no_port_that_another_home_has(self, open_runtime: Open, home: Path, program: Installation) -> None:
+        first = open_runtime(home / "a", (23500, 23501))
+        second = open_runtime(home / "b", (23500, 23501))
+        taken = {place(first, program).placement.port, place(second, program).placement.port}
+        assert taken == {23500, 23501}
+        with pytest.raises(TemporaryError, match="no free port"):
+            place(second, program)
+
+    def test_takes_no_port_on_which_somebody_listens(self, open_runtime: Open, program: Installation) -> None:
+        with socket.create_server(("127.0.0.1", 23600)):
+            assert place(open_runtime(ports=(23600, 23601)), program).placement.port == 23601
+
+    def test_takes_over_the_port_of_a_home_that_is_gone(self, open_runtime: Open, program: Installation) -> None:
+        runtime = open_runtime(ports=(23610, 23610))
+        claims = ports.claims_directory()
+        claims.mkdir(parents=True, exist_ok=True)
+        (claims / "23610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
+        assert place(runtime, program).placement.port == 23610
+
+
+class TestEnsure:
+    def test_starts_a_server_that_answers(self, server: Server) -> None:
+        server.start()
+        assert answers(server)
+        assert server.runtime.state(server.id) is InstanceState.RUNNING
+
+    def test_again_changes_nothing(self, server: Server) -> None:
+        server.start()
+        first = pid_of(server)
+        server.start()
+        assert pid_of(server) == first
+
+    def test_of_another_runtime_adopts_the_server(self, server: Server, open_runtime: Open) -> None:
+        server.start()
+        first = pid_of(server)
+        later = Server(open_runtime(), server.id, server.placement, server.installation)
+        later.start()
+        assert pid_of(later) == first
+        assert later.runtime.state(server.id) is InstanceState.RUNNING
+
+    def test_adopts_a_server_whose_pid_was_never_recorded(self, server: Server, open_runtime: Open) -> None:
+        server.start()
+        first = pid_of(server)
+        record = directory(server) / "process.json"
+        ahead = {name: value for name, value in json.loads(record.read_text()).items() if "pid" not in name}
+        record.write_text(json.dumps({name: ahead[name] for name in ("argv", "stop_signal", "stop_grace")}))
+        later = open_runtime()
+        assert later.state(server.id) is InstanceState.RUNNING
+        later.stop(server.id)
+        assert processes.read(first) is None
+
+    def test_never_takes_a_stranger_for_the_server(self, server: Server, open_runtime: Open) -> None:
+        server.start()
+        server.runtime.stop(server.id)
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+            found = processes.read(stranger.pid)
+            assert found is not None
+            record = directory(server) / "process.json"
+            lie = json.loads(record.read_text()) | {"pid": found.pid, "start_time": found.start_time}
+            record.write_text(json.dumps(lie))
+            later = open_runtime()
+            assert later.state(server.id) is InstanceState.STOPPED
+            later.stop(server.id)
+            later.destroy(server.id, 2)
+            assert processes.is_alive(found)
+            stranger.communicate()
+
+    def test_refuses_a_port_that_somebody_took(self, server: Server) -> None:
+        with (
+            socket.create_server((server.placement.host, server.placement.port)),
+            pytest.raises(PortTaken, match=str(server.placement.port)),
+        ):
+            server.start()
+        server.start()
+        assert answers(server)
+
+    def test_runs_the_init_commands_once(self, server: Server) -> None:
+        note = directory(server) / "data" / "note"
+        init = (Command(("/bin/sh", "-c", f"cat >> {note}"), stdin="made\n"),)
+        server.start(init=init)
+        server.runtime.stop(server.id)
+        server.start(init=init)
+        assert note.read_text() == "made\n"
+
+    def test_starts_over_after_init_was_killed(self, server: Server) -> None:
+        data = directory(server) / "data"
+        half = Command(("/bin/sh", "-c", f"touch {data}/half && exit 3"))
+        with pytest.raises(TemporaryError, match="exit code 3"):
+            server.start(init=(half,))
+        server.start(init=(Command(("/bin/sh", "-c", f"test ! -e {data}/half && touch {data}/whole")),))
+        assert [path.name for path in data.iterdir()] == ["whole"]
+
+    def test_refuses_an_older_generation(self, server: Server) -> None:
+        server.runtime.destroy(server.id, 2)
+        with pytest.raises(StaleGeneration):
+            server.start(generation=1)
+        with pytest.raises(StaleGeneration):
+            server.runtime.place(server.id, 1, server.installation)
+        assert server.runtime.state(server.id) is InstanceState.ABSENT
+
+    @as_root
+    def test_holds_the_server_in_its_sandbox(self, server: Server) -> None:
+        secret = directory(server).parent.parent / "secret"
+        secret.write_text("for root")
+        report = directory(server) / "data" / "report"
+        conf, others = directory(server) / "conf", directory(server).parent
+        look = f"id -u; cat {secret}; echo x > {conf}/x; ls {others}"
+        server.start(init=(Command(("/bin/sh", "-c", f"({look}) > {report} 2>&1; true")),))
+        lines = report.read_text().splitlines()
+        assert lines[0] == str(server.placement.uid)
+        assert "for root" not in lines
+        assert server.id in lines[-1]
+        assert not (conf / "x").exists()
+
+
+class TestReplace:
+    def test_moves_a_stopped_server_with_its_data(self, server: Server) -> None:
+        note = directory(server) / "data" / "note"
+        server.start(init=(Command(("/bin/sh", "-c", f"echo kept > {note}")),))
+        server.runtime.stop(server.id)
+        moved = server.moved(server.runtime.replace(server.id, 1))
+        assert moved.placement.port != server.placement.port
+        assert moved.placement.seed == server.placement.seed
+        moved.start()
+        assert answers(moved)
+        assert note.read_text() == "kept\n"
+        assert note.stat().st_uid == moved.placement.uid
+        assert not (ports.claims_directory() / str(server.placement.port)).exists()
+
+
+class TestWatch:
+    def test_tells_of_a_death(self, server: Server) -> None:
+        ended: list[str] = []
+        told = threading.Event()
+
+        def on_exit(instance_id: str) -> None:
+            ended.append(instance_id)
+            told.set()
+
+        server.runtime.watch(on_exit)
+        server.start()
+        os.kill(pid_of(server), signal.SIGKILL)
+        assert told.wait(10)
+        assert ended == [server.id]
+        assert server.runtime.state(server.id) is InstanceState.STOPPED
+
+    def test_leaves_no_zombie(self, server: Server) -> None:
+        server.runtime.watch(lambda _: None)
+        server.start(CHILD="1")
+        pid = pid_of(server)
+        os.kill(pid, signal.SIGKILL)
+        assert processes.wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
+        server.start()
+        assert answers(server)
+
+
+class TestStop:
+    def test_ends_the_server_and_its_children(self, server: Server) -> None:
+        server.start(CHILD="1")
+        assert answers(server)
+        server.runtime.stop(server.id)
+        assert server.runtime.state(server.id) is InstanceState.STOPPED
+        assert not server.accepts()
+        assert not server.runtime._members(server.id)
+
+    def test_forces_a_server_that_does_not_listen(self, server: Server) -> None:
+        server.start(DEAF="1")
+        assert answers(server)
+        server.runtime.stop(server.id)
+        assert not server.accepts()
+
+    def test_again_changes_nothing(self, server: Server) -> None:
+        server.runtime.stop(server.id)
+        server.runtime.stop(server.id)
+        assert server.runtime.state(server.id) is InstanceState.STOPPED
+
+
+class TestDestroy:
+    def test_leaves_nothing(self, server: Server) -> None:
+        server.start(CHILD="1")
+        where = directory(server)
+        server.runtime.destroy(server.id, 2)
+        assert server.runtime.state(server.id) is InstanceState.ABSENT
+        assert not where.exists()
+        assert not list((where.parent.parent / "trash").iterdir())
+        assert not server.accepts()
+        assert not (ports.claims_directory() / str(server.placement.port)).exists()
+        if os.geteuid() == 0:
+            assert not processes.list_of_uid(server.placement.uid)
+
+    def test_again_changes_nothing(self, server: Server) -> None:
+        server.runtime.destroy(server.id, 2)
+        server.runtime.destroy(server.id, 2)
+        assert server.runtime.state(server.id) is InstanceState.ABSENT
+
+    def test_goes_on_where_it_was_killed(self, server: Server, open_runtime: Open) -> None:
+        where = directory(server)
+        where.rename(where.parent.parent / "trash" / server.id)
+        open_runtime()
+        assert not list((where.parent.parent / "trash").iterdir())
+        assert not (ports.claims_directory() / str(server.placement.port)).exists()
+
+
+class TestSpares:
+    def prepare(self, runtime: LocalRuntime, program: Installation) -> Server:
+        spare_id, placement = runtime.new_spare()
+        spare = Server(runtime, spare_id, placement, program)
+        note = directory(spare) / "data" / "note"
+        init = (Command(("/bin/sh", "-c", f"echo prepared > {note}")),)
+        runtime.prepare(spare.spec(init=init), placement, program)
+        return spare
+
+    def test_is_claimed_with_its_placement_and_data(self, runtime: LocalRuntime, program: Installation) -> None:
+        spare = self.prepare(runtime, program)
+        assert runtime.spares(program) == 1
+        claimed = place(runtime, program)
+        assert runtime.spares(program) == 0
+        assert claimed.placement == spare.placement
+        claimed.start(init=(Command(("/bin/false",)),))
+        assert answers(claimed)
+        assert (directory(claimed) / "data" / "note").read_text() == "prepared\n"
+
+    def test_is_claimed_by_one_only(self, runtime: LocalRuntime, program: Installation) -> None:
+        for _ in range(3):
+            self.prepare(runtime, program)
+        servers: list[Server] = []
+        threads = [threading.Thread(target=lambda: servers.append(place(runtime, program))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({server.placement.port for server in servers}) == 8
+        assert runtime.spares(program) == 0
+
+    def test_is_discarded_when_it_was_left_unfinished(self, runtime: LocalRuntime, open_runtime: Open) -> None:
+        _, placement = runtime.new_spare()
+        later = open_runtime()
+        assert not list((later._home / "spares").iterdir())
+        assert not (ports.claims_directory() / str(placement.port)).exists()
+
+    def test_of_another_version_is_left_alone(self, runtime: LocalRuntime, program: Installation) -> None:
+        self.prepare(runtime, program)
+        other = Installation("echo", "2", "2.0", program.bin, (), program.root, "system")
+        place(runtime, other)
+        assert runtime.spares(program) == 1
+
+
+class TestLogs:
+    def test_tells_the_last_lines(self, server: Server) -> None:
+        server.start()
+        assert processes.wait_until(lambda: "listening" in server.runtime.logs(server.id, 5), 10)
+
+    def test_follows_no_link(self, server: Server, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("for root\n")
+        (directory(server) / "log" / "server.log").symlink_to(tmp_path / "secret")
+        assert server.runtime.logs(server.id, 5) == []
