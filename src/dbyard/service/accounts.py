@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 
@@ -14,7 +15,8 @@ from dbyard.service import Service
 from dbyard.service.dates import date, date_or_none
 from dbyard.store import Connection, accounts
 
-NAME_RULE = "should have between 1 and 64 printable characters"
+NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]{1,64}$"
+NAME_RULE = "should have between 1 and 64 characters, none of them a control character"
 
 
 def bootstrap(service: Service, save: Callable[[str], None]) -> str | None:
@@ -56,7 +58,7 @@ def list_tokens(service: Service, principal: Principal) -> wire.TokensAnswer:
 
 def create_token(service: Service, principal: Principal, name: object) -> wire.TokenAnswer:
     """The only answer that has the token's value."""
-    if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 64:
+    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
         raise Invalid({"name": [NAME_RULE]})
     value = secrets.mint_token()
     token = Token(secrets.make_id(), name, service.clock(), None)

@@ -12,14 +12,12 @@ from dbyard.model import Installation, Plan, Technology, Version
 from dbyard.service import Service
 from dbyard.store import databases
 
-NAME_PATTERN = "^(?=.{6,48}$)[a-z0-9]+(-[a-z0-9]+)*$"
+NAME_PATTERN = "^[a-z0-9]+(-[a-z0-9]+)*$"
 NAME_RULE = (
     "should have between 6 and 48 lower case letters (a-z), digits and hyphens,"
     " with no hyphen at the beginning or at the end, nor two hyphens in a row"
 )
 NAME_TAKEN = "has already been taken"
-
-_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def choose(service: Service, draft: wire.Draft) -> Choice:
 
 def _name(draft: wire.Draft, wrong: dict[str, list[str]]) -> str | None:
     name = _text(draft.name, "name", wrong, NAME_RULE)
-    if name is not None and not _NAME.match(name):
+    if name is not None and not (6 <= len(name) <= 48 and re.fullmatch(NAME_PATTERN, name)):
         wrong["name"] = [NAME_RULE]
         return None
     return name

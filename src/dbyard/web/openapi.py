@@ -1,0 +1,157 @@
+"""The OpenAPI 3.1 document, rendered from the route table, the wire structs and the catalogue. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+import dbyard
+from dbyard import wire
+from dbyard.catalogue import Catalogue
+from dbyard.model import Technology
+from dbyard.service.accounts import NAME_PATTERN as TOKEN_NAME_PATTERN
+from dbyard.service.drafts import NAME_PATTERN
+from dbyard.web.routes import JSON, Parameter, Route, Verb
+
+Json = dict[str, Any]
+
+_REFERENCE = "#/components/schemas/{name}"
+_MEANINGS = {
+    400: "The JSON or a header is broken",
+    401: "No bearer token, or not a valid one",
+    403: "The token's account may not do this",
+    404: "Not found, or somebody else's",
+    409: "Not possible now",
+    413: "The body is too large",
+    415: "The body is not JSON in UTF-8",
+    422: "Fields are wrong: all of them, with their messages",
+    500: "Something broke on our side",
+    503: "The platform cannot write its state",
+}
+_DESCRIPTION = """Start real database servers. Every answer carries `X-Request-Id`; errors are always JSON.
+
+A create body may also come flat (without the `database` wrapper), with `plan_id` for `plan`, `addon_provider_id` for
+`technology`, and `database_name` for `name`; a plan may be named by its id. Unknown keys are ignored."""
+
+
+def render(routes: Sequence[Route], catalogue: Catalogue) -> bytes:
+    components = _components(routes)
+    components["NewDatabase"] = _new_database(components["NewDatabase"], catalogue)
+    components["NewToken"]["properties"]["name"] |= {"minLength": 1, "maxLength": 64, "pattern": TOKEN_NAME_PATTERN}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "dbyard", "version": dbyard.__version__, "description": _DESCRIPTION},
+        "paths": {route.path: {name.lower(): _operation(route, name) for name in route.verbs} for route in routes},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "headers": {
+                "X-Request-Id": {
+                    "description": "Names this request in the platform's log; a client may send its own",
+                    "required": True,
+                    "schema": {"type": "string"},
+                }
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def _components(routes: Sequence[Route]) -> dict[str, Json]:
+    verbs = [verb for route in routes for verb in route.verbs.values()]
+    found = {wire.Error, wire.Errors}
+    for verb in verbs:
+        found.update(each for each in (verb.answer, verb.body) if each)
+        found.update(verb.refusals.values())
+    ordered = sorted(found, key=lambda each: each.__name__)
+    _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
+    return components
+
+
+def _new_database(schema: Json, catalogue: Catalogue) -> Json:
+    """Which plans and versions go with which technology, so that a body that fits the schema also fits our rules."""
+    kinds = [_kind(technology) for technology in catalogue.technologies.values()]
+    name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": NAME_PATTERN}
+    return schema | {"properties": schema["properties"] | {"name": name}, "oneOf": kinds}
+
+
+def _kind(technology: Technology) -> Json:
+    return {
+        "title": technology.name,
+        "properties": {
+            "technology": {"enum": [technology.slug, *technology.aliases]},
+            "plan": {"enum": [plan.name for plan in technology.plans]},
+            "version": {"enum": [*(version.version for version in technology.versions), None]},
+        },
+    }
+
+
+def _operation(route: Route, method: str) -> Json:
+    verb = route.verbs[method]
+    operation: Json = {
+        "operationId": _identify(method, route.path),
+        "summary": verb.summary,
+        "parameters": [_parameter(each) for each in verb.parameters],
+        "responses": _responses(verb),
+        "security": [] if verb.public else [{"token": []}],
+    }
+    if verb.body:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(verb.body)}}}
+    return operation
+
+
+def _identify(method: str, path: str) -> str:
+    return "_".join([method.lower(), *path.replace("{", "").replace("}", "").replace(".", "_").split("/")[1:]])
+
+
+def _parameter(parameter: Parameter) -> Json:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "required": parameter.required,
+        "schema": parameter.schema,
+    }
+
+
+def _responses(verb: Verb) -> Json:
+    refusals = dict(sorted((_common_refusals(verb) | dict(verb.refusals)).items()))
+    return {str(verb.status): _success(verb)} | {
+        str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in refusals.items()
+    }
+
+
+def _common_refusals(verb: Verb) -> dict[int, type[msgspec.Struct]]:
+    """What any verb of its sort can answer."""
+    found: dict[int, type[msgspec.Struct]] = {500: wire.Error}
+    if not verb.public:
+        found[401] = wire.Error
+    if verb.body:
+        found |= {400: wire.Error, 413: wire.Error, 415: wire.Error, 422: wire.Errors}
+    if verb.writes:
+        found[503] = wire.Error
+    return found
+
+
+def _success(verb: Verb) -> Json:
+    if verb.status == 204:
+        return {"description": "Done", "headers": _response_headers(204)}
+    schema = _reference(verb.answer) if verb.answer else {"type": "object" if verb.media == JSON else "string"}
+    return _response("Success", verb.media.partition(";")[0], schema, verb.status)
+
+
+def _response(description: str, media: str, schema: Json, status: int) -> Json:
+    return {"description": description, "headers": _response_headers(status), "content": {media: {"schema": schema}}}
+
+
+def _response_headers(status: int) -> Json:
+    headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    if status == 401:
+        headers["WWW-Authenticate"] = {"required": True, "schema": {"type": "string"}}
+    return headers
+
+
+def _reference(struct: type[msgspec.Struct]) -> Json:
+    return {"$ref": _REFERENCE.format(name=struct.__name__)}

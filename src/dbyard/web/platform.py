@@ -1,0 +1,44 @@
+"""What the platform says of itself: that it lives, what it counts, and what it can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dbyard
+from dbyard import wire
+from dbyard.catalogue import Catalogue
+from dbyard.metrics import CONTENT_TYPE
+from dbyard.service import figures
+from dbyard.web import openapi
+from dbyard.web.routes import Call, Route, Verb, route
+
+
+def routes(catalogue: Catalogue, documented: Sequence[Route]) -> list[Route]:
+    """These and the `documented` ones are in the OpenAPI document, which is made once."""
+    own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS)]
+    document = openapi.render([*documented, *own, route("/openapi.json", get=_openapi(b""))], catalogue)
+    return [*own, route("/openapi.json", get=_openapi(document))]
+
+
+def health(_call: Call) -> wire.Health:
+    return wire.Health(status="ok", version=dbyard.__version__)
+
+
+def metrics(call: Call) -> bytes:
+    databases, operations = figures.count(call.service, call.principal)
+    return call.metrics.render(databases, operations)
+
+
+def _openapi(document: bytes) -> Verb:
+    return Verb(lambda _call: document, "This document", None, public=True)
+
+
+_HEALTH = Verb(health, "Whether the platform answers", wire.Health, public=True)
+_METRICS = Verb(
+    metrics,
+    "Figures for Prometheus; an admin's token is needed",
+    None,
+    waits=True,
+    refusals={403: wire.Error},
+    media=CONTENT_TYPE,
+)

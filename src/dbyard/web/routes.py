@@ -1,0 +1,81 @@
+"""The route table as data: what a path answers to each method, who may ask, and how it is documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from dbyard.metrics import Metrics
+from dbyard.model import Principal
+from dbyard.service import Service
+from dbyard.web.bodies import decode, parse_query
+
+JSON = "application/json"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as a handler sees it: authenticated, its body read but not yet decoded."""
+
+    service: Service
+    metrics: Metrics
+    principal: Principal
+    path: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
+    query_string: bytes
+    body: bytes
+
+    def query(self, name: str) -> str | None:
+        return parse_query(self.query_string).get(name) if self.query_string else None
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def fields(self) -> dict[str, object]:
+        return decode(self.body)
+
+
+Handler = Callable[[Call], msgspec.Struct | bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    place: str
+    description: str
+    schema: Mapping[str, Any]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What a path does for one method. A handler that `writes` or `waits` runs in a thread, the others on the loop."""
+
+    handler: Handler
+    summary: str
+    answer: type[msgspec.Struct] | None
+    status: int = 200
+    public: bool = False
+    """Answered without a token."""
+    waits: bool = False
+    body: type[msgspec.Struct] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    refusals: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
+    writes: bool = False
+    media: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    verbs: Mapping[str, Verb]
+    """By method; `HEAD` is answered wherever `GET` is."""
+
+
+def route(path: str, **verbs: Verb) -> Route:
+    """One route holds every method of its path, so that `Allow` is right: `route("/x", get=Verb(…), post=Verb(…))`."""
+    return Route(path, {method.upper(): verb for method, verb in verbs.items()})

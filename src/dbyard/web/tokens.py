@@ -1,0 +1,47 @@
+"""`/v1/tokens`: the bearer tokens of the account that asks."""
+
+from __future__ import annotations
+
+from dbyard import wire
+from dbyard.service import accounts
+from dbyard.web.bodies import unwrap
+from dbyard.web.routes import Call, Parameter, Route, Verb, route
+
+
+def routes() -> list[Route]:
+    return [
+        route("/v1/tokens", get=_LIST, post=_CREATE),
+        route("/v1/tokens/{token}", delete=_REVOKE),
+    ]
+
+
+def list_all(call: Call) -> wire.TokensAnswer:
+    return accounts.list_tokens(call.service, call.principal)
+
+
+def create(call: Call) -> wire.TokenAnswer:
+    return accounts.create_token(call.service, call.principal, unwrap(call.fields(), "token").get("name"))
+
+
+def revoke(call: Call) -> None:
+    accounts.revoke_token(call.service, call.principal, call.path["token"])
+
+
+_LIST = Verb(list_all, "List your tokens, oldest first", wire.TokensAnswer)
+_CREATE = Verb(
+    create,
+    "Create a token; its value is shown only now",
+    wire.TokenAnswer,
+    status=201,
+    writes=True,
+    body=wire.CreateToken,
+)
+_REVOKE = Verb(
+    revoke,
+    "Revoke a token",
+    None,
+    status=204,
+    writes=True,
+    parameters=(Parameter("token", "path", "The token's id", {"type": "string"}, required=True),),
+    refusals={404: wire.Error},
+)
