@@ -1,0 +1,120 @@
+"""What tests of several folders share: a store in a file, a clock that stands still, a service and an HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dbyard import catalogue as catalogues
+from dbyard.catalogue import Catalogue
+from dbyard.certificates import Authority
+from dbyard.metrics import Metrics
+from dbyard.model import Installation
+from dbyard.secrets import Box
+from dbyard.service import Service, accounts
+from dbyard.store import Store
+from dbyard.web.app import create_app
+
+
+@dataclass
+class Clock:
+    """Time as tests want it: it moves only when told to."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class World:
+    """What a service is told of the world, and what it told the world."""
+
+    missing: set[tuple[str, str]] = field(default_factory=set)
+    """The (technology, version) pairs whose server is not on this machine."""
+    log: list[str] = field(default_factory=list)
+    wakes: int = 0
+    revoked: list[bytes] = field(default_factory=list)
+
+    def installed(self, technology: str, version: str) -> Installation | None:
+        if (technology, version) in self.missing:
+            return None
+        root = Path("/nowhere") / technology / version
+        return Installation(technology, version, f"{version}.1", root / "bin", (), root, "test")
+
+    def logs(self, _instance_id: str, lines: int) -> list[str]:
+        return self.log[-lines:]
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return catalogues.load()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.load_or_make(tmp_path_factory.mktemp("authority") / "ca")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def service(store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock) -> Service:
+    return Service(
+        store=store,
+        catalogue=catalogue,
+        box=Box(bytes(32)),
+        authority=authority,
+        installed=world.installed,
+        logs=world.logs,
+        wake=world.wake,
+        on_revoke=world.revoked.append,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def token(service: Service) -> str:
+    """The admin's first token."""
+    token = accounts.bootstrap(service, lambda _: None)
+    assert token is not None
+    return token
+
+
+@pytest.fixture
+def anonymous(service: Service) -> Iterator[TestClient]:
+    """The HTTP API in process, without a token; errors are answers, not exceptions."""
+    with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def api(anonymous: TestClient, token: str) -> TestClient:
+    """The HTTP API in process, asked by the admin."""
+    anonymous.headers["Authorization"] = f"Bearer {token}"
+    return anonymous
