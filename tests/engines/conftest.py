@@ -1,0 +1,208 @@
+"""Real servers, run as their engine renders them; as `nobody` when the tests run as root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NoReturn
+
+import pytest
+
+from dbyard import catalogue, engines, installations
+from dbyard.certificates import Authority
+from dbyard.errors import NotReady
+from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+
+ADMIN_PASSWORD = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"
+NO_CERTIFICATE = Certificate("", "", "")
+SPARE = Credentials(ADMIN_PASSWORD, "spare", "spare-password", "spare", NO_CERTIFICATE)
+NODE = "5410093073f7563d50300001"
+
+
+@dataclass
+class Server:
+    """One server: prepared as a spare, then started for `credentials`."""
+
+    engine: engines.Engine
+    installation: Installation
+    layout: Layout
+    node: Node
+    credentials: Credentials
+    uid: int
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.layout.host, self.layout.port)
+
+    @property
+    def spec(self) -> InstanceSpec:
+        return self.engine.render(self.node, self.layout, self.credentials)
+
+    def prepare(self, credentials: Credentials = SPARE) -> None:
+        spec = self.engine.render(self.node, self.layout, credentials)
+        self._write(spec)
+        for command in spec.init:
+            done = self._popen(command.argv, spec.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            output, _ = done.communicate(command.stdin.encode(), timeout=120)
+            assert done.returncode == 0, output.decode()
+
+    def start(self) -> Server:
+        spec = self.spec
+        self._write(spec)
+        with (self.layout.log / "output.log").open("ab") as output:
+            argv = ("prlimit", f"--as={spec.address_space or 'unlimited'}", *spec.argv)
+            self.process = self._popen(argv, spec.env, stdin=subprocess.DEVNULL, stdout=output)
+        self.await_ready()
+        return self
+
+    def await_ready(self, seconds: float = 20) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + seconds
+        said = ""
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                return self.engine.ping(self.endpoint, self.credentials)
+            except NotReady as error:
+                said = str(error)
+                time.sleep(0.002)
+        pytest.fail(f"the server is not ready: {said}\n{self.log()}")
+
+    def secure(self) -> None:
+        self.engine.secure(self.endpoint, self.credentials)
+
+    def stop(self, signum: int | None = None) -> int:
+        assert self.process is not None
+        self.process.send_signal(self.spec.stop_signal if signum is None else signum)
+        return self.process.wait(30)
+
+    def log(self) -> str:
+        return "\n".join(path.read_text() for path in sorted(self.layout.log.glob("*.log")))
+
+    def run(self, *argv: str, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
+        """A client program of the same installation; its output."""
+        done = subprocess.run(
+            argv, input=stdin, env=self._environment(env or {}), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _write(self, spec: InstanceSpec) -> None:
+        for file in spec.files:
+            file.path.write_text(file.content)
+            file.path.chmod(0o640 if os.geteuid() == 0 else 0o600)
+            os.chown(file.path, -1, self.uid)
+
+    def _popen(
+        self, argv: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int | IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        command = list(argv)
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", *command]
+        return subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            cwd=self.layout.run,
+            env=self._environment(env),
+            start_new_session=True,
+        )
+
+    def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        libraries = ":".join(map(str, self.installation.libraries))
+        base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.layout.run), "LC_ALL": "C.UTF-8"}
+        return {**base, **({"LD_LIBRARY_PATH": libraries} if libraries else {}), **env}
+
+
+Launch = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def authority() -> Iterator[Authority]:
+    with tempfile.TemporaryDirectory() as directory:
+        yield Authority.load_or_make(Path(directory) / "ca")
+
+
+@pytest.fixture(scope="session")
+def templates() -> Iterator[dict[tuple[str, str], Path]]:
+    """Prepared spares, made once for each server: (technology, version) -> a directory to copy."""
+    made: dict[tuple[str, str], Path] = {}
+    yield made
+    for path in made.values():
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def launch(authority: Authority, templates: dict[tuple[str, str], Path]) -> Iterator[Launch]:
+    """`launch(technology, version)`: a running server; `start=False` leaves it prepared."""
+    servers: list[Server] = []
+
+    def launch(technology: str, version: str, *, start: bool = True) -> Server:
+        installation = installations.find(technology, version)
+        if installation is None:
+            _refuse(f"{technology} {version} is missing: dbyard engines install {technology}@{version}")
+        server = _build(technology, installation, authority)
+        servers.append(server)
+        template = templates.get((technology, version))
+        if template is None:
+            server.prepare()
+            templates[technology, version] = _copy(server.layout.data, Path(tempfile.mkdtemp()) / "data", server.uid)
+        else:
+            server.layout.data.rmdir()
+            _copy(template, server.layout.data, server.uid)
+        return server.start() if start else server
+
+    yield launch
+    for server in servers:
+        if server.process is not None and server.process.poll() is None:
+            os.killpg(server.process.pid, signal.SIGKILL)
+            server.process.wait(10)
+        shutil.rmtree(server.layout.data.parent, ignore_errors=True)
+
+
+def _build(technology: str, installation: Installation, authority: Authority) -> Server:
+    engine = engines.load(technology)
+    port = _free_port()
+    uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    parent = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    parent.chmod(0o711)
+    data, conf, log, run = (parent / name for name in ("data", "conf", "log", "run"))
+    layout = Layout("127.0.0.1", port, data, conf, log, run, installation.bin, installation.root)
+    for path in (layout.data, layout.log, layout.run, layout.conf):
+        path.mkdir(mode=0o750 if path == layout.conf else 0o700)
+        os.chown(path, 0 if path == layout.conf and os.geteuid() == 0 else uid, uid if os.geteuid() == 0 else -1)
+    known = catalogue.load().technologies[technology]
+    plan = min(known.plans, key=lambda plan: plan.memory_mb)
+    user, database = engine.name_tenant("my-test-db", "1234")
+    certificate = authority.issue("my-test-db")
+    credentials = Credentials(ADMIN_PASSWORD, user, "tenantPassword-0123456789_abcdef", database, certificate)
+    return Server(engine, installation, layout, Node(NODE, 1, plan, known.overhead_mb), credentials, uid)
+
+
+def _refuse(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _copy(source: Path, target: Path, uid: int) -> Path:
+    shutil.copytree(source, target, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        os.chown(path, uid, uid if os.geteuid() == 0 else -1, follow_symlinks=False)
+    return target
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
