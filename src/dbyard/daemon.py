@@ -137,7 +137,7 @@ def _serve_http(platform: Platform, listener: socket.socket, announce: Callable[
         app,
         http="httptools",
         loop="uvloop",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
