@@ -1,0 +1,55 @@
+"""Facts that tests put into a store: accounts, and operations that went one way or the other."""
+
+from __future__ import annotations
+
+from dbyard import secrets
+from dbyard.model import Account, Operation, Placement, Project, Token
+from dbyard.service import Service
+from dbyard.store import accounts, instances, operations
+
+PLACEMENT = Placement("127.0.0.1", 20017, 220017, "seed")
+
+
+def seed_body(name: str = "my-postgres-db", **changes: object) -> dict[str, object]:
+    """The create body of the seed, with its project left out."""
+    fields: dict[str, object] = {"name": name, "technology": "postgresql", "plan": "postgresql-starter-512"}
+    return {"database": fields | changes}
+
+
+def open_account(service: Service, username: str) -> str:
+    """Another account that is no admin, with a default project `pr-USERNAME`; returns its token."""
+    token, now = secrets.mint_token(), service.clock()
+    account = Account(f"us-{username}", username, f"{username}@example.org", admin=False)
+    with service.store.tx() as connection:
+        accounts.insert_account(connection, account, now)
+        accounts.insert_project(connection, Project(f"pr-{username}", account.id, "default", default=True), now)
+        accounts.insert_token(
+            connection, account.id, Token(f"token-{username}", "first", now, None), secrets.digest(token)
+        )
+    return token
+
+
+def claim(service: Service) -> Operation:
+    """The operation that is due, as the reconciler takes it."""
+    with service.store.tx() as connection:
+        operation = operations.claim(connection, service.clock())
+    assert operation is not None
+    return operation
+
+
+def get_ready(service: Service) -> None:
+    """The due create operation ends well: its instance is placed and answered."""
+    operation = claim(service)
+    with service.store.tx() as connection:
+        instance = instances.get_for(connection, operation.database_id)
+        assert instance is not None
+        instances.set_placement(connection, instance.id, PLACEMENT)
+        instances.set_ready(connection, instance.id, service.clock())
+        operations.finish(connection, operation, service.clock())
+
+
+def fail(service: Service, code: str, message: str) -> None:
+    """The due operation ends in error."""
+    operation = claim(service)
+    with service.store.tx() as connection:
+        operations.fail(connection, operation, service.clock(), code, message)
