@@ -146,6 +146,15 @@ class TestEnsure:
         server.start(init=(Command(("/bin/sh", "-c", f"test ! -e {data}/half && touch {data}/whole")),))
         assert [path.name for path in data.iterdir()] == ["whole"]
 
+    @pytest.mark.parametrize("sandboxed", [True, False])
+    def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+        server = place(open_runtime(sandboxed=sandboxed), program)
+        note = directory(server) / "data" / "note"
+        server.start(init=(Command(("/bin/sh", "-c", f"id -un > {note}")),))
+        assert answers(server)
+        assert note.read_text().strip().isalpha()
+        assert note.stat().st_uid == server.placement.uid
+
     def test_refuses_an_older_generation(self, server: Server) -> None:
         server.runtime.destroy(server.id, 2)
         with pytest.raises(StaleGeneration):

@@ -84,19 +84,26 @@ class Spares:
 
     def _make(self, installation: Installation) -> None:
         key = _key(installation)
-        spare_id, placement = None, None
+        spare_id = None
         try:
             spare_id, placement = self._context.runtime.new_spare()
             spec = self._render(spare_id, placement, installation)
             self._context.runtime.prepare(spec, placement, installation)
-        except (DbyardError, OSError):
+        except Exception:
+            # Whatever is wrong with one server, the others want their spares.
             log.exception("a spare of %s could not be prepared", key)
             self._failed_until[key] = time.monotonic() + _AFTER_FAILURE
-            if spare_id is not None:
-                self._context.runtime.discard(spare_id)
+            self._discard(spare_id)
         finally:
             with self._lock:
                 self._making[key] -= 1
+
+    def _discard(self, spare_id: str | None) -> None:
+        try:
+            if spare_id is not None:
+                self._context.runtime.discard(spare_id)
+        except (DbyardError, OSError):
+            log.exception("the unfinished spare %s is left until the next start", spare_id)
 
     def _render(self, spare_id: str, placement: Placement, installation: Installation) -> InstanceSpec:
         """The server of nobody's database: same admin as later, a tenant that `secure` turns into the real one."""

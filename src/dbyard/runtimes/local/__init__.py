@@ -16,6 +16,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
@@ -30,6 +31,7 @@ from dbyard.runtimes.local.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _SPARE = "spare-"
+_NOBODY = 65534
 _GONE_SECONDS = 10.0
 
 
@@ -210,10 +212,24 @@ class LocalRuntime:
         if marker.exists():
             return
         directories.empty(cell.directory / "data")
-        for command in spec.init:
-            spawn.run(cell, command, self._environment(cell, spec), self._bubblewrap, self._output(cell), self._watcher)
+        with self._named_uid(cell) as named:
+            for command in spec.init:
+                env, output = self._environment(named, spec), self._output(named)
+                spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
         directories.sync(cell.directory)
         directories.write_json(marker, True, durable=True)
+
+    @contextmanager
+    def _named_uid(self, cell: Cell) -> Iterator[Cell]:
+        """Init programs insist on a name for their uid; without a sandbox only the system gives one."""
+        if self._bubblewrap is not None or os.geteuid() != 0:
+            yield cell
+            return
+        directories.change_owner(cell.directory, _NOBODY)
+        try:
+            yield replace(cell, uid=_NOBODY)
+        finally:
+            directories.change_owner(cell.directory, cell.uid)
 
     def _start(self, cell: Cell, spec: InstanceSpec) -> None:
         record = {"argv": spec.argv, "stop_signal": int(spec.stop_signal), "stop_grace": spec.stop_grace}
