@@ -316,12 +316,19 @@ class TestGet:
 
 
 class TestDelete:
-    @pytest.mark.parametrize("query", ["", "?confirm=", "?confirm=another-db", "?confirm"])
+    @pytest.mark.parametrize("query", ["", "?confirm=", "?confirm"])
     def test_wants_the_name_once_more(self, api: TestClient, query: str) -> None:
         create(api)
         answer = api.delete(f"/v1/databases/my-postgres-db{query}")
         assert answer.status_code == 422
-        assert answer.json()["errors"]["confirm"] == ["should be the name of the database: ?confirm=my-postgres-db"]
+        assert answer.json()["errors"]["confirm"][0].endswith("the name of the database: ?confirm=my-postgres-db")
+        assert api.get("/v1/databases/my-postgres-db").status_code == 200
+
+    def test_refuses_another_name(self, api: TestClient) -> None:
+        create(api)
+        answer = api.delete("/v1/databases/my-postgres-db?confirm=another-db")
+        assert answer.status_code == 409
+        assert answer.json()["error"].endswith("the name of the database: ?confirm=my-postgres-db")
         assert api.get("/v1/databases/my-postgres-db").status_code == 200
 
     def test_frees_the_name_at_once(self, api: TestClient) -> None:

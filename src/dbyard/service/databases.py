@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from dbyard import engines, wire
-from dbyard.errors import Invalid, NotFound
+from dbyard.errors import Conflict, Invalid, NotFound
 from dbyard.model import Certificate, Database, Instance, OperationKind, Principal
 from dbyard.secrets import make_id, make_password
 from dbyard.service import Service
@@ -72,8 +72,7 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
     now = service.clock()
     with service.store.tx() as connection:
         database = own(connection, principal, key)
-        if confirm != database.name:
-            raise Invalid({"confirm": [f"should be the name of the database: ?confirm={database.name}"]})
+        _check_confirmed(database, confirm)
         databases.delete(connection, database.id, now)
         databases.forget_answers(connection, database.id)
         operations.supersede(connection, database.id, now)
@@ -87,6 +86,14 @@ def own(connection: Connection, principal: Principal, key: str) -> Database:
     if database is None:
         raise NotFound("Database not found")
     return database
+
+
+def _check_confirmed(database: Database, confirm: str | None) -> None:
+    rule = f"should be the name of the database: ?confirm={database.name}"
+    if not confirm:
+        raise Invalid({"confirm": [f"is missing: {rule}"]})
+    if confirm != database.name:
+        raise Conflict(f"confirm {rule}")
 
 
 def _insert(

@@ -73,6 +73,8 @@ def parse_query(query_string: bytes) -> dict[str, str]:
 
 def _check_type(headers: Mapping[bytes, bytes]) -> None:
     """JSON in UTF-8 only; a client that does not say what it sends is taken to send that."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise UnsupportedMediaType("The body should not be compressed")
     kind = headers.get(b"content-type")
     if kind is None:
         return
@@ -82,8 +84,6 @@ def _check_type(headers: Mapping[bytes, bytes]) -> None:
     ]
     if media.strip() != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise UnsupportedMediaType("The content type should be application/json, in UTF-8")
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise UnsupportedMediaType("The body should not be compressed")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

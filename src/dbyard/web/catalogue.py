@@ -35,7 +35,14 @@ _PLANS = Verb(
     wire.PlansAnswer,
     public=True,
     parameters=(
-        Parameter("technology", "path", "The technology's slug, or an alias of it", {"type": "string"}, required=True),
+        Parameter(
+            "technology",
+            "path",
+            "The technology's slug, or an alias of it",
+            {"type": "string"},
+            required=True,
+            source="/addon_providers/0/id",
+        ),
     ),
     refusals={404: wire.Error},
 )

@@ -16,7 +16,17 @@ KEY_PATTERN = "^[!-~]+$"
 LINES = 100
 MOST_LINES = 10_000
 
-_DATABASE = Parameter("database", "path", "The database's id or name", {"type": "string"}, required=True)
+_DATABASE = Parameter(
+    "database", "path", "The database's id or name", {"type": "string"}, required=True, source="/database/id"
+)
+_CONFIRM = Parameter(
+    "confirm",
+    "query",
+    "The database's name once more",
+    {"type": "string", "minLength": 1},
+    required=True,
+    source="/database/name",
+)
 _NOT_FOUND = {404: wire.Error}
 
 
@@ -102,11 +112,8 @@ _DELETE = Verb(
     None,
     status=204,
     writes=True,
-    parameters=(
-        _DATABASE,
-        Parameter("confirm", "query", "The database's name once more", {"type": "string"}, required=True),
-    ),
-    refusals={404: wire.Error, 422: wire.Errors},
+    parameters=(_DATABASE, _CONFIRM),
+    refusals={404: wire.Error, 409: wire.Error, 422: wire.Errors},
 )
 _CONNECTION = Verb(
     connection,

@@ -43,7 +43,9 @@ def render(routes: Sequence[Route], catalogue: Catalogue) -> bytes:
     document = {
         "openapi": "3.1.0",
         "info": {"title": "dbyard", "version": dbyard.__version__, "description": _DESCRIPTION},
-        "paths": {route.path: {name.lower(): _operation(route, name) for name in route.verbs} for route in routes},
+        "paths": {
+            route.path: {name.lower(): _operation(routes, route, name) for name in route.verbs} for route in routes
+        },
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -88,13 +90,13 @@ def _kind(technology: Technology) -> Json:
     }
 
 
-def _operation(route: Route, method: str) -> Json:
+def _operation(routes: Sequence[Route], route: Route, method: str) -> Json:
     verb = route.verbs[method]
     operation: Json = {
         "operationId": _identify(method, route.path),
         "summary": verb.summary,
         "parameters": [_parameter(each) for each in verb.parameters],
-        "responses": _responses(verb),
+        "responses": _responses(routes, verb),
         "security": [] if verb.public else [{"token": []}],
     }
     if verb.body:
@@ -116,9 +118,9 @@ def _parameter(parameter: Parameter) -> Json:
     }
 
 
-def _responses(verb: Verb) -> Json:
+def _responses(routes: Sequence[Route], verb: Verb) -> Json:
     refusals = dict(sorted((_common_refusals(verb) | dict(verb.refusals)).items()))
-    return {str(verb.status): _success(verb)} | {
+    return {str(verb.status): _success(verb) | _links(routes, verb)} | {
         str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in refusals.items()
     }
 
@@ -140,6 +142,20 @@ def _success(verb: Verb) -> Json:
         return {"description": "Done", "headers": _response_headers(204)}
     schema = _reference(verb.answer) if verb.answer else {"type": "object" if verb.media == JSON else "string"}
     return _response("Success", verb.media.partition(";")[0], schema, verb.status)
+
+
+def _links(routes: Sequence[Route], verb: Verb) -> Json:
+    """To every operation all of whose required parameters are in the answer of this verb."""
+    fields = [f"/{field}/" for field in verb.answer.__struct_fields__] if verb.answer else []
+    links = {}
+    for route in routes:
+        for method, target in route.verbs.items():
+            sources = {each.name: each.source or "" for each in target.parameters if each.required}
+            if sources and all(source.startswith(tuple(fields)) for source in sources.values()):
+                parameters = {name: f"$response.body#{source}" for name, source in sources.items()}
+                identity = _identify(method, route.path)
+                links[identity] = {"operationId": identity, "parameters": parameters}
+    return {"links": links} if links else {}
 
 
 def _response(description: str, media: str, schema: Json, status: int) -> Json:

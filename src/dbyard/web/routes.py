@@ -49,6 +49,8 @@ class Parameter:
     description: str
     schema: Mapping[str, Any]
     required: bool = False
+    source: str | None = None
+    """Where answers carry the value: a JSON pointer such as `/database/id`."""
 
 
 @dataclass(frozen=True, slots=True)

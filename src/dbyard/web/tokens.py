@@ -11,7 +11,7 @@ from dbyard.web.routes import Call, Parameter, Route, Verb, route
 def routes() -> list[Route]:
     return [
         route("/v1/tokens", get=_LIST, post=_CREATE),
-        route("/v1/tokens/{token}", delete=_REVOKE),
+        route("/v1/tokens/{token_id}", delete=_REVOKE),
     ]
 
 
@@ -24,7 +24,7 @@ def create(call: Call) -> wire.TokenAnswer:
 
 
 def revoke(call: Call) -> None:
-    accounts.revoke_token(call.service, call.principal, call.path["token"])
+    accounts.revoke_token(call.service, call.principal, call.path["token_id"])
 
 
 _LIST = Verb(list_all, "List your tokens, oldest first", wire.TokensAnswer)
@@ -42,6 +42,8 @@ _REVOKE = Verb(
     None,
     status=204,
     writes=True,
-    parameters=(Parameter("token", "path", "The token's id", {"type": "string"}, required=True),),
+    parameters=(
+        Parameter("token_id", "path", "The token's id", {"type": "string"}, required=True, source="/token/id"),
+    ),
     refusals={404: wire.Error},
 )

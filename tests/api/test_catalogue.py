@@ -1,0 +1,43 @@
+"""`/v1/addon_providers` in process: the menu."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from dbyard.catalogue import Catalogue
+from tests.conftest import World
+
+
+class TestProviders:
+    def test_are_the_catalogue(self, anonymous: TestClient, catalogue: Catalogue) -> None:
+        found = anonymous.get("/v1/addon_providers").json()["addon_providers"]
+        assert [each["id"] for each in found] == list(catalogue.technologies)
+        assert {each["category"]["name"] for each in found} == {"Databases"}
+        assert all(each["plans"] for each in found)
+
+    def test_say_which_server_really_answers_and_whether_it_is_here(self, anonymous: TestClient, world: World) -> None:
+        world.missing = {("postgresql", "15")}
+        providers = {each["id"]: each for each in anonymous.get("/v1/addon_providers").json()["addon_providers"]}
+        assert "MariaDB" in providers["mysql"]["versions"][0]["server"]
+        assert {each["version"]: each["installed"] for each in providers["postgresql"]["versions"]} == {
+            "17": True,
+            "15": False,
+        }
+
+
+class TestPlans:
+    @pytest.mark.parametrize("path", ["postgresql/plans", "postgresql-ng/plans", "postgresql/plans?show_all=false"])
+    def test_of_a_technology(self, anonymous: TestClient, path: str) -> None:
+        plans = anonymous.get(f"/v1/addon_providers/{path}").json()["plans"]
+        first = plans[0]
+        assert first["name"] == "postgresql-starter-512"
+        assert first["display_name"] == "Starter 512M"
+        assert len(first["id"]) == 24
+        assert first["properties"]["memory_mb"] == 512
+        assert first["pricings"]["default"]["period"] == "minute"
+        assert [each["position"] for each in plans] == sorted(each["position"] for each in plans)
+
+    def test_of_an_unknown_technology(self, anonymous: TestClient) -> None:
+        answer = anonymous.get("/v1/addon_providers/oracle/plans")
+        assert (answer.status_code, answer.json()) == (404, {"error": "Addon provider not found"})
