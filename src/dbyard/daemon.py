@@ -22,7 +22,6 @@ from dbyard.metrics import Metrics
 from dbyard.operations import Context
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
-from dbyard.runtimes.local.sandbox import Bubblewrap
 from dbyard.service import Service, accounts
 from dbyard.store import Store
 from dbyard.web.app import create_app
@@ -80,8 +79,7 @@ def build(config: Config) -> Platform:
 
 
 def open_runtime(config: Config) -> LocalRuntime:
-    program = installations.tool("bwrap")
-    bubblewrap = Bubblewrap(program, ()) if program else None
+    bubblewrap = installations.tool("bwrap")
     if bubblewrap is None and os.geteuid() == 0:
         log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
     try:

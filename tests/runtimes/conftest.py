@@ -17,7 +17,6 @@ import pytest
 from dbyard import installations
 from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement
 from dbyard.runtimes.local import LocalRuntime
-from dbyard.runtimes.local.sandbox import Bubblewrap
 
 SERVER = """
 import os, signal, socket, sys, time
@@ -95,8 +94,7 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
         where: Path | None = None, ports: tuple[int, int] = (23000, 23999), sandboxed: bool = True
     ) -> LocalRuntime:
         bwrap = installations.tool("bwrap") if sandboxed else None
-        bubblewrap = Bubblewrap(bwrap, ()) if bwrap else None
-        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bubblewrap))
+        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bwrap))
         return opened[-1]
 
     yield open_it

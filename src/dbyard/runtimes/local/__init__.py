@@ -25,7 +25,7 @@ from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn
 from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
 from dbyard.runtimes.local.processes import Process
-from dbyard.runtimes.local.sandbox import Bubblewrap, Cell
+from dbyard.runtimes.local.sandbox import Cell
 from dbyard.runtimes.local.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _GONE_SECONDS = 10.0
 
 
 class LocalRuntime:
-    def __init__(self, home: Path, host: str, ports: tuple[int, int], bubblewrap: Bubblewrap | None) -> None:
+    def __init__(self, home: Path, host: str, ports: tuple[int, int], bubblewrap: Path | None) -> None:
         """Take over the servers of `home`; `ports` is the first and the last port that they may have."""
         self._home = home
         self._host = host
@@ -244,7 +244,7 @@ class LocalRuntime:
         self._watcher.add(spec.id, process)
 
     def _environment(self, cell: Cell, spec: InstanceSpec) -> dict[str, str]:
-        return sandbox.environment(cell, spec.env, self._bubblewrap, ("DBYARD_INSTANCE", self._marker(spec.id)))
+        return sandbox.environment(cell, spec.env, ("DBYARD_INSTANCE", self._marker(spec.id)))
 
     def _output(self, cell: Cell) -> Path:
         return cell.directory / "output.log"

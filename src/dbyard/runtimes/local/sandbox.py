@@ -27,14 +27,6 @@ _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 
 @dataclass(frozen=True, slots=True)
-class Bubblewrap:
-    """The bwrap program and the library directories that it needs."""
-
-    program: Path
-    libraries: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
     """One server's surroundings: its directory, uid and installation, and the pid files of its cgroup."""
 
@@ -46,7 +38,7 @@ class Cell:
     nice: int = 0
 
 
-def wrap(cell: Cell, argv: Sequence[str], bubblewrap: Bubblewrap | None, info_fd: int | None) -> list[str]:
+def wrap(cell: Cell, argv: Sequence[str], bubblewrap: Path | None, info_fd: int | None) -> list[str]:
     """The whole argv; with bubblewrap the server's pid is written to `info_fd` as JSON (`child-pid`)."""
     inner = [*_as_uid(cell.uid), *argv]
     if bubblewrap is not None:
@@ -54,11 +46,8 @@ def wrap(cell: Cell, argv: Sequence[str], bubblewrap: Bubblewrap | None, info_fd
     return ["/bin/sh", "-c", _shell(cell), "sandbox", *inner]
 
 
-def environment(
-    cell: Cell, env: Mapping[str, str], bubblewrap: Bubblewrap | None, marker: tuple[str, str]
-) -> dict[str, str]:
+def environment(cell: Cell, env: Mapping[str, str], marker: tuple[str, str]) -> dict[str, str]:
     """The server's whole environment; `marker` names home and instance for machines where nothing else does."""
-    libraries = [*cell.installation.libraries, *(bubblewrap.libraries if bubblewrap else ())]
     base = {
         "PATH": f"{cell.installation.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(cell.directory / "run"),
@@ -67,8 +56,8 @@ def environment(
         "TZ": "UTC",
         marker[0]: marker[1],
     }
-    if libraries:
-        base["LD_LIBRARY_PATH"] = ":".join(str(path) for path in libraries)
+    if cell.installation.libraries:
+        base["LD_LIBRARY_PATH"] = ":".join(str(path) for path in cell.installation.libraries)
     return {**base, **env}
 
 
@@ -93,10 +82,10 @@ def _as_uid(uid: int) -> list[str]:
     return ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *_NOTHING_GAINED]
 
 
-def _bwrap(cell: Cell, bubblewrap: Bubblewrap, info_fd: int | None) -> list[str]:
+def _bwrap(cell: Cell, bubblewrap: Path, info_fd: int | None) -> list[str]:
     directory, root = cell.directory, cell.installation.root
     bound = [directory / "data", directory / "log", directory / "run"]
-    argv = [str(bubblewrap.program), "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
+    argv = [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
     if info_fd is not None:
         argv += ["--info-fd", str(info_fd)]
     argv += ["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"]

@@ -13,7 +13,7 @@ from dbyard.errors import TemporaryError
 from dbyard.model import Command
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
-from dbyard.runtimes.local.sandbox import Bubblewrap, Cell, wrap
+from dbyard.runtimes.local.sandbox import Cell, wrap
 from dbyard.runtimes.local.watcher import Watcher
 
 _INFO_FD = 3
@@ -23,7 +23,7 @@ _OUTPUT_BYTES = 1024 * 1024
 
 
 def start(
-    cell: Cell, argv: Sequence[str], env: Mapping[str, str], bubblewrap: Bubblewrap | None, output: Path
+    cell: Cell, argv: Sequence[str], env: Mapping[str, str], bubblewrap: Path | None, output: Path
 ) -> Process | None:
     """Start a detached server; returns once its own program runs, None when it ended before that."""
     reader, writer = os.pipe()
@@ -42,7 +42,7 @@ def run(
     cell: Cell,
     command: Command,
     env: Mapping[str, str],
-    bubblewrap: Bubblewrap | None,
+    bubblewrap: Path | None,
     output: Path,
     watcher: Watcher,
 ) -> None:
