@@ -1,0 +1,135 @@
+"""A server from Debian: its packages and the libraries that they need, unpacked into a tree of their own.
+
+apt works on a state of its own that knows no installed package, so the same packages come on every machine, as any
+user; its sources, proxies and keys are the machine's. Nothing is configured and no system service appears.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote
+
+from dbyard.errors import InstallationError
+from dbyard.installations.places import Package, Unpacked, locked
+from dbyard.installations.programs import Report, run, twice
+from dbyard.model import DebianRecipe
+
+LISTS_STAY_FRESH = 900.0
+# Where the top directories of packages go in a tree that is one prefix, like /usr itself.
+_PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": "."}
+
+
+def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
+    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's own state, shared by all installs."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise InstallationError(f"{recipe.packages[0]} comes from Debian, and this machine has no apt-get and dpkg-deb")
+    with locked(apt / "lock"):
+        archives = twice(lambda: _download(recipe, scratch / "archives", apt, report), recipe.packages[0], report)
+    report(f"unpacking {len(archives)} packages")
+    for archive in archives:
+        run(["dpkg-deb", "-x", archive, scratch / "root"])
+    for source, target in _PREFIX.items():
+        _merge(scratch / "root" / source, tree / target)
+    (tree / "sbin").symlink_to("bin")  # for scripts that know where Debian puts a server
+    packages = tuple(_package(archive) for archive in archives)
+    main = next(each for each in packages if each.name == recipe.packages[0])
+    return Unpacked(f"Debian {main.name} {main.version}", packages, _library_directories(tree))
+
+
+def _download(recipe: DebianRecipe, directory: Path, apt: Path, report: Report) -> list[Path]:
+    """The archives, whose digests and signatures apt has checked."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    configuration = _configure(apt)
+    _refresh(apt, configuration, report)
+    try:
+        names = _closure(configuration, recipe.packages)
+        report(f"downloading {len(names)} packages from Debian")
+        run(["apt-get", "-c", configuration, "-q", "download", *names], cwd=directory)
+    except InstallationError:
+        (apt / "refreshed").unlink(
+            missing_ok=True
+        )  # the lists may be behind the mirror: the next attempt reads new ones
+        raise
+    return sorted(directory.glob("*.deb"))
+
+
+def _configure(apt: Path) -> Path:
+    """Read after the machine's own configuration: hooks and a foreign state would tie us to what is installed here."""
+    for directory in ("state/lists/partial", "cache/archives/partial"):
+        (apt / directory).mkdir(parents=True, exist_ok=True)
+    (apt / "status").touch()
+    path = apt / "apt.conf"
+    path.write_text(f"""\
+#clear APT::Update;
+#clear DPkg;
+Dir::State "{apt}/state";
+Dir::State::status "{apt}/status";
+Dir::Cache "{apt}/cache";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+""")
+    return path
+
+
+def _refresh(apt: Path, configuration: Path, report: Report) -> None:
+    stamp = apt / "refreshed"
+    if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < LISTS_STAY_FRESH:
+        return
+    report("reading Debian's package lists")
+    run(["apt-get", "-c", configuration, "-q", "update"])
+    stamp.touch()
+
+
+def _closure(configuration: Path, packages: Sequence[str]) -> list[str]:
+    """The packages and the libraries that they need; what the essential packages bring is on every Debian."""
+    needed = _resolve(configuration, packages) - _resolve(configuration, ["?essential"])
+    sections = _sections(configuration, needed | set(packages))
+    libraries = sorted(name for name, section in sections if section == "libs")
+    return [*packages, *(name for name in libraries if name not in packages)]
+
+
+def _resolve(configuration: Path, packages: Sequence[str]) -> set[str]:
+    """Names of all that an installation on an empty machine would fetch."""
+    printed = run(["apt-get", "-c", configuration, "-q", "-y", "--print-uris", "install", *packages])
+    return set(re.findall(r"^'[^']+' ([^_ ]+)_", printed, re.MULTILINE))
+
+
+def _sections(configuration: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    printed = run(["apt-cache", "-c", configuration, "show", "--no-all-versions", *names])
+    for paragraph in printed.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Section): (\S+)$", paragraph, re.MULTILINE))
+        if fields:
+            yield fields["Package"], fields.get("Section", "")
+
+
+def _merge(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        return
+    target.mkdir(exist_ok=True)
+    for entry in source.iterdir():
+        place = target / entry.name
+        if place.is_dir() and entry.is_dir() and not entry.is_symlink():
+            _merge(entry, place)
+        else:
+            entry.rename(place)
+    source.rmdir()
+
+
+def _package(archive: Path) -> Package:
+    name, version, _architecture = unquote(archive.stem).split("_")
+    return Package(name, version, sha256(archive.read_bytes()).hexdigest())
+
+
+def _library_directories(tree: Path) -> tuple[str, ...]:
+    return tuple(sorted(str(path.relative_to(tree)) for path in tree.glob("lib/*-linux-gnu*") if path.is_dir()))

@@ -1,0 +1,119 @@
+"""Where servers lie: one directory a full version, with a manifest, made aside and renamed into place when complete."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dbyard.errors import InstallationError
+from dbyard.model import Installation
+
+MANIFEST = "installation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What was unpacked, by name, version and SHA-256."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What a recipe put into a tree; `libraries` are directories of the tree for LD_LIBRARY_PATH."""
+
+    source: str
+    packages: tuple[Package, ...]
+    libraries: tuple[str, ...]
+
+
+def read(root: Path) -> Installation | None:
+    """The installation in a directory; None for what is no complete installation."""
+    try:
+        manifest = json.loads((root / MANIFEST).read_text())
+        return Installation(
+            technology=manifest["technology"],
+            version=manifest["version"],
+            full_version=manifest["full_version"],
+            bin=root / manifest["bin"],
+            libraries=tuple(root / each for each in manifest["libraries"]),
+            root=root,
+            source=manifest["source"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write(installation: Installation, packages: Sequence[Package]) -> None:
+    """Paths go in relative to the manifest, so that the place can be moved or mounted elsewhere."""
+    root = installation.root
+    manifest = {
+        "technology": installation.technology,
+        "version": installation.version,
+        "full_version": installation.full_version,
+        "bin": str(installation.bin.relative_to(root)),
+        "libraries": [str(each.relative_to(root)) for each in installation.libraries],
+        "source": installation.source,
+        "packages": [asdict(each) for each in packages],
+    }
+    path = root / MANIFEST
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    path.chmod(0o644)
+
+
+def publish(partial: Path, final: Path) -> None:
+    """Everything reaches the disk before the name does, so a name never stands for half a tree."""
+    os.sync()
+    partial.rename(final)
+    directory = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def make(home: Path) -> None:
+    """The place itself; as root every instance's uid must be able to reach it."""
+    missing = [path for path in (home, *home.parents) if not path.exists()]
+    home.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        path.chmod(0o755)
+    if os.geteuid() == 0:
+        _refuse_closed(home)
+
+
+def open_to_all(tree: Path) -> None:
+    """Readable by every uid, writable by the owner only, and nothing runs as somebody else."""
+    for directory, _, names in os.walk(tree):
+        os.chmod(directory, 0o755)  # noqa: S103
+        for name in names:
+            path = os.path.join(directory, name)
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode):
+                os.chmod(path, 0o755 if mode & 0o111 else 0o644)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process or thread at a time; the kernel lets go of the lock of one that died."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_closed(home: Path) -> None:
+    for path in (home, *home.parents):
+        if not path.stat().st_mode & stat.S_IXOTH:
+            raise InstallationError(
+                f"{home} cannot hold database servers: their own users may not pass {path}. "
+                "Choose another place with DBYARD_ENGINES."
+            )

