@@ -1,0 +1,181 @@
+"""The store as a store: transactions, the cache, migrations, and what its constraints forbid."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbyard.errors import ConfigError, Unavailable
+from dbyard.model import Account, Database, OperationKind, Project
+from dbyard.store import Connection, Store, accounts, databases, operations
+
+DATABASE = Database("d1", "my-postgres-db", "pr-a", "postgresql", "17", "postgresql-starter-512", 1.0, None)
+
+
+def fill(connection: Connection) -> None:
+    for name in ("a", "b"):
+        accounts.insert_account(connection, Account(f"us-{name}", name, "e", admin=False), 1.0)
+        accounts.insert_project(connection, Project(f"pr-{name}", f"us-{name}", "default", default=True), 1.0)
+    databases.insert(connection, DATABASE)
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    with store.tx() as connection:
+        fill(connection)
+    return store
+
+
+class TestTransaction:
+    def test_is_all_or_nothing(self, store: Store) -> None:
+        def write() -> None:
+            with store.tx() as connection:
+                fill(connection)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            write()
+        with store.read() as connection:
+            assert accounts.find_account(connection, "a") is None
+
+    def test_readers_see_nothing_of_it_before_its_end(self, store: Store) -> None:
+        with store.tx() as writing:
+            fill(writing)
+            with store.read() as reading:
+                assert accounts.find_account(reading, "a") is None
+        with store.read() as reading:
+            assert accounts.find_account(reading, "a") is not None
+
+    def test_a_reader_cannot_write(self, store: Store) -> None:
+        with store.read() as connection, pytest.raises(sqlite3.OperationalError):
+            fill(connection)
+
+    def test_a_disk_that_refuses_is_unavailable(self, store: Store) -> None:
+        with store.tx() as connection:
+            connection.execute("PRAGMA query_only = ON")
+        with pytest.raises(Unavailable), store.tx() as connection:
+            fill(connection)
+
+    def test_writers_in_threads_take_turns(self, store: Store) -> None:
+        with store.tx() as connection:
+            connection.execute("CREATE TABLE number (value INTEGER)")
+            connection.execute("INSERT INTO number VALUES (0)")
+
+        def add() -> None:
+            for _ in range(10):
+                with store.tx() as connection:
+                    (value,) = connection.execute("SELECT value FROM number").fetchone()
+                    connection.execute("UPDATE number SET value = ?", (value + 1,))
+
+        threads = [threading.Thread(target=add) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with store.read() as connection:
+            assert connection.execute("SELECT value FROM number").fetchone()[0] == 80
+
+
+class TestCached:
+    def test_is_loaded_once_and_again_after_a_commit(self, filled: Store) -> None:
+        loads = []
+
+        def load(connection: Connection) -> int:
+            loads.append(1)
+            return len(databases.list_owned(connection, "us-a"))
+
+        assert [filled.cached("k", load) for _ in range(3)] == [1, 1, 1]
+        assert len(loads) == 1
+        with filled.tx() as connection:
+            databases.delete(connection, "d1", 2.0)
+        assert [filled.cached("k", load) for _ in range(3)] == [0, 0, 0]
+        assert len(loads) == 2
+
+    def test_what_a_commit_overtook_is_not_kept(self, filled: Store) -> None:
+        def load(connection: Connection) -> int:
+            found = len(databases.list_owned(connection, "us-a"))
+            with filled.tx() as writing:
+                databases.delete(writing, "d1", 2.0)
+            return found
+
+        assert filled.cached("k", load) == 1
+        assert filled.cached("k", lambda connection: len(databases.list_owned(connection, "us-a"))) == 0
+
+    def test_an_error_is_not_kept(self, filled: Store) -> None:
+        with pytest.raises(ZeroDivisionError):
+            filled.cached("k", lambda _: 1 // 0)
+        assert filled.cached("k", lambda _: 5) == 5
+
+
+class TestOpen:
+    def test_again_keeps_everything(self, filled: Store, tmp_path: Path) -> None:
+        again = Store(tmp_path / "state.db")
+        with again.read() as connection:
+            assert databases.get(connection, "d1") == DATABASE
+        again.close()
+
+    def test_a_file_that_is_no_database(self, tmp_path: Path) -> None:
+        (tmp_path / "broken.db").write_text("hello " * 1000)
+        with pytest.raises(ConfigError, match=r"broken\.db"):
+            Store(tmp_path / "broken.db")
+
+
+class TestDatabases:
+    def test_are_found_by_id_then_name_by_their_account(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            databases.insert(connection, replace(DATABASE, id="d2", name="d1"))
+            assert databases.find(connection, "us-a", "d1") == DATABASE
+            assert databases.find(connection, "us-a", "my-postgres-db") == DATABASE
+            assert databases.find(connection, "us-b", "d1") is None
+            assert [each.id for each in databases.list_owned(connection, "us-a")] == ["d1", "d2"]
+            assert databases.list_owned(connection, "us-b") == []
+
+    def test_the_schema_forbids_a_second_one_of_a_name(self, filled: Store) -> None:
+        with pytest.raises(sqlite3.IntegrityError), filled.tx() as connection:
+            databases.insert(connection, replace(DATABASE, id="d2", project_id="pr-b"))
+
+    def test_a_deleted_one_leaves_its_name(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            databases.delete(connection, "d1", 2.0)
+            databases.insert(connection, replace(DATABASE, id="d2"))
+            assert databases.find(connection, "us-a", "d1") is None
+            assert databases.find(connection, "us-a", "my-postgres-db") == replace(DATABASE, id="d2")
+            assert databases.count(connection) == {("postgresql", "postgresql-starter-512"): 1}
+
+    def test_the_schema_forbids_a_second_active_operation(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            operations.insert(connection, "d1", OperationKind.CREATE, 1.0)
+        with pytest.raises(sqlite3.IntegrityError), filled.tx() as connection:
+            operations.insert(connection, "d1", OperationKind.HEAL, 1.0)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "SELECT * FROM database d JOIN project p ON p.id = d.project_id"
+            " WHERE p.account_id = 'a' AND d.deleted_at IS NULL ORDER BY d.seq",
+            "SELECT 1 FROM database WHERE name = 'x' AND deleted_at IS NULL",
+            "SELECT 1 FROM token t JOIN account a ON a.id = t.account_id WHERE t.digest = x'00'",
+            "DELETE FROM idempotency WHERE database_id = 'x'",
+        ],
+    )
+    def test_no_question_of_a_request_reads_a_whole_table(self, store: Store, query: str) -> None:
+        with store.tx() as connection:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+        assert not [row["detail"] for row in plan if row["detail"].startswith("SCAN")]
+
+
+class TestKeptAnswers:
+    def test_go_with_their_database_or_their_age(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            databases.remember(connection, "us-a", "k1", b"digest", "d1", b"body", 100.0)
+            assert databases.recall(connection, "us-a", "k1", 100.0) == (b"digest", b"body")
+            assert databases.recall(connection, "us-a", "k1", 100.1) is None
+            assert databases.recall(connection, "us-b", "k1", 0.0) is None
+            databases.forget_before(connection, 100.0)
+            assert databases.recall(connection, "us-a", "k1", 0.0) is not None
+            databases.forget_answers(connection, "d1")
+            assert databases.recall(connection, "us-a", "k1", 0.0) is None
