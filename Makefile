@@ -1,0 +1,34 @@
+# Two commands are enough: `make run` and `make test`. Every target installs what it needs first.
+BIN := .venv/bin
+HOME_DIR := .dbyard
+LISTEN := 127.0.0.1:7878
+
+.PHONY: help setup run stop check test bench clean
+
+help: ## Show this text
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## Install what is missing: Python packages into .venv, database servers into DBYARD_ENGINES
+	@scripts/setup
+
+run: setup ## Run the platform on 127.0.0.1:7878 with an example database; Ctrl-C stops it, not the databases
+	@$(BIN)/dbyard quickstart --home $(HOME_DIR) --listen $(LISTEN)
+
+stop: ## Stop the platform of `make run` and its databases; `make run` starts them again
+	@$(BIN)/dbyard stop --home $(HOME_DIR)
+
+check: setup ## Check format, style, types and who imports whom
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## Run every check and every test
+	$(BIN)/pytest
+
+bench: setup ## Measure speed beside a floor and print the table
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove .venv and all caches of this checkout; databases and database servers stay
+	rm -rf .venv .bootstrap dist .*_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
