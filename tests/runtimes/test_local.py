@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import pytest
 from dbyard.errors import StaleGeneration, TemporaryError
 from dbyard.model import Command, Installation, InstanceState
 from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import LocalRuntime, ports, processes
+from dbyard.runtimes.local import LocalRuntime, directories, ports, processes
 from tests.runtimes.conftest import Server, place
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -36,6 +37,11 @@ def pid_of(server: Server) -> int:
 
 def directory(server: Server) -> Path:
     return server.runtime.layout(server.id, server.placement, server.installation).data.parent
+
+
+def claimed(runtime: LocalRuntime) -> set[int]:
+    claims = ports.claims_directory().glob("[0-9]*")
+    return {int(path.name) for path in claims if runtime._ports._owner(int(path.name)) == str(runtime._home)}
 
 
 class TestPlace:
@@ -72,6 +78,26 @@ class TestPlace:
         claims.mkdir(parents=True, exist_ok=True)
         (claims / "23610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
         assert place(runtime, program).placement.port == 23610
+
+    def test_gives_back_what_it_claimed_and_could_not_write_down(
+        self, runtime: LocalRuntime, program: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        before = claimed(runtime)
+        with monkeypatch.context() as patch:
+            patch.setattr(directories, "write_placement", full)
+            with pytest.raises(OSError, match="no space"):
+                place(runtime, program)
+        assert claimed(runtime) == before
+        assert not list((runtime._home / "instances").iterdir())
+
+    def test_gives_back_what_it_claimed_before_it_was_killed(self, runtime: LocalRuntime, open_runtime: Open) -> None:
+        with runtime._ports.locked():
+            port = runtime._ports.claim(lambda _: True)
+        assert port in claimed(runtime)
+        assert port not in claimed(open_runtime())
 
 
 class TestEnsure:
@@ -279,12 +305,19 @@ class TestSpares:
     def test_is_claimed_with_its_placement_and_data(self, runtime: LocalRuntime, program: Installation) -> None:
         spare = self.prepare(runtime, program)
         assert runtime.spares(program) == 1
-        claimed = place(runtime, program)
+        instance = place(runtime, program)
         assert runtime.spares(program) == 0
-        assert claimed.placement == spare.placement
-        claimed.start(init=(Command(("/bin/false",)),))
-        assert answers(claimed)
-        assert (directory(claimed) / "data" / "note").read_text() == "prepared\n"
+        assert instance.placement == spare.placement
+        instance.start(init=(Command(("/bin/false",)),))
+        assert answers(instance)
+        assert (directory(instance) / "data" / "note").read_text() == "prepared\n"
+
+    @as_root
+    def test_leaves_no_control_group(self, runtime: LocalRuntime, program: Installation) -> None:
+        spare = self.prepare(runtime, program)
+        if runtime._cgroups is None:
+            pytest.skip("no control groups here")
+        assert not [group for group in runtime._cgroups._groups(spare.id) if group.exists()]
 
     def test_is_claimed_by_one_only(self, runtime: LocalRuntime, program: Installation) -> None:
         for _ in range(3):

@@ -65,8 +65,7 @@ class LocalRuntime:
             old = directories.read_placement(directory)
             if old is None or self._find(instance_id) is not None:
                 raise TemporaryError("the instance cannot be moved now", code="not_movable")
-            with self._ports.locked():
-                new = self._new_placement(old.seed)
+            with self._new_placement(old.seed) as new:
                 directories.write_placement(directory, new)
             self._ports.release(old.port)
             return new
@@ -142,6 +141,8 @@ class LocalRuntime:
         directory = self._directory(spec.id)
         self._initialise(self._cell(directory, spec, placement, installation, nice=10), spec)
         self._kill(spec.id)
+        if self._cgroups:
+            self._cgroups.remove(spec.id)  # whoever claims the spare gets a group of its own
         directories.empty(directory / "run")
         directory.rename(self._home / "spares" / _spare_name(installation, spec.id))
 
@@ -180,17 +181,27 @@ class LocalRuntime:
 
     def _build(self, directory: Path) -> Placement:
         new = directory.with_name(f".new-{directory.name.lstrip('.')}")
-        with self._ports.locked():
-            placement = self._new_placement(secrets.token_hex(16))
-            directories.build(new, placement.uid)
-            directories.write_placement(new, placement)
-            new.rename(directory)
+        try:
+            with self._new_placement(secrets.token_hex(16)) as placement:
+                directories.build(new, placement.uid)
+                directories.write_placement(new, placement)
+                new.rename(directory)
+        except OSError:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
         return placement
 
-    def _new_placement(self, seed: str) -> Placement:
+    @contextmanager
+    def _new_placement(self, seed: str) -> Iterator[Placement]:
+        """A port and a uid that nobody has; given back when the caller cannot write them down."""
         as_root = os.geteuid() == 0
-        port = self._ports.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
-        return Placement(self._host, port, UID_BASE + port if as_root else os.geteuid(), seed)
+        with self._ports.locked():
+            port = self._ports.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
+            try:
+                yield Placement(self._host, port, UID_BASE + port if as_root else os.geteuid(), seed)
+            except OSError:
+                self._ports.release(port)
+                raise
 
     def _cell(
         self, directory: Path, spec: InstanceSpec, placement: Placement, installation: Installation, nice: int = 0
@@ -334,6 +345,8 @@ class LocalRuntime:
             self.discard(path.name.removeprefix("."))
         for path in (self._home / "trash").iterdir():
             self._remove(self._directory(path.name), path.name)
+        with self._ports.locked():
+            self._ports.release_unplaced()
 
 
 def _spare_name(installation: Installation, spare_id: str) -> str:

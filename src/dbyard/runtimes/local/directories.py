@@ -113,7 +113,10 @@ def read_placement(directory: Path) -> Placement | None:
 
 
 def ports_of(home: Path) -> set[int]:
-    """The ports on which this home has placed instances and spares, those on their way out included."""
+    """The ports on which this home has placed instances and spares, those on their way out included.
+
+    Raises PermissionError when the home is somebody else's.
+    """
     placements = (read_placement(directory) for directory in _servers(home))
     return {placement.port for placement in placements if placement}
 
@@ -141,7 +144,7 @@ def _servers(home: Path) -> Iterator[Path]:
     for parent in ("instances", "spares", "trash"):
         try:
             yield from (home / parent).iterdir()
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
             continue
 
 

@@ -49,8 +49,11 @@ class Ports:
         start = random.randrange(size)  # noqa: S311 (spread over the range, nothing secret)
         for offset in range(size):
             port = self.first + (start + offset) % size
-            if self._take(port) and is_free(self.host, port) and usable(port):
+            if not self._take(port):
+                continue
+            if is_free(self.host, port) and usable(port):
                 return port
+            self.release(port)
         raise TemporaryError(f"no free port between {self.first} and {self.last}", code="no_free_port")
 
     def release(self, port: int) -> None:
@@ -58,15 +61,28 @@ class Ports:
         if self._owner(port) == str(self.home):
             (self.claims / str(port)).unlink(missing_ok=True)
 
+    def release_unplaced(self) -> None:
+        """Give back what this home claimed and never placed: somebody died in between. Call it inside `locked`."""
+        placed = directories.ports_of(self.home)
+        for path in self.claims.glob("[0-9]*"):
+            if int(path.name) not in placed:
+                self.release(int(path.name))
+
     def _take(self, port: int) -> bool:
         path = self.claims / str(port)
         owner = self._owner(port)
-        if owner is not None and port in directories.ports_of(Path(owner)):
+        if owner is not None and self._is_placed(Path(owner), port):
             return False
         path.unlink(missing_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             json.dump({"home": str(self.home), "pid": os.getpid()}, file)
         return True
+
+    def _is_placed(self, home: Path, port: int) -> bool:
+        try:
+            return port in directories.ports_of(home)
+        except PermissionError:
+            return True  # another user's home, whose claims are its own affair
 
     def _owner(self, port: int) -> str | None:
         try:
