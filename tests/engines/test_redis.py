@@ -1,0 +1,300 @@
+"""The Redis engine: what it renders as values, and what it makes of a real server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from dbyard.engines import redis as engine
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan
+
+if TYPE_CHECKING:
+    from tests.engines.conftest import Launch, Server
+
+LAYOUT = Layout(
+    host="127.0.0.1",
+    port=20001,
+    data=Path("/i/data"),
+    conf=Path("/i/conf"),
+    log=Path("/i/log"),
+    run=Path("/i/run"),
+    bin=Path("/e/usr/bin"),
+    root=Path("/e"),
+)
+CREDENTIALS = Credentials(
+    "admin-secret-0123456789", "default", "tenant-secret-0123", "0", Certificate("CERT", "KEY", "CA")
+)
+
+# What applications and their libraries send, and what reaches beyond the tenant's own data.
+ALLOWED = [
+    "SET k 1",
+    "INCR k",
+    "EXPIRE k 100",
+    "KEYS *",
+    "SCAN 0",
+    "INFO",
+    "ROLE",
+    "DBSIZE",
+    "SELECT 4",
+    "LPUSH l 3 1 2",
+    "SORT l",
+    "SORT l STORE m",
+    "SORT_RO l",
+    "EVAL return(redis.call('GET',KEYS[1])) 1 k",
+    "SCRIPT LOAD return(1)",
+    "FUNCTION LIST",
+    "XADD s * a 1",
+    "PUBLISH c m",
+    "CLIENT SETNAME me",
+    "CLIENT GETNAME",
+    "CLIENT ID",
+    "CLIENT INFO",
+    "CLIENT LIST",
+    "CLIENT TRACKING OFF",
+    "MEMORY USAGE k",
+    "OBJECT ENCODING k",
+    "SLOWLOG GET",
+    "TIME",
+    "MULTI",
+    "EXEC",
+    "SWAPDB 0 1",
+    "FLUSHDB",
+    "FLUSHALL",
+]
+FORBIDDEN = [
+    "CONFIG GET dir",
+    "CONFIG SET dir /tmp",
+    "CONFIG REWRITE",
+    "DEBUG SLEEP 0",
+    "SHUTDOWN",
+    "MODULE LIST",
+    "MODULE LOAD /tmp/x.so",
+    "ACL LIST",
+    "ACL SETUSER default nopass",
+    "REPLICAOF 127.0.0.1 1",
+    "SLAVEOF NO ONE",
+    "FAILOVER",
+    "SAVE",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "SYNC",
+    "PSYNC ? -1",
+    "REPLCONF ack 1",
+    "MONITOR",
+    "MIGRATE 127.0.0.1 1 k 0 10",
+    "CLUSTER RESET",
+    "CLIENT PAUSE 1",
+    "CLIENT NO-EVICT ON",
+    "LATENCY RESET",
+]
+
+
+def plan(memory_mb: int = 256) -> Plan:
+    return Plan("id", "plan", "Plan", "", "redis", memory_mb, 2048, 1000, 1.0, 1)
+
+
+def render() -> InstanceSpec:
+    return engine.render(Node("i1", 1, plan(), 256), LAYOUT, CREDENTIALS)
+
+
+class TestRender:
+    def test_is_pure(self) -> None:
+        assert render() == render()
+
+    def test_argv_names_configuration_and_data(self) -> None:
+        spec = render()
+        assert spec.argv == ("/e/usr/bin/redis-server", "/i/conf/redis.conf", "--dir", "/i/data")
+        assert spec.init == ()
+        assert spec.stop_signal == signal.SIGTERM
+        assert spec.memory == 512 * MIB
+        assert spec.address_space is None
+
+    def test_configuration(self) -> None:
+        (file,) = render().files
+        assert {
+            "port 20001",
+            "appendonly yes",
+            "appendfsync everysec",
+            "maxmemory 256mb",
+            "maxmemory-policy noeviction",
+            "maxclients 1000",
+            "set-proc-title no",
+            "repl-diskless-sync-delay 0",
+        } <= set(file.content.splitlines())
+
+    def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
+        spec = render()
+        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files)]
+        for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
+            assert not any(secret in text for text in everything)
+
+    def test_every_tenant_is_the_default_user_of_the_first_database(self) -> None:
+        assert engine.name_tenant("my-redis-db", "1234") == ("default", "0")
+
+    def test_url(self) -> None:
+        url = engine.url(Endpoint("127.0.0.1", 20001), CREDENTIALS)
+        assert url == "redis://default:tenant-secret-0123@127.0.0.1:20001/0"
+
+
+@pytest.fixture
+def server(launch: Launch) -> Server:
+    return launch("redis", "7.0")
+
+
+def connect(server: Server, **changes: Any) -> redis.Redis:
+    return redis.Redis.from_url(engine.url(server.endpoint, server.credentials), socket_timeout=5, **changes)
+
+
+class TestTenant:
+    def test_may_do_what_applications_do(self, server: Server) -> None:
+        server.secure()
+        with connect(server, single_connection_client=True) as client:
+            for command in ALLOWED:
+                client.execute_command(*command.split(" "))
+
+    @pytest.mark.parametrize("command", FORBIDDEN)
+    def test_may_not_reach_beyond_its_data(self, server: Server, command: str) -> None:
+        with connect(server) as client, pytest.raises(redis.ResponseError, match=r"no permissions|not allowed"):
+            client.execute_command(*command.split(" "))
+
+    def test_subscribes(self, server: Server) -> None:
+        with connect(server) as client, client.pubsub() as pubsub:
+            pubsub.subscribe("news")
+            assert pubsub.get_message(timeout=5) is not None
+            client.publish("news", "hello")
+            message = pubsub.get_message(timeout=5)
+        assert message is not None
+        assert message["data"] == b"hello"
+
+    def test_restores_what_it_dumped(self, server: Server) -> None:
+        with connect(server) as client:
+            client.rpush("l", 1, 2, 3)
+            dumped = client.execute_command("DUMP", "l", NEVER_DECODE=True)
+            client.restore("copy", 0, dumped)
+            assert client.lrange("copy", 0, -1) == [b"1", b"2", b"3"]
+
+    @pytest.mark.parametrize("username", [None, "default"])
+    def test_gets_in_with_and_without_a_user_name(self, server: Server, username: str | None) -> None:
+        host, port = server.endpoint.host, server.endpoint.port
+        with redis.Redis(host, port, username=username, password=server.credentials.password) as client:
+            assert client.ping()
+
+    @pytest.mark.parametrize("password", [None, "wrong"])
+    def test_needs_its_password(self, server: Server, password: str | None) -> None:
+        with (
+            redis.Redis(server.endpoint.host, server.endpoint.port, password=password) as client,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            client.ping()
+
+    def test_fills_its_memory_and_goes_on_reading(self, server: Server) -> None:
+        chunk = b"x" * (8 * MIB)
+
+        def fill(client: redis.Redis) -> None:
+            for number in range(server.node.plan.memory_mb):
+                client.set(f"k{number}", chunk)
+
+        with connect(server) as client:
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                fill(client)
+            assert client.strlen("k0") == len(chunk)
+            client.flushall()
+            client.set("k0", "small")
+
+
+class TestClients:
+    def test_redis_cli_takes_the_url(self, server: Server) -> None:
+        url = engine.url(server.endpoint, server.credentials)
+        cli = str(server.layout.bin / "redis-cli")
+        assert server.run(cli, "--no-auth-warning", "-u", url, "SET", "k", "1") == "OK\n"
+
+    def test_redis_cli_takes_the_password_alone(self, server: Server) -> None:
+        cli = str(server.layout.bin / "redis-cli")
+        env = {"REDISCLI_AUTH": server.credentials.password}
+        assert server.run(cli, "-p", str(server.endpoint.port), "PING", env=env) == "PONG\n"
+
+
+class TestSecure:
+    def test_repeating_is_free(self, server: Server) -> None:
+        server.secure()
+        server.secure()
+
+    def test_says_when_the_tenant_is_refused(self, server: Server) -> None:
+        with pytest.raises(TemporaryError, match="invalid username-password"):
+            engine.secure(server.endpoint, replace(server.credentials, password="wrong"))
+
+
+class TestPing:
+    def test_refused_at_once_where_nobody_listens(self) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            endpoint = Endpoint(*closed.getsockname())
+            for ask in (engine.ping, engine.secure):
+                with pytest.raises(NotReady, match="refused"):
+                    ask(endpoint, CREDENTIALS)
+
+    def test_a_stopped_server_is_not_ready_after_a_second(self, server: Server) -> None:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        try:
+            with pytest.raises(NotReady, match="Timeout"):
+                engine.ping(server.endpoint, server.credentials)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert time.monotonic() - begun < 1.9
+
+    def test_a_wrong_admin_password_is_not_ready(self, server: Server) -> None:
+        with pytest.raises(NotReady, match="invalid username-password"):
+            engine.ping(server.endpoint, replace(server.credentials, admin_password="wrong"))
+
+    def test_a_server_full_of_clients_is_ready(self, server: Server) -> None:
+        taken = [
+            socket.create_connection((server.endpoint.host, server.endpoint.port))
+            for _ in range(server.node.plan.connections)
+        ]
+        engine.ping(server.endpoint, server.credentials)
+        engine.secure(server.endpoint, server.credentials)
+        for client in taken:
+            client.close()
+
+
+class TestServer:
+    def test_keeps_its_argv_for_adoption(self, server: Server) -> None:
+        assert server.process is not None
+        argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        assert tuple(argv) == server.spec.argv
+
+    def test_acknowledged_keys_survive_a_kill(self, server: Server) -> None:
+        with connect(server) as client:
+            for number in range(1000):
+                client.set(f"k{number}", number)
+        assert server.process is not None
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        server.start()
+        with connect(server) as client:
+            assert client.dbsize() == 1000
+
+    def test_stops_by_its_signal_and_keeps_its_keys(self, server: Server) -> None:
+        with connect(server) as client:
+            client.set("k", 1)
+        assert server.stop() == 0
+        server.start()
+        with connect(server) as client:
+            assert client.get("k") == b"1"
+
+    def test_writes_its_own_log_and_leaves_no_secret_in_it(self, server: Server) -> None:
+        server.secure()
+        assert "Ready to accept connections" in (server.layout.log / "server.log").read_text()
+        for secret in (server.credentials.password, server.credentials.admin_password):
+            assert secret not in server.log()
