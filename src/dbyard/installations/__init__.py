@@ -21,7 +21,7 @@ from dbyard.installations.places import Unpacked
 from dbyard.installations.programs import Report
 from dbyard.model import DebianRecipe, Installation, Version, engines_home
 
-ANY_UID = 222222
+_STRANGER = 222222
 _PATIENCE = 30.0
 
 
@@ -134,11 +134,11 @@ def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
 
 
 def _ask_version(program: Path, libraries: tuple[Path, ...]) -> str:
-    """As a user that has nothing to do with us, because servers run as such."""
+    """As a stranger to us, because servers run as such."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if libraries:
         environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
-    uid = ANY_UID if os.geteuid() == 0 else None
+    uid = _STRANGER if os.geteuid() == 0 and places.is_open(Path("/")) else None
     try:
         done = subprocess.run(
             [program, "--version"],

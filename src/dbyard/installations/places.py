@@ -110,9 +110,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def is_open(directory: Path) -> bool:
+    """Whether every user may pass it. Where even / is closed servers live in sandboxes only, which have another one."""
+    return bool(directory.stat().st_mode & stat.S_IXOTH)
+
+
 def _refuse_closed(home: Path) -> None:
-    for path in (home, *home.parents):
-        if not path.stat().st_mode & stat.S_IXOTH:
+    for path in (home, *home.parents)[:-1]:
+        if not is_open(path):
             raise InstallationError(
                 f"{home} cannot hold database servers: their own users may not pass {path}. "
                 "Choose another place with DBYARD_ENGINES."

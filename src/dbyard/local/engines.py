@@ -44,7 +44,7 @@ def install(wanted: Sequence[str]) -> None:
         click.echo(f"Every database server is there: {engines_home()}")
         return
     errors = _install_all(versions)
-    for error in errors:
+    for error in dict.fromkeys(errors):
         click.echo(f"Error: {error}", err=True)
     if errors:
         sys.exit(1)
