@@ -16,13 +16,7 @@ from pathlib import Path
 from dbyard.model import Installation
 
 _SYSTEM_LINKS = ("bin", "sbin", "lib", "lib64")
-_SYSTEM_FILES = (
-    "/etc/ld.so.cache",
-    "/etc/localtime",
-    "/etc/nsswitch.conf",
-    "/etc/alternatives",
-    "/etc/java-17-openjdk",
-)
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/alternatives")
 _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 
