@@ -65,8 +65,9 @@ class Ports:
         """Give back what this home claimed and never placed: somebody died in between. Call it inside `locked`."""
         placed = directories.ports_of(self.home)
         for path in self.claims.glob("[0-9]*"):
-            if int(path.name) not in placed:
-                self.release(int(path.name))
+            port = int(path.name)
+            if port not in placed and self._owner(port) == str(self.home):
+                path.unlink()
 
     def _take(self, port: int) -> bool:
         path = self.claims / str(port)

@@ -1,0 +1,72 @@
+"""`dbyard serve` that kills itself with SIGKILL at one point of its work, named by the environment's KILL_AT.
+
+Points are `KIND STEP effect` (the step's effect is there, nothing is recorded), `KIND STEP recorded`, and the instants
+inside of steps that `INSTANTS` names.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from dbyard.__main__ import main
+from dbyard.model import Operation
+from dbyard.reconciler.queue import Queue
+from dbyard.runtimes.local import LocalRuntime, cgroups, directories, ports, spawn
+
+Instant = tuple[Any, str, str]
+
+CREATE_INSTANTS: dict[str, Instant] = {
+    "a port is claimed": (ports.Ports, "claim", "after"),
+    "a directory is laid out, without its placement": (directories, "build", "after"),
+    "a placement is written, in an unfinished directory": (directories, "write_placement", "after"),
+    "an init command has run": (spawn, "run", "after"),
+    "the init commands are done, not yet marked as such": (directories, "sync", "after"),
+    "the server is written ahead, not yet started": (spawn, "start", "before"),
+    "the server runs, its pid is recorded nowhere": (spawn, "start", "after"),
+}
+DELETE_INSTANTS: dict[str, Instant] = {
+    "the processes are killed": (LocalRuntime, "_kill", "after"),
+    "the directory is in the trash": (cgroups.Cgroups, "remove", "before"),
+    "the control group is removed": (cgroups.Cgroups, "remove", "after"),
+    "the port is released": (ports.Ports, "release", "after"),
+}
+
+
+def serve(point: str) -> None:
+    def reach(name: str) -> None:
+        if name == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name, (owner, attribute, moment) in {**CREATE_INSTANTS, **DELETE_INSTANTS}.items():
+        setattr(owner, attribute, _watched(getattr(owner, attribute), name, moment, reach))
+    apply = Queue._apply
+
+    def watched_apply(self: Queue, operation: Operation, outcome: Any) -> Any:
+        reach(f"{operation.kind} {operation.step} effect")
+        result = apply(self, operation, outcome)
+        reach(f"{operation.kind} {operation.step} recorded")
+        return result
+
+    Queue._apply = watched_apply  # type: ignore[method-assign]
+    main()
+
+
+def _watched(function: Callable[..., Any], name: str, moment: str, reach: Callable[[str], None]) -> Callable[..., Any]:
+    def watched(*args: Any, **named: Any) -> Any:
+        if moment == "before":
+            reach(name)
+        result = function(*args, **named)
+        if moment == "after":
+            reach(name)
+        return result
+
+    return watched
+
+
+if __name__ == "__main__":
+    sys.argv = ["dbyard", *sys.argv[1:]]
+    serve(os.environ["KILL_AT"])

@@ -1,0 +1,88 @@
+"""kill -9 of the platform at every step boundary of create and delete: the next start ends what was begun."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from dbyard.client import Client
+from dbyard.errors import Unreachable
+from dbyard.model import OperationKind
+from dbyard.operations.kinds import KINDS
+from tests.e2e import tenants
+from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS
+from tests.e2e.platforms import Platform, new_database
+
+NAME = "killed-db"
+KILLER = ("-m", "tests.e2e.killer", "serve")
+
+
+def boundaries(kind: OperationKind) -> list[str]:
+    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in ("effect", "recorded")]
+
+
+def restart_killed_at(home: Platform, point: str, act: Callable[[Client], object]) -> None:
+    """Serve the home, ask for something, die at the point of doing it, and serve the home again."""
+    home.kill()
+    process = home.start(program=KILLER, KILL_AT=point).process
+    assert process is not None
+    with home.client() as client, suppress(Unreachable):  # it may die before it has answered
+        act(client)
+    assert process.wait(60) == -signal.SIGKILL, f"the platform never came to {point!r}\n{home.log()}"
+    home.start()
+
+
+@pytest.fixture
+def empty(home: Platform) -> Iterator[Platform]:
+    """The module's platform, running and without a database, whatever the test before has left."""
+    if home.process is None or home.process.poll() is not None:
+        home.start()
+    yield home
+    if home.process is None or home.leftovers():
+        home.kill()
+        home.start()
+        with home.client() as client:
+            for database in client.list_databases():
+                client.delete_database(database.id, confirm=database.name)
+        home.await_nothing_left()
+
+
+class TestCreate:
+    @pytest.mark.parametrize("point", [*boundaries(OperationKind.CREATE), *CREATE_INSTANTS])
+    def test_of_postgresql_ends_well(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "postgresql")
+
+    @pytest.mark.parametrize("point", boundaries(OperationKind.CREATE))
+    def test_of_redis_ends_well(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "redis")
+
+    def check(self, home: Platform, point: str, technology: str) -> None:
+        wanted = new_database(NAME, technology)
+        restart_killed_at(home, point, lambda client: client.create_database(wanted))
+        connection = home.await_usable(NAME)
+        tenant = tenants.connect(technology, connection.url)
+        tenant.write(1)
+        assert tenant.read() == {1}
+        tenant.close()
+        home.delete(NAME)
+
+
+class TestDelete:
+    @pytest.mark.parametrize("point", [*boundaries(OperationKind.DELETE), *DELETE_INSTANTS])
+    def test_of_postgresql_leaves_nothing(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "postgresql")
+
+    @pytest.mark.parametrize("point", boundaries(OperationKind.DELETE))
+    def test_of_redis_leaves_nothing(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "redis")
+
+    def check(self, home: Platform, point: str, technology: str) -> None:
+        connection = home.create(NAME, technology)
+        restart_killed_at(home, point, lambda client: client.delete_database(NAME, confirm=NAME))
+        with home.client() as client:
+            assert client.list_databases() == []
+        home.await_nothing_left()
+        assert not tenants.answers(technology, connection.url)
