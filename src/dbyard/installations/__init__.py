@@ -21,6 +21,7 @@ from dbyard.installations.places import Unpacked
 from dbyard.installations.programs import Report
 from dbyard.model import DebianRecipe, Installation, Version, engines_home
 
+_SYSTEM = Path("/usr")
 _STRANGER = 222222
 _PATIENCE = 30.0
 
@@ -72,10 +73,10 @@ def _find_ours(version: Version) -> Installation | None:
 def _find_system(version: Version) -> Installation | None:
     if not isinstance(version.recipe, DebianRecipe):
         return None
-    for directory in (Path("/usr") / version.recipe.bin, Path("/usr/sbin")):
+    for directory in (_SYSTEM / version.recipe.bin, _SYSTEM / "sbin"):
         program = directory / version.command
         if program.exists() and _is(version, full := _system_version(program, program.stat().st_mtime_ns)):
-            return Installation(version.technology, version.version, full, directory, (), Path("/usr"), "system")
+            return Installation(version.technology, version.version, full, directory, (), _SYSTEM, "system")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def install(wanted: Sequence[str]) -> None:
     from dbyard import installations
     from dbyard.model import engines_home
 
-    versions = [_parse(each) for each in wanted] if wanted else _missing()
+    versions = list(dict.fromkeys(map(_parse, wanted))) if wanted else _missing()
     if not versions:
         click.echo(f"Every database server is there: {engines_home()}")
         return
@@ -84,7 +85,10 @@ def _install_all(versions: Sequence[Version]) -> list[str]:
 
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
         futures = [pool.submit(installations.install, version, click.echo) for version in versions]
-        return [str(error) for future in futures if (error := future.exception())]
+        try:
+            return [str(error) for future in futures if (error := future.exception())]
+        except KeyboardInterrupt:
+            os._exit(130)  # without waiting for the others: what an install leaves behind, the next one removes
 
 
 def _row(version: Version) -> dict[str, object]:

