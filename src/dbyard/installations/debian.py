@@ -35,7 +35,8 @@ def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: R
         run(["dpkg-deb", "-x", archive, scratch / "root"])
     for source, target in _PREFIX.items():
         _merge(scratch / "root" / source, tree / target)
-    (tree / "sbin").symlink_to("bin")  # for scripts that know where Debian puts a server
+    if (tree / "bin").is_dir():
+        (tree / "sbin").symlink_to("bin")  # for scripts that know where Debian puts a server
     packages = tuple(_package(archive) for archive in archives)
     main = next(each for each in packages if each.name == recipe.packages[0])
     return Unpacked(f"Debian {main.name} {main.version}", packages, _library_directories(tree))
