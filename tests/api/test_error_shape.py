@@ -160,8 +160,8 @@ class TestInternalErrors:
         assert "cannot write" in answer.json()["error"]
 
 
-class TestRequestId:
-    def test_is_on_every_answer_and_its_own(self, api: TestClient, service: Service) -> None:
+class TestHeaders:
+    def test_every_answer_has_a_request_id_of_its_own(self, api: TestClient, service: Service) -> None:
         paths = [
             route.path.format(database="x", technology="redis", token_id="x")
             for route in list_routes(service.catalogue)
@@ -169,6 +169,10 @@ class TestRequestId:
         found = [api.get(path).headers["x-request-id"] for path in [*paths, "/nowhere"]]
         assert len(set(found)) == len(found)
 
+    def test_no_answer_may_be_kept_on_the_way(self, api: TestClient) -> None:
+        for path in ("/v1/databases", "/v1/databases/x", "/metrics", "/nowhere"):
+            assert api.get(path).headers["cache-control"] == "no-store"
+
     @pytest.mark.parametrize("sent", ["a b", "x" * 129, "<script>", ""])
-    def test_a_strange_one_is_not_echoed(self, api: TestClient, sent: str) -> None:
+    def test_a_strange_request_id_is_not_echoed(self, api: TestClient, sent: str) -> None:
         assert api.get("/healthz", headers={"X-Request-Id": sent}).headers["x-request-id"] != sent

@@ -164,7 +164,8 @@ def _refusal(error: RequestError) -> Reply:
 
 
 def _headers(media: str) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"content-type", media.encode()),)
+    # Answers hold secrets and change at any moment, so nobody on the way may keep them.
+    return ((b"content-type", media.encode()), (b"cache-control", b"no-store"))
 
 
 async def _send(send: Send, method: str, reply: Reply, request_id: bytes) -> None:
