@@ -99,19 +99,59 @@ def locked(home: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
-            raise ConfigError(f"the home {home} is served by another platform, pid {holder(home)}") from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            pid = holder(home)
+            other = f"another platform, pid {pid}" if pid else "another platform, which has just started"
+            raise ConfigError(f"the home {home} is served by {other}") from None
+        except OSError as error:
+            raise ConfigError(f"cannot use the home {home}: {error}") from error
         yield
     finally:
         os.close(fd)
 
 
 def holder(home: Path) -> int | None:
-    """The pid of the platform that last locked the home; only meaningful while the lock is held."""
+    """The pid of the platform that holds the home's lock; None while that is nobody, or just starts."""
     text = (home / "lock").read_text(encoding="ascii").strip()
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and _has_open(int(text), home / "lock") else None
+
+
+def ask_to_end(home: Path) -> int | None:
+    """Send SIGTERM to the platform that holds the home; its pid. Whoever else has that pid meanwhile is left alone."""
+    pid = holder(home)
+    try:
+        fd = os.pidfd_open(pid) if pid is not None else None
+    except ProcessLookupError:
+        return None
+    if fd is None:
+        return None
+    try:
+        if holder(home) != pid:
+            return None
+        signal.pidfd_send_signal(fd, signal.SIGTERM)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(fd)
+    return pid
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """A pid in a file may be another program's by now; the lock's holder has the lock open."""
+    try:
+        wanted, handles = path.stat(), os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    return any(_is_same(f"/proc/{pid}/fd/{handle}", wanted) for handle in handles)
+
+
+def _is_same(path: str, wanted: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), wanted)
+    except OSError:
+        return False  # closed meanwhile
 
 
 @contextmanager

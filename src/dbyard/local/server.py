@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -71,10 +70,9 @@ def _end_platform(home: Path) -> None:
             with daemon.locked(home):
                 return
         except ConfigError:
-            pid = daemon.holder(home)
-            if pid is not None and pid != signalled:
-                os.kill(pid, signal.SIGTERM)
-                signalled = pid
-                click.echo(f"stopping the platform, pid {pid}")
+            if signalled is None:
+                signalled = daemon.ask_to_end(home)
+                if signalled is not None:
+                    click.echo(f"stopping the platform, pid {signalled}")
         time.sleep(0.1)
     raise ConfigError(f"the platform of {home}, pid {signalled}, does not end")
