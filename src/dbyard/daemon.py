@@ -34,7 +34,7 @@ _GRACE_SECONDS = 2
 @dataclass(frozen=True, slots=True)
 class Platform:
     service: Service
-    runtime: LocalRuntime
+    metrics: Metrics
     reconciler: Reconciler
 
 
@@ -63,7 +63,8 @@ def build(config: Config) -> Platform:
     box = secrets.load_or_make_key(config.home / "master.key")
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
-    context = Context(store, known, box, authority, runtime, installations.find, time.time)
+    metrics = Metrics()
+    context = Context(store, known, box, authority, runtime, installations.find, metrics, time.time)
     reconciler = Reconciler(context, workers=config.workers, spares=config.spares)
     service = Service(
         store=store,
@@ -75,7 +76,7 @@ def build(config: Config) -> Platform:
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
     )
-    return Platform(service, runtime, reconciler)
+    return Platform(service, metrics, reconciler)
 
 
 def open_runtime(config: Config) -> LocalRuntime:
@@ -170,12 +171,13 @@ def _listen(config: Config) -> Iterator[socket.socket]:
 
 def _serve_http(platform: Platform, listener: socket.socket, announce: Callable[[str], None]) -> None:
     host, port = listener.getsockname()[:2]
-    app = create_app(platform.service, Metrics())
+    app = create_app(platform.service, platform.metrics)
     settings = uvicorn.Config(
         app,
         http="httptools",
         loop="uvloop",
         lifespan="on",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

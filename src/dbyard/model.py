@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DebianRecipe:
-    """A server from Debian: the packages are unpacked with the libraries that they need, nothing is configured or started."""
+    """A server from Debian: packages unpacked with the libraries that they need, nothing configured or started."""
 
     packages: tuple[str, ...]
     bin: str
@@ -316,7 +316,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """A server as an engine wants it and a runtime starts it. Memory and disk in bytes, cpu in cores, grace in seconds."""
+    """A server as an engine wants it and a runtime starts it: memory, disk in bytes, cpu in cores, grace in seconds."""
 
     id: str
     generation: int

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
+from dbyard.metrics import Metrics
 from dbyard.model import Installation, Operation, Version
 from dbyard.runtimes import Runtime
 from dbyard.secrets import Box
@@ -56,6 +57,7 @@ class Context:
     authority: Authority
     runtime: Runtime
     installed: Callable[[str, str], Installation | None]
+    metrics: Metrics
     now: Callable[[], float]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from dbyard.operations import Context
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.spares import Spares
 from dbyard.reconciler.sweep import Sweep
 
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 2.0
 
 
 class Reconciler:
@@ -33,8 +34,9 @@ class Reconciler:
         self._queue.wake()
 
     def stop(self) -> None:
-        """Let the steps that run end; what is left goes on when the platform starts again."""
+        """Let steps end that are about to; what is left, finished or not, goes on when the platform starts again."""
         self._stopping.set()
-        self._queue.wake()
-        for part in (self._queue, self._sweep, self._spares):
-            part.join(_STOP_SECONDS)
+        self._queue.wake_all()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in (*self._queue.threads, *self._sweep.threads, *self._spares.threads):
+            thread.join(max(0.0, deadline - time.monotonic()))

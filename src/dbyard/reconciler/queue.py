@@ -28,20 +28,21 @@ class Queue:
         self._due = threading.Condition()
         self._hints = 0
         self._busy = 0
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        self.threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
-
-    def join(self, seconds: float) -> None:
-        for thread in self._threads:
-            thread.join(seconds)
 
     def wake(self) -> None:
         with self._due:
             self._hints += 1
             self._due.notify()
+
+    def wake_all(self) -> None:
+        """So that every idle worker sees that it should end."""
+        with self._due:
+            self._due.notify_all()
 
     def is_busy(self) -> bool:
         return self._busy > 0
@@ -74,20 +75,25 @@ class Queue:
         while not self._stopping.is_set():
             try:
                 operation = self.claim()
+                if operation is None:
+                    self._wait()
+                else:
+                    self._run_counted(operation)
             except Unavailable as error:
                 log.error("no operation can be claimed: %s", error)
                 self._stopping.wait(_STORE_PAUSE)
-                continue
-            if operation is None:
-                self._wait()
-                continue
+            except Exception:
+                log.exception("a worker failed; it goes on in %.0f s", _STORE_PAUSE)
+                self._stopping.wait(_STORE_PAUSE)
+
+    def _run_counted(self, operation: Operation) -> None:
+        with self._due:
+            self._busy += 1
+        try:
+            self.run(operation)
+        finally:
             with self._due:
-                self._busy += 1
-            try:
-                self.run(operation)
-            finally:
-                with self._due:
-                    self._busy -= 1
+                self._busy -= 1
 
     def _wait(self) -> None:
         with self._context.store.read() as connection:
@@ -101,6 +107,7 @@ class Queue:
     def _advance(self, operation: Operation) -> Operation | None:
         """Run one step and apply what came of it; the operation at its next step if it goes on at once."""
         if self._context.now() >= operation.deadline_at:
+            self._context.metrics.deadlines_passed.labels(operation.kind).inc()
             self._fail(operation, "deadline", f"not done in time: {operation.error or operation.step}")
             return None
         try:
@@ -136,6 +143,8 @@ class Queue:
                     mine = operations.finish(connection, operation, now)
             if mine and save is not None:
                 save(connection)
+        if mine and isinstance(outcome, Done):
+            self._count_end(operation, "done")
         if not mine or not isinstance(outcome, Next):
             return None
         return replace(operation, step=outcome.step, attempt=1, error=None, error_code=None)
@@ -144,6 +153,7 @@ class Queue:
         now = self._context.now()
         run_at = min(now + back_off(operation.attempt), operation.deadline_at)
         log.warning("operation %s (%s) at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
+        self._context.metrics.failed_attempts.labels(operation.kind, operation.step, code).inc()
         with self._context.store.tx() as connection:
             operations.retry(connection, operation, run_at, now, code, message)
 
@@ -154,7 +164,14 @@ class Queue:
         except (StepError, OSError):
             log.exception("operation %s could not be tidied up", operation.id)
         with self._context.store.tx() as connection:
-            operations.fail(connection, operation, self._context.now(), code, message)
+            mine = operations.fail(connection, operation, self._context.now(), code, message)
+        if mine:
+            self._count_end(operation, code)
+
+    def _count_end(self, operation: Operation, outcome: str) -> None:
+        metrics = self._context.metrics
+        metrics.operations.labels(operation.kind, outcome).inc()
+        metrics.operation_seconds.labels(operation.kind).observe(self._context.now() - operation.created_at)
 
 
 def back_off(attempt: int) -> float:

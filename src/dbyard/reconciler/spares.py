@@ -32,15 +32,11 @@ class Spares:
         self._lock = threading.Lock()
         self._making: Counter[str] = Counter()
         self._failed_until: dict[str, float] = {}
-        self._threads = [threading.Thread(target=self._run, name=f"spares-{n}", daemon=True) for n in range(_MAKERS)]
+        self.threads = [threading.Thread(target=self._run, name=f"spares-{n}", daemon=True) for n in range(_MAKERS)]
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
-
-    def join(self, seconds: float) -> None:
-        for thread in self._threads:
-            thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -74,7 +70,9 @@ class Spares:
     def _lack(self, key: str, installation: Installation) -> int:
         if self._failed_until.get(key, 0.0) > time.monotonic():
             return 0
-        return max(0, self._wanted - self._context.runtime.spares(installation) - self._making[key])
+        ready = self._context.runtime.spares(installation)
+        self._context.metrics.spares.labels(installation.technology, installation.full_version).set(ready)
+        return max(0, self._wanted - ready - self._making[key])
 
     def _yield_to_operations(self) -> None:
         """A create that waits for the processor is worth more than a spare, but spares must come some time."""

@@ -27,16 +27,15 @@ class Sweep:
         self._stopping = stopping
         self._wake = wake
         self._prune_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self.threads = [threading.Thread(target=self._run, name="sweep", daemon=True)]
 
     def start(self) -> None:
-        self._thread.start()
-
-    def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
+        for thread in self.threads:
+            thread.start()
 
     def server_ended(self, instance_id: str) -> None:
         """A server has ended; if it should run, it is healed at once."""
+        self._context.metrics.server_exits.inc()
         with self._context.store.read() as connection:
             instance = instances.get_settled(connection, instance_id)
         if instance is not None:

@@ -15,6 +15,9 @@ from dbyard.service import Service
 from dbyard.service.dates import date, date_or_none
 from dbyard.store import Connection, accounts
 
+FIRST_PROJECT = "pr-82a3cac5-9b25-473e-b33d-6272b87e636f"
+"""The id of the first account's default project: the one in the API documentation's examples, so that they work as they
+stand. Ids need to be unique within a platform only."""
 NAME_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]{1,64}$"
 NAME_RULE = "should have between 1 and 64 characters, none of them a control character"
 
@@ -78,7 +81,7 @@ def revoke_token(service: Service, principal: Principal, token_id: str) -> None:
 def _open_account(connection: Connection, now: float) -> Account:
     admin = Account(f"us-{uuid.uuid4()}", "admin", "admin@localhost", admin=True)
     accounts.insert_account(connection, admin, now)
-    accounts.insert_project(connection, Project(f"pr-{uuid.uuid4()}", admin.id, "default", default=True), now)
+    accounts.insert_project(connection, Project(FIRST_PROJECT, admin.id, "default", default=True), now)
     return admin
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 Connection = sqlite3.Connection
 
 _CACHE_LIMIT = 4096
+_NOTHING = (-1, None)
 
 
 class Store:
@@ -39,12 +40,15 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """This thread's own connection, for queries only."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-        yield connection
+        """This thread's own connection, for queries only. Raises Unavailable when the disk refuses it."""
+        try:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+            yield connection
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the platform cannot read its state: {error}") from error
 
     @contextmanager
     def tx(self) -> Iterator[Connection]:
@@ -66,17 +70,16 @@ class Store:
 
     def cached(self, key: Any, load: Callable[[Connection], T]) -> T:
         """What `load` read for `key`, kept until the next commit."""
-        try:
-            return cast(T, self._cache[key])
-        except KeyError:
-            version = self._version
+        version, value = self._cache.get(key, _NOTHING)
+        if version == self._version:
+            return cast(T, value)
+        version = self._version  # before reading: a commit from here on makes what we read old
         with self.read() as connection:
             value = load(connection)
         if len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
-        if version == self._version:
-            self._cache[key] = value
-        return value
+        self._cache[key] = (version, value)
+        return cast(T, value)
 
     def close(self) -> None:
         for connection in self._all:
