@@ -48,7 +48,9 @@ class Store:
                 connection.execute("PRAGMA query_only = ON")
             yield connection
         except sqlite3.OperationalError as error:
-            raise Unavailable(f"the platform cannot read its state: {error}") from error
+            if _is_of_the_disk(error):
+                raise Unavailable(f"the platform cannot read its state: {error}") from error
+            raise
 
     @contextmanager
     def tx(self) -> Iterator[Connection]:
@@ -61,7 +63,7 @@ class Store:
             except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
+                if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
                     raise Unavailable(f"the platform cannot write its state: {error}") from error
                 raise
             finally:
@@ -79,7 +81,7 @@ class Store:
         if len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
         self._cache[key] = (version, value)
-        return cast(T, value)
+        return value
 
     def close(self) -> None:
         for connection in self._all:
@@ -93,6 +95,11 @@ class Store:
         connection.execute("PRAGMA foreign_keys = ON")
         self._all.append(connection)
         return connection
+
+
+def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:
+    """Full, broken, read-only or locked; anything else is a mistake of ours."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
 
 
 def migrate(connection: Connection) -> None:

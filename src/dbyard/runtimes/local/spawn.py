@@ -46,25 +46,26 @@ def run(
     output: Path,
     watcher: Watcher,
 ) -> None:
-    """Run a command to its end. Raises TemporaryError with the last that it printed when it fails."""
-    out = _open_output(output)
-    try:
-        program = subprocess.Popen(
-            wrap(cell, command.argv, bubblewrap, None), env=dict(env), stdin=subprocess.PIPE, stdout=out, stderr=out
-        )
-    finally:
-        os.close(out)
-    watcher.awaiting(program.pid)
-    try:
-        program.communicate(command.stdin.encode(), timeout=_COMMAND_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        program.kill()
-        program.wait()
-        raise TemporaryError(f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s", code="init_failed") from error
-    finally:
-        watcher.awaited(program.pid)
+    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError when it fails."""
+    argv = wrap(cell, command.argv, bubblewrap, None)
+    with watcher.awaiting(lambda: _open_program(argv, env, output)) as program:
+        try:
+            program.communicate(command.stdin.encode(), timeout=_COMMAND_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            program.kill()
+            program.wait()
+            message = f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s"
+            raise TemporaryError(message, code="init_failed") from error
     if program.returncode != 0:
         raise TemporaryError(f"{_name(command)} failed with exit code {program.returncode}", code="init_failed")
+
+
+def _open_program(argv: list[str], env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
+    out = _open_output(output)
+    try:
+        return subprocess.Popen(argv, env=dict(env), stdin=subprocess.PIPE, stdout=out, stderr=out)
+    finally:
+        os.close(out)
 
 
 def _spawn(argv: list[str], env: Mapping[str, str], out: int, info: int) -> int:

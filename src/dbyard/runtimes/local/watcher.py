@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import select
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dbyard.runtimes.local import processes
@@ -26,6 +28,7 @@ class Watcher:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._lock = threading.Lock()
+        self._reaping = threading.Lock()
         self._by_instance: dict[str, _Watch] = {}
         self._by_fd: dict[int, _Watch] = {}
         self._awaited: set[int] = set()
@@ -45,7 +48,7 @@ class Watcher:
         watch = _Watch(fd, instance_id, process)
         with self._lock:
             self._by_instance[instance_id] = self._by_fd[fd] = watch
-        self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, select.EPOLLIN)
 
     def remove(self, instance_id: str) -> None:
         """Watch the instance no more: its end is wanted."""
@@ -60,27 +63,35 @@ class Watcher:
             watch = self._by_instance.get(instance_id)
         return watch.process if watch and processes.is_alive(watch.process) else None
 
-    def awaiting(self, pid: int) -> None:
-        """Somebody waits for this child: leave its end to them."""
-        self._awaited.add(pid)
-
-    def awaited(self, pid: int) -> None:
-        self._awaited.discard(pid)
+    @contextmanager
+    def awaiting(self, start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a child whose end is left to the caller, however soon it comes."""
+        with self._reaping:
+            child = start()
+            self._awaited.add(child.pid)
+        try:
+            yield child
+        finally:
+            self._awaited.discard(child.pid)
 
     def reap(self) -> None:
-        processes.reap_orphans(self._awaited.__contains__)
+        with self._reaping:
+            processes.reap_orphans(self._awaited.__contains__)
 
     def _run(self) -> None:
         while True:
             for fd, _ in self._epoll.poll():
-                self._died(fd)
+                try:
+                    self._died(fd)
+                except Exception:
+                    log.exception("the end of a server could not be noted; the next sweep sees it")
             self.reap()
 
     def _died(self, fd: int) -> None:
         with self._lock:
             watch = self._by_fd.get(fd)
-            if watch is None:
-                return
+            if watch is None or processes.is_alive(watch.process):
+                return  # its number has got another meaning since
             del self._by_instance[watch.instance_id]
             self._forget(watch)
         log.warning("the server of instance %s (pid %d) has ended", watch.instance_id, watch.process.pid)
