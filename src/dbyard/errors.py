@@ -1,25 +1,25 @@
 """Every error that dbyard raises on purpose.
 
-    DbyardError                    500 internal
-    ├── RequestError               what a client did; its message is for the client
-    │   ├── BadRequest             400 bad_request
-    │   ├── Unauthorized           401 unauthorized
-    │   ├── Forbidden              403 forbidden
-    │   ├── NotFound               404 not_found
-    │   ├── MethodNotAllowed       405 method_not_allowed
-    │   ├── Conflict               409 conflict
-    │   ├── TooLarge               413 too_large
-    │   ├── UnsupportedMediaType   415 unsupported_media_type
-    │   ├── Invalid                422 invalid          (all wrong fields at once)
-    │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
-    ├── NotReady                   a server does not answer yet
-    ├── TemporaryError             a step failed and is worth trying again until the operation's deadline
-    ├── PermanentError             a step failed and trying again cannot help
-    ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
-    ├── InstallationError          a database server could not be found or installed
-    ├── Unreachable                a client got no answer from the platform, or not the answer of a dbyard
-    ├── TimedOut                   a client waited as long as it was told to; the platform works on
-    └── ConfigError                the configuration or the home cannot be used
+DbyardError                    500 internal
+├── RequestError               what a client did; its message is for the client
+│   ├── BadRequest             400 bad_request
+│   ├── Unauthorized           401 unauthorized
+│   ├── Forbidden              403 forbidden
+│   ├── NotFound               404 not_found
+│   ├── MethodNotAllowed       405 method_not_allowed
+│   ├── Conflict               409 conflict
+│   ├── TooLarge               413 too_large
+│   ├── UnsupportedMediaType   415 unsupported_media_type
+│   ├── Invalid                422 invalid          (all wrong fields at once)
+│   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
+├── NotReady                   a server does not answer yet
+├── TemporaryError             a step failed and is worth trying again until the operation's deadline
+├── PermanentError             a step failed and trying again cannot help
+├── StaleGeneration            a step tried to act on an instance that a newer operation owns
+├── InstallationError          a database server could not be found or installed
+├── Unreachable                a client got no answer from the platform, or not the answer of a dbyard
+├── TimedOut                   a client waited as long as it was told to; the platform works on
+└── ConfigError                the configuration or the home cannot be used
 """
 
 from __future__ import annotations

@@ -349,6 +349,18 @@ class TestLogs:
         server.start()
         assert processes.wait_until(lambda: "listening" in server.runtime.logs(server.id, 5), 10)
 
+    def test_keeps_the_end_of_a_log_that_is_too_large(self, server: Server) -> None:
+        path = directory(server) / "log" / "server.log"
+        with open(path, "wb") as file:
+            file.truncate(directories.LOG_BYTES)
+        server.runtime.trim_logs()
+        assert path.stat().st_size == directories.LOG_BYTES
+        with open(path, "ab") as file:
+            file.write(b"the end\n")
+        server.runtime.trim_logs()
+        assert path.stat().st_size == directories.LOG_KEPT_BYTES
+        assert server.runtime.logs(server.id, 1)[0].endswith("the end")
+
     def test_follows_no_link(self, server: Server, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("for root\n")
         (directory(server) / "log" / "server.log").symlink_to(tmp_path / "secret")

@@ -14,7 +14,7 @@ from dbyard.store import databases, instances, operations
 log = logging.getLogger(__name__)
 
 _PERIOD = 2.0
-_HOUR, _DAY = 3600.0, 86400.0
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _HEALS_AT_ONCE = 3
 _HEAL_WINDOW = 60.0
 _HEAL_DELAY_MOST = 30.0
@@ -27,6 +27,7 @@ class Sweep:
         self._stopping = stopping
         self._wake = wake
         self._prune_at = 0.0
+        self._trim_at = 0.0
         self.threads = [threading.Thread(target=self._run, name="sweep", daemon=True)]
 
     def start(self) -> None:
@@ -57,6 +58,7 @@ class Sweep:
             try:
                 self.sweep()
                 self._prune()
+                self._trim()
             except Unavailable as error:
                 log.error("the sweep cannot be recorded: %s", error)
             except Exception:
@@ -88,6 +90,12 @@ class Sweep:
         with self._context.store.tx() as connection:
             operations.prune(connection, now - 7 * _DAY)
             databases.forget_before(connection, now - _DAY)
+
+    def _trim(self) -> None:
+        now = self._context.now()
+        if now >= self._trim_at:
+            self._trim_at = now + _MINUTE
+            self._context.runtime.trim_logs()
 
 
 def heal_delay(recent: int) -> float:

@@ -48,6 +48,9 @@ class Runtime(Protocol):
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         """The last lines of the server's own log files, oldest first; empty when there are none."""
 
+    def trim_logs(self) -> None:
+        """Cut log files that have grown too large down to their last lines."""
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Call `on_exit(instance_id)` from another thread within milliseconds of a server's death."""
 

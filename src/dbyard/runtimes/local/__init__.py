@@ -112,6 +112,10 @@ class LocalRuntime:
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         return directories.last_lines(self._directory(instance_id), lines)
 
+    def trim_logs(self) -> None:
+        for instance_id in self.list_instances():
+            directories.trim_log(self._directory(instance_id))
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         processes.become_subreaper()
         self._watcher.start(on_exit)
@@ -227,6 +231,7 @@ class LocalRuntime:
             for command in spec.init:
                 env, output = self._environment(named, spec), self._output(named)
                 spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
+        self._output(cell).unlink(missing_ok=True)  # what preparing printed is not the server's log
         directories.sync(cell.directory)
         directories.write_json(marker, True, durable=True)
 

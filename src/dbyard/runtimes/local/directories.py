@@ -20,10 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dbyard.model import File, Installation, Layout, Placement
+from dbyard.model import MIB, File, Installation, Layout, Placement
 
 _OWN = ("data", "log", "run")
 INITIALISED = "initialised"
+LOG_BYTES = 64 * MIB
+LOG_KEPT_BYTES = MIB
 
 
 def make_home(home: Path) -> None:
@@ -140,6 +142,23 @@ def last_lines(directory: Path, lines: int) -> list[str]:
     return found[-lines:]
 
 
+def trim_log(directory: Path) -> None:
+    """Cut a server's log that has grown too large down to its last lines, in place: servers append."""
+    try:
+        fd = os.open(
+            directory / "log" / "server.log", os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
+    except OSError:
+        return  # not there, or a link that a server put where its log belongs
+    with open(fd, "r+b", buffering=0) as file:
+        found = os.fstat(fd)
+        if stat.S_ISREG(found.st_mode) and found.st_size > LOG_BYTES:
+            file.seek(-LOG_KEPT_BYTES, os.SEEK_END)
+            kept = file.read()
+            file.truncate(0)
+            file.write(kept)
+
+
 def _servers(home: Path) -> Iterator[Path]:
     for parent in ("instances", "spares", "trash"):
         try:
@@ -158,9 +177,12 @@ def _create(path: Path, content: str, *, durable: bool = False) -> None:
 
 
 def _give_to_group(path: Path, uid: int, mode: int) -> None:
-    owner = 0 if os.geteuid() == 0 else uid
-    os.chown(path, owner, uid if owner == 0 else os.getegid())
-    path.chmod(mode)
+    """As root the server reads by its group what it cannot change; else the files are its own, and nobody else's."""
+    if os.geteuid() == 0:
+        os.chown(path, 0, uid)
+        path.chmod(mode)
+    else:
+        path.chmod(mode & 0o700)
 
 
 def _tail(path: Path, lines: int) -> list[str]:

@@ -36,7 +36,7 @@ class Ports:
     def locked(self) -> Iterator[None]:
         """Hold all claims of the machine still; the lock goes with its holder's death."""
         _make_shared(self.claims)
-        fd = os.open(self.claims / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = _open_shared(self.claims / ".lock")
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
@@ -114,6 +114,17 @@ def claims_directory() -> Path:
         return shared
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(data) / "dbyard" / "ports"
+
+
+def _open_shared(path: Path) -> int:
+    """A file that every user of the machine may lock."""
+    try:
+        # Without O_CREAT, which the kernel denies on somebody else's file in a sticky directory.
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.fchmod(fd, 0o666)  # whatever the umask
+        return fd
 
 
 def _make_shared(directory: Path) -> None:
