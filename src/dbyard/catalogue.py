@@ -108,6 +108,10 @@ class _Version(_Table, frozen=True):
     licence: Text
     command: Text
     default: bool = False
+    on_request: bool = False
+    works_with: str = ""
+    lacks: str = ""
+    notice: str = ""
     debian: _Debian | None = None
     wheel: _Wheel | None = None
 
@@ -128,6 +132,7 @@ class _Technology(_Table, frozen=True):
     overhead_mb: Positive
     versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
     plans: _Plans
+    engine: str = ""
 
 
 class _Document(_Table, frozen=True):
@@ -145,6 +150,7 @@ def _technology(slug: str, table: _Technology) -> Technology:
         raise ValueError(f"{slug} must have one default version")
     return Technology(
         slug,
+        table.engine or slug,
         table.name,
         table.description,
         table.aliases,
@@ -156,7 +162,17 @@ def _technology(slug: str, table: _Technology) -> Technology:
 
 def _version(technology: str, table: _Version) -> Version:
     return Version(
-        technology, table.version, table.server, table.licence, table.command, _recipe(technology, table), table.default
+        technology=technology,
+        version=table.version,
+        server=table.server,
+        licence=table.licence,
+        command=table.command,
+        recipe=_recipe(technology, table),
+        default=table.default,
+        on_request=table.on_request,
+        works_with=table.works_with,
+        lacks=table.lacks,
+        notice=table.notice,
     )
 
 

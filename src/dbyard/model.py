@@ -37,6 +37,16 @@ class DatabaseStatus(StrEnum):
     ERROR = "error"
 
 
+class Restriction(StrEnum):
+    """What a server's disk still lets its tenant do."""
+
+    NONE = "none"
+    READ_ONLY = "read_only"
+    """Nothing new is written, but the tenant can free space."""
+    CLOSED = "closed"
+    """The tenant cannot log in, and its sessions are ended."""
+
+
 class InstanceState(StrEnum):
     ABSENT = "absent"
     STOPPED = "stopped"
@@ -111,11 +121,21 @@ class Version:
     """The server's program in `bin`; `COMMAND --version` tells the full version."""
     recipe: Recipe
     default: bool
+    on_request: bool = False
+    """Installed only when somebody asks for it by name."""
+    works_with: str = ""
+    """What a client may rely on, in words for people; empty when there is nothing to say."""
+    lacks: str = ""
+    """What a client must not rely on, in words for people."""
+    notice: str = ""
+    """What whoever installs it has to know first: a licence's terms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Technology:
     slug: str
+    engine: str
+    """The module of `dbyard.engines` that knows its servers."""
     name: str
     description: str
     aliases: tuple[str, ...]
@@ -290,6 +310,11 @@ class Layout:
     run: Path
     bin: Path
     root: Path
+
+    @property
+    def inner_port(self) -> int:
+        """The server's own second port, for those that insist on one; never a tenant's."""
+        return self.port + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ An engine is a module of plain functions, `dbyard.engines.<technology>`; this Pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
-from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node
+from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
 
 
 class Engine(Protocol):
@@ -34,11 +35,17 @@ class Engine(Protocol):
         Raises NotReady when the server does not answer, TemporaryError when it refuses.
         """
 
+    def restrict(self, endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+        """Bring what the tenant may do to the wanted state; repeating is free. Raises as `secure` does."""
+
+    def stats(self, endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+        """What the server counts of itself, by the technology's own words; raises NotReady when it does not answer."""
+
     def url(self, endpoint: Endpoint, credentials: Credentials) -> str:
         """The connection URI that a tenant's client takes as it is. Pure."""
 
 
 @cache
-def load(technology: str) -> Engine:
-    """The engine of a technology of the catalogue; raises ModuleNotFoundError for another name."""
-    return cast(Engine, import_module(f"dbyard.engines.{technology}"))
+def load(name: str) -> Engine:
+    """The engine that a technology of the catalogue names; raises ModuleNotFoundError for another name."""
+    return cast(Engine, import_module(f"dbyard.engines.{name}"))

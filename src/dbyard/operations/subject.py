@@ -55,7 +55,9 @@ def load(context: Context, operation: Operation) -> Subject:
             f" run dbyard engines install {database.technology}@{database.version}",
             code="server_missing",
         )
-    return Subject(database, instance, installation, engines.load(database.technology))
+    return Subject(
+        database, instance, installation, engines.load(context.catalogue.technologies[database.technology].engine)
+    )
 
 
 def credentials(context: Context, subject: Subject) -> Credentials:

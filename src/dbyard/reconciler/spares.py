@@ -115,7 +115,7 @@ class Spares:
         )
         node = Node(spare_id, 1, technology.plans[0], technology.overhead_mb)
         layout = self._context.runtime.layout(spare_id, placement, installation)
-        return engines.load(installation.technology).render(node, layout, secrets)
+        return engines.load(technology.engine).render(node, layout, secrets)
 
 
 def _key(installation: Installation) -> str:

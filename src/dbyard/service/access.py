@@ -38,7 +38,7 @@ def connection(service: Service, principal: Principal, key: str) -> wire.Connect
     credentials = Credentials("", access.username, password, access.dbname, Certificate("", "", service.authority.pem))
     return wire.ConnectionAnswer(
         wire.Connection(
-            url=engines.load(database.technology).url(endpoint, credentials),
+            url=engines.load(service.catalogue.technologies[database.technology].engine).url(endpoint, credentials),
             host=endpoint.host,
             port=endpoint.port,
             user=access.username,

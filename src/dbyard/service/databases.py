@@ -126,7 +126,7 @@ def _insert_access(
         connection, Instance(make_id(), database.id, 1, choice.installation.full_version, None, None)
     )
     suffix = f"{random.SystemRandom().randrange(10_000):04}"
-    user, dbname = engines.load(database.technology).name_tenant(database.name, suffix)
+    user, dbname = engines.load(choice.technology.engine).name_tenant(database.name, suffix)
     seal = service.box.seal
     databases.insert_credential(
         connection,

@@ -1,4 +1,6 @@
-"""Ports claimed for the whole machine: a file a port, in one directory that all homes share.
+"""Ports claimed for the whole machine, in pairs: a file a pair, in one directory that all homes share.
+
+The first of a pair is the instance's port and names the file; the next one is its server's own.
 
 A claim names the home that holds it. It is stale when no instance or spare of that home is placed on the port any
 more; the caller therefore writes its placement before it leaves `locked`.
@@ -45,13 +47,13 @@ class Ports:
 
     def claim(self, usable: Callable[[int], bool]) -> int:
         """A port that nobody has, claimed for this home; call it inside `locked`. `usable` may refuse one."""
-        size = self.last - self.first + 1
-        start = random.randrange(size)  # noqa: S311 (spread over the range, nothing secret)
-        for offset in range(size):
-            port = self.first + (start + offset) % size
+        pairs = (self.last - self.first + 1) // 2
+        start = random.randrange(pairs)  # noqa: S311 (spread over the range, nothing secret)
+        for offset in range(pairs):
+            port = self.first + 2 * ((start + offset) % pairs)
             if not self._take(port):
                 continue
-            if is_free(self.host, port) and usable(port):
+            if is_free(self.host, port) and is_free(self.host, port + 1) and usable(port):
                 return port
             self.release(port)
         raise TemporaryError(f"no free port between {self.first} and {self.last}", code="no_free_port")
