@@ -310,6 +310,8 @@ class Layout:
     run: Path
     bin: Path
     root: Path
+    full_version: str = ""
+    """The server's, as its installation tells it: for engines that know more than one server."""
 
     @property
     def inner_port(self) -> int:

@@ -177,7 +177,9 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     parent = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
     parent.chmod(0o711)
     data, conf, log, run = (parent / name for name in ("data", "conf", "log", "run"))
-    layout = Layout("127.0.0.1", port, data, conf, log, run, installation.bin, installation.root)
+    layout = Layout(
+        "127.0.0.1", port, data, conf, log, run, installation.bin, installation.root, installation.full_version
+    )
     for path in (layout.data, layout.log, layout.run, layout.conf):
         path.mkdir(mode=0o750 if path == layout.conf else 0o700)
         os.chown(path, 0 if path == layout.conf and os.geteuid() == 0 else uid, uid if os.geteuid() == 0 else -1)

@@ -76,6 +76,7 @@ def layout(directory: Path, placement: Placement, installation: Installation) ->
         run=directory / "run",
         bin=installation.bin,
         root=installation.root,
+        full_version=installation.full_version,
     )
 
 
