@@ -130,6 +130,7 @@ class _Technology(_Table, frozen=True):
     description: Text
     aliases: tuple[Slug, ...]
     overhead_mb: Positive
+    minimum_mb: Positive
     versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
     plans: _Plans
     engine: str = ""
@@ -155,8 +156,9 @@ def _technology(slug: str, table: _Technology) -> Technology:
         table.description,
         table.aliases,
         table.overhead_mb,
+        table.minimum_mb,
         versions,
-        tuple(_plans(slug, table.plans)),
+        tuple(_plans(slug, table.plans, table.minimum_mb)),
     )
 
 
@@ -185,10 +187,13 @@ def _recipe(technology: str, table: _Version) -> Recipe:
     raise ValueError(f"{technology} {table.version} must have one recipe, debian or wheel")
 
 
-def _plans(slug: str, table: _Plans) -> Iterator[Plan]:
+def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:
     for points in (table.connections, table.cpu):
         _refuse_unsorted(slug, points)
     sizes = [(kind, size) for kind in CLASSES for size in _powers_of_two(slug, getattr(table, kind))]
+    for kind, size in sizes:
+        if size < minimum:
+            raise ValueError(f"{table.prefix}-{kind}-{size}: a server of {slug} wants at least {minimum} MB of memory")
     for position, (kind, memory) in enumerate(sizes, start=1):
         yield _plan(slug, table, kind, memory, position)
 

@@ -19,6 +19,7 @@ class OperationKind(StrEnum):
     CREATE = "create"
     DELETE = "delete"
     HEAL = "heal"
+    RESTRICT = "restrict"
 
 
 class OperationStatus(StrEnum):
@@ -64,6 +65,7 @@ class OperationRules:
 OPERATIONS: Mapping[OperationKind, OperationRules] = {
     OperationKind.CREATE: OperationRules("place", 120.0),
     OperationKind.HEAL: OperationRules("launch", 600.0),
+    OperationKind.RESTRICT: OperationRules("apply", 600.0),
     OperationKind.DELETE: OperationRules("destroy", 600.0),
 }
 
@@ -141,6 +143,8 @@ class Technology:
     aliases: tuple[str, ...]
     overhead_mb: int
     """Memory that the server needs beside what the plan gives to its work; the hard limit is plan + overhead."""
+    minimum_mb: int
+    """The least memory of a plan that its servers can live with."""
     versions: tuple[Version, ...]
     plans: tuple[Plan, ...]
 
@@ -233,6 +237,10 @@ class Instance:
     placement: Placement | None
     ready_at: float | None
     """When it first answered; from then on its endpoint never changes."""
+    restriction: Restriction = Restriction.NONE
+    """What its tenant may do, as far as the disk is concerned; operations bring the server to it."""
+    restriction_reason: str | None = None
+    restricted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +301,8 @@ class Node:
     generation: int
     plan: Plan
     overhead_mb: int
+    restriction: Restriction = Restriction.NONE
+    """For servers that forget at a restart what `restrict` has told them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +369,27 @@ class InstanceSpec:
     disk: int
     stop_signal: int
     stop_grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an instance uses at this moment: processor time in seconds since it was started, memory in bytes.
+
+    `memory` leaves out what the system only caches and takes back at will. None where this machine does not tell.
+    """
+
+    cpu_seconds: float | None
+    memory: int | None
+    memory_peak: int | None
+    swap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system's size and what is left of it, in bytes."""
+
+    total: int
+    free: int
 
 
 def engines_home() -> Path:

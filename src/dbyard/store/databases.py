@@ -36,6 +36,8 @@ class Access:
     operation_id: str
     status: str
     error: str | None
+    restriction: str
+    restriction_reason: str | None
 
 
 def insert(connection: Connection, database: Database) -> None:
@@ -114,11 +116,16 @@ def insert_credential(connection: Connection, database_id: str, credential: Seal
 
 
 def access_of(connection: Connection, database_id: str) -> Access | None:
-    """How a database is reached and what its last operation says, as of one moment; None when it was deleted."""
+    """How a database is reached and what its last operation says, as of one moment; None when it was deleted.
+
+    An operation that restricts its tenant leaves it running, whatever comes of it.
+    """
     row = connection.execute(
-        "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.status, o.error"
+        "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.status, o.error,"
+        " i.restriction, i.restriction_reason"
         " FROM database d JOIN instance i ON i.database_id = d.id JOIN credential c ON c.database_id = d.id"
-        " JOIN operation o ON o.database_id = d.id WHERE d.id = ? AND d.deleted_at IS NULL"
+        " JOIN operation o ON o.database_id = d.id AND o.kind <> 'restrict'"
+        " WHERE d.id = ? AND d.deleted_at IS NULL"
         " ORDER BY o.seq DESC LIMIT 1",
         (database_id,),
     ).fetchone()

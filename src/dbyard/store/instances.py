@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Instance, Placement
+from dbyard.model import Instance, Placement, Restriction
 from dbyard.store import Connection
 
-_COLUMNS = "i.id, i.database_id, i.generation, i.full_version, i.host, i.port, i.uid, i.seed, i.ready_at"
+_COLUMNS = (
+    "i.id, i.database_id, i.generation, i.full_version, i.host, i.port, i.uid, i.seed, i.ready_at,"
+    " i.restriction, i.restriction_reason, i.restricted_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A running instance whose disk is watched. `failed`: its last restriction could not be applied."""
+
+    id: str
+    database_id: str
+    technology: str
+    plan: str
+    restriction: Restriction
+    failed: bool
 
 
 def get_for(connection: Connection, database_id: str) -> Instance | None:
@@ -28,11 +44,22 @@ def set_ready(connection: Connection, instance_id: str, now: float) -> None:
     connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
 
 
-_SETTLED = (
-    f"SELECT {_COLUMNS} FROM instance i JOIN database d ON d.id = i.database_id"
+def set_restriction(
+    connection: Connection, instance_id: str, restriction: Restriction, reason: str | None, now: float
+) -> None:
+    """What the tenant may do from now on; an operation brings the server to it."""
+    connection.execute(
+        "UPDATE instance SET restriction = ?, restriction_reason = ?, restricted_at = ? WHERE id = ?",
+        (restriction, reason, now if restriction is not Restriction.NONE else None, instance_id),
+    )
+
+
+_OF_SETTLED = (
+    " FROM instance i JOIN database d ON d.id = i.database_id"
     " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running'))"
 )
+_SETTLED = f"SELECT {_COLUMNS}{_OF_SETTLED}"
 
 
 def list_settled(connection: Connection) -> list[Instance]:
@@ -44,6 +71,18 @@ def get_settled(connection: Connection, instance_id: str) -> Instance | None:
     """The instance, if it should run now."""
     row = connection.execute(f"{_SETTLED} AND i.id = ?", (instance_id,)).fetchone()
     return _instance(row) if row else None
+
+
+def list_watched(connection: Connection) -> list[Watched]:
+    """The settled instances, as whoever watches their disks needs them."""
+    failed = (
+        "(SELECT o.status FROM operation o WHERE o.database_id = d.id AND o.kind = 'restrict'"
+        " ORDER BY o.seq DESC LIMIT 1) IS 'error' AS failed"
+    )
+    rows = connection.execute(
+        f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction, {failed}{_OF_SETTLED}"
+    ).fetchall()
+    return [Watched(*row[:4], Restriction(row["restriction"]), bool(row["failed"])) for row in rows]
 
 
 def list_undeleted(connection: Connection) -> list[str]:
@@ -68,4 +107,14 @@ def forget(connection: Connection, database_id: str) -> None:
 
 def _instance(row: Row) -> Instance:
     placed = None if row["port"] is None else Placement(row["host"], row["port"], row["uid"], row["seed"])
-    return Instance(row["id"], row["database_id"], row["generation"], row["full_version"], placed, row["ready_at"])
+    return Instance(
+        row["id"],
+        row["database_id"],
+        row["generation"],
+        row["full_version"],
+        placed,
+        row["ready_at"],
+        Restriction(row["restriction"]),
+        row["restriction_reason"],
+        row["restricted_at"],
+    )
