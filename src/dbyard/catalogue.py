@@ -14,7 +14,16 @@ from typing import Annotated
 import msgspec
 
 from dbyard.errors import ConfigError, Invalid
-from dbyard.model import DebianRecipe, Plan, Recipe, Technology, Version, WheelRecipe
+from dbyard.model import (
+    DebianRecipe,
+    FoundRecipe,
+    Plan,
+    PythonRecipe,
+    Recipe,
+    Technology,
+    Version,
+    WheelRecipe,
+)
 
 ONE_NODE = "one node"
 NO_STANDBY = "one node for now: the standby that this class is for is not there yet"
@@ -83,6 +92,8 @@ Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Points = Annotated[tuple[tuple[Positive, Positive], ...], msgspec.Meta(min_length=1)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Pinned = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+==[0-9a-z.]+$")]
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
 
 
@@ -98,8 +109,18 @@ class _Debian(_Table, frozen=True):
 class _Wheel(_Table, frozen=True):
     distribution: Slug
     version: Text
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Digest
     bin: RelativePath
+
+
+class _Python(_Table, frozen=True):
+    module: Text
+    python: Text
+    packages: Annotated[dict[Pinned, Digest], msgspec.Meta(min_length=1)]
+
+
+class _Found(_Table, frozen=True):
+    variable: Annotated[str, msgspec.Meta(pattern=r"^DBYARD_[A-Z]+$")]
 
 
 class _Version(_Table, frozen=True):
@@ -109,11 +130,14 @@ class _Version(_Table, frozen=True):
     command: Text
     default: bool = False
     on_request: bool = False
+    preferred: bool = False
     works_with: str = ""
     lacks: str = ""
     notice: str = ""
     debian: _Debian | None = None
     wheel: _Wheel | None = None
+    python: _Python | None = None
+    found: _Found | None = None
 
 
 class _Plans(_Table, frozen=True):
@@ -172,6 +196,7 @@ def _version(technology: str, table: _Version) -> Version:
         recipe=_recipe(technology, table),
         default=table.default,
         on_request=table.on_request,
+        preferred=table.preferred,
         works_with=table.works_with,
         lacks=table.lacks,
         notice=table.notice,
@@ -179,12 +204,17 @@ def _version(technology: str, table: _Version) -> Version:
 
 
 def _recipe(technology: str, table: _Version) -> Recipe:
-    match table.debian, table.wheel:
-        case _Debian() as debian, None:
-            return DebianRecipe(debian.packages, debian.bin)
-        case None, _Wheel() as wheel:
-            return WheelRecipe(wheel.distribution, wheel.version, wheel.sha256, wheel.bin)
-    raise ValueError(f"{technology} {table.version} must have one recipe, debian or wheel")
+    given = [each for each in (table.debian, table.wheel, table.python, table.found) if each is not None]
+    match given:
+        case [_Debian(packages, bin)]:
+            return DebianRecipe(packages, bin)
+        case [_Wheel(distribution, version, sha256, bin)]:
+            return WheelRecipe(distribution, version, sha256, bin)
+        case [_Python(module, python, pinned)]:
+            return PythonRecipe(module, python, tuple(pinned.items()))
+        case [_Found(variable)]:
+            return FoundRecipe(variable)
+    raise ValueError(f"{technology} {table.version} must have one recipe: debian, wheel, python or found")
 
 
 def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:

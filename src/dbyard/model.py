@@ -108,7 +108,35 @@ class WheelRecipe:
     bin: str
 
 
-Recipe = DebianRecipe | WheelRecipe
+@dataclass(frozen=True, slots=True)
+class PythonRecipe:
+    """A server written in Python, from PyPI: it runs by the system's Python and never in our own process.
+
+    `packages` are all that it needs, each as `name==version` with its digest; the first one is the server.
+    """
+
+    module: str
+    """What `python3 -m` starts."""
+    python: str
+    """The version of Python that the packages are made for."""
+    packages: tuple[tuple[str, str], ...]
+    bin: str = "bin"
+
+    @property
+    def product(self) -> str:
+        """Name and full version: `secantusdb-0.7.0b3`."""
+        return self.packages[0][0].replace("==", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecipe:
+    """A server that is only ever found: where `variable` of the environment says, or on PATH."""
+
+    variable: str
+    bin: str = "bin"
+
+
+Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +153,8 @@ class Version:
     default: bool
     on_request: bool = False
     """Installed only when somebody asks for it by name."""
+    preferred: bool = False
+    """Where it is installed, a create that names no version takes it before the default one."""
     works_with: str = ""
     """What a client may rely on, in words for people; empty when there is nothing to say."""
     lacks: str = ""
