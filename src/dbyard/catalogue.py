@@ -17,9 +17,11 @@ from dbyard.errors import ConfigError, Invalid
 from dbyard.model import (
     DebianRecipe,
     FoundRecipe,
+    MavenRecipe,
     Plan,
     PythonRecipe,
     Recipe,
+    SharedRecipe,
     Technology,
     Version,
     WheelRecipe,
@@ -123,6 +125,15 @@ class _Found(_Table, frozen=True):
     variable: Annotated[str, msgspec.Meta(pattern=r"^DBYARD_[A-Z]+$")]
 
 
+class _Maven(_Table, frozen=True):
+    assembly: Text
+    packages: Annotated[tuple[Slug, ...], msgspec.Meta(min_length=1)]
+
+
+class _Shared(_Table, frozen=True):
+    technology: Slug
+
+
 class _Version(_Table, frozen=True):
     version: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
     server: Text
@@ -138,6 +149,8 @@ class _Version(_Table, frozen=True):
     wheel: _Wheel | None = None
     python: _Python | None = None
     found: _Found | None = None
+    maven: _Maven | None = None
+    shared: _Shared | None = None
 
 
 class _Plans(_Table, frozen=True):
@@ -204,7 +217,8 @@ def _version(technology: str, table: _Version) -> Version:
 
 
 def _recipe(technology: str, table: _Version) -> Recipe:
-    given = [each for each in (table.debian, table.wheel, table.python, table.found) if each is not None]
+    kinds = (table.debian, table.wheel, table.python, table.found, table.maven, table.shared)
+    given = [each for each in kinds if each is not None]
     match given:
         case [_Debian(packages, bin)]:
             return DebianRecipe(packages, bin)
@@ -214,7 +228,11 @@ def _recipe(technology: str, table: _Version) -> Recipe:
             return PythonRecipe(module, python, tuple(pinned.items()))
         case [_Found(variable)]:
             return FoundRecipe(variable)
-    raise ValueError(f"{technology} {table.version} must have one recipe: debian, wheel, python or found")
+        case [_Maven(assembly, packages)]:
+            return MavenRecipe(assembly, packages)
+        case [_Shared(other)]:
+            return SharedRecipe(other)
+    raise ValueError(f"{technology} {table.version} must have one recipe, not {len(given)}")
 
 
 def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:

@@ -136,7 +136,26 @@ class FoundRecipe:
     bin: str = "bin"
 
 
-Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe
+@dataclass(frozen=True, slots=True)
+class MavenRecipe:
+    """A server assembled from Maven artifacts, a Java runtime from Debian, and files of ours."""
+
+    assembly: str
+    """The directory of `dbyard.installations.assemblies` that lists and holds them."""
+    packages: tuple[str, ...]
+    """Debian's; the runtime first."""
+    bin: str = "bin"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRecipe:
+    """The server that another technology has under the same version: one installation for both."""
+
+    technology: str
+    bin: str = "bin"
+
+
+Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe
 
 
 @dataclass(frozen=True, slots=True)
