@@ -14,7 +14,19 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Plan
+from dbyard.model import (
+    MIB,
+    Capability,
+    Command,
+    Credentials,
+    Endpoint,
+    File,
+    InstanceSpec,
+    Layout,
+    Node,
+    Plan,
+    Restriction,
+)
 
 TECHNOLOGY = "mysql"
 CAPABILITIES: frozenset[Capability] = frozenset()
@@ -73,6 +85,30 @@ def secure(endpoint: Endpoint, credentials: Credentials) -> None:
                 session.execute(statement)
         except pymysql.MySQLError as error:
             raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="secure_failed") from error
+
+
+def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+    """Read-only by rights, because the server's own `read_only` would forbid to delete, too.
+
+    DROP and TRUNCATE give space back; what DELETE frees is used again by the same table. A session keeps the rights
+    that it began with, so the tenant's are ended. All of it outlives a restart of the server.
+    """
+    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+        try:
+            for statement in plan_restriction(restriction, credentials):
+                session.execute(statement)
+        except pymysql.MySQLError as error:
+            raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="restrict_failed") from error
+
+
+def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+        try:
+            session.execute(_STATS, {"database": credentials.database})
+            row: Any = session.fetchone()
+        except pymysql.MySQLError as error:
+            raise NotReady(_message(error)) from error
+    return dict(zip(_STATS_NAMES, map(int, row), strict=True))
 
 
 def url(endpoint: Endpoint, credentials: Credentials) -> str:
@@ -223,6 +259,36 @@ def _password_hash(password: str) -> str:
     """What the server keeps of a password: neither it nor its log ever sees the password itself."""
     inner = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
     return "*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper()
+
+
+# ---- restricting and counting -----------------------------------------------------------------------------------
+
+
+def plan_restriction(restriction: Restriction, credentials: Credentials) -> list[str]:
+    """The statements that bring about a restriction; it is complete when all have run. Pure."""
+    database, user = f"`{_as_pattern(credentials.database)}`.*", f"`{credentials.user}`@'%'"
+    # Granting all first: where nothing is granted there is nothing to revoke, which the server takes for a mistake.
+    statements = [f"GRANT ALL PRIVILEGES ON {database} TO {user}"]
+    if restriction is not Restriction.NONE:
+        statements.append(f"REVOKE {_GROWING} ON {database} FROM {user}")
+    statements.append(f"ALTER USER {user} ACCOUNT {'LOCK' if restriction is Restriction.CLOSED else 'UNLOCK'}")
+    return [*statements, f"KILL CONNECTION USER {user}"]
+
+
+_GROWING = (
+    "INSERT, UPDATE, CREATE, ALTER, INDEX, REFERENCES, CREATE TEMPORARY TABLES, CREATE VIEW, CREATE ROUTINE,"
+    " ALTER ROUTINE, EVENT, TRIGGER"
+)
+_STATS_NAMES = ("data_size", "current_connections", "max_connections", "queries", "slow_queries", "tables")
+_STATS = """
+    SELECT (SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables
+            WHERE table_schema = %(database)s),
+           (SELECT count(*) FROM information_schema.processlist WHERE user <> 'dbyard' AND user <> 'system user'),
+           @@max_user_connections,
+           (SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'QUESTIONS'),
+           (SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'SLOW_QUERIES'),
+           (SELECT count(*) FROM information_schema.tables WHERE table_schema = %(database)s)
+    """
 
 
 # ---- talking to a server ----------------------------------------------------------------------------------------

@@ -22,7 +22,19 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Plan
+from dbyard.model import (
+    MIB,
+    Capability,
+    Command,
+    Credentials,
+    Endpoint,
+    File,
+    InstanceSpec,
+    Layout,
+    Node,
+    Plan,
+    Restriction,
+)
 
 TECHNOLOGY = "postgresql"
 CAPABILITIES: frozenset[Capability] = frozenset()
@@ -86,6 +98,26 @@ def secure(endpoint: Endpoint, credentials: Credentials) -> None:
     with _session(endpoint, credentials) as session:
         for batch in plan_statements(_observe(session, credentials), credentials):
             _execute(session, ";\n".join(batch))  # one round trip and one transaction
+
+
+def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+    """Read-only is a setting that a tenant can lift on purpose, for a session or a transaction, to delete something.
+
+    It holds for open sessions as well, from their next transaction on; those that are writing now are ended. All of
+    it outlives a restart of the server.
+    """
+    with _session(endpoint, credentials) as session:
+        for statements in plan_restriction(restriction, credentials):
+            _execute(session, statements)
+
+
+def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+    with _session(endpoint, credentials) as session:
+        try:
+            row = _execute(session, _STATS.format(database=_literal(credentials.database)))
+        except TemporaryError as error:
+            raise NotReady(str(error)) from error
+    return {name: int(value or 0) for name, value in zip(_STATS_NAMES, row, strict=False)}
 
 
 def url(endpoint: Endpoint, credentials: Credentials) -> str:
@@ -236,6 +268,46 @@ def _scram_verifier(password: str, salt: bytes, rounds: int) -> str:
     return f"SCRAM-SHA-256${rounds}:{parts[0]}${parts[1]}:{parts[2]}"
 
 
+# ---- restricting and counting -----------------------------------------------------------------------------------
+
+
+def plan_restriction(restriction: Restriction, credentials: Credentials) -> list[str]:
+    """The statements that bring about a restriction, each a transaction of its own. Pure."""
+    database = credentials.database
+    read_only = "off" if restriction is Restriction.NONE else "on"
+    allowed = "false" if restriction is Restriction.CLOSED else "true"
+    statements = [
+        f"ALTER SYSTEM SET default_transaction_read_only = {read_only}",
+        "SELECT pg_reload_conf()",
+        f"ALTER DATABASE {_identifier(database)} WITH ALLOW_CONNECTIONS {allowed}",
+    ]
+    sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {_literal(database)}"  # noqa: S608
+    if restriction is Restriction.READ_ONLY:
+        statements.append(f"{sessions} AND backend_type = 'client backend' AND backend_xid IS NOT NULL")
+    elif restriction is Restriction.CLOSED:
+        statements.append(f"{sessions} AND backend_type IN ('client backend', 'parallel worker')")
+    return statements
+
+
+_STATS_NAMES = (
+    "data_size",
+    "current_connections",
+    "max_connections",
+    "transactions_committed",
+    "transactions_rolled_back",
+    "blocks_read",
+    "blocks_hit",
+    "temporary_bytes",
+    "deadlocks",
+)
+_STATS = f"""
+    SELECT pg_database_size(datname), numbackends,
+           current_setting('max_connections')::int - {_RESERVED_CONNECTIONS},
+           xact_commit, xact_rollback, blks_read, blks_hit, temp_bytes, deadlocks
+    FROM pg_stat_database WHERE datname = {{database}}
+    """  # noqa: S608 - quoted by _literal
+
+
 # ---- talking to a server ----------------------------------------------------------------------------------------
 
 
@@ -251,7 +323,8 @@ def _session(endpoint: Endpoint, credentials: Credentials) -> Iterator[PGconn]:
         sslmode="disable",
         gssencmode="disable",
         require_auth="scram-sha-256",  # whoever else listens on the port gets no password
-        options=f"-c statement_timeout={_STATEMENT_SECONDS}s",
+        # The server's default may be read-only, for its tenant's sake.
+        options=f"-c statement_timeout={_STATEMENT_SECONDS}s -c default_transaction_read_only=off",
     )
     session = pq.PGconn.connect_start(conninfo.encode())
     try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Capability, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Plan
+from dbyard.model import MIB, Capability, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Restriction
 
 TECHNOLOGY = "redis"
 CAPABILITIES: frozenset[Capability] = frozenset()
@@ -30,6 +32,16 @@ _TENANT_COMMANDS = (
     " +flushdb +flushall +swapdb +keys +sort +sort_ro +restore +info +role"
     " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len"
 )
+# Writes that only ever make a data set smaller.
+_SHRINKING_COMMANDS = (
+    "-@write +del +unlink +flushdb +flushall +expire +pexpire +expireat +pexpireat +getdel +hdel +lpop +rpop +lrem"
+    " +ltrim +spop +srem +zpopmin +zpopmax +zrem +zremrangebyrank +zremrangebyscore +zremrangebylex +xdel +xtrim"
+)
+_TENANT_RULES = {
+    Restriction.NONE: f"on {_TENANT_COMMANDS}",
+    Restriction.READ_ONLY: f"on {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+    Restriction.CLOSED: f"off {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+}
 
 
 def name_tenant(name: str, suffix: str) -> tuple[str, str]:  # noqa: ARG001 - the same for every name
@@ -39,12 +51,13 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:  # noqa: ARG001 - th
 def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration = layout.conf / "redis.conf"
+    text = _configuration(node, layout, credentials)
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
         argv=(str(layout.bin / "redis-server"), str(configuration), "--dir", str(layout.data)),
         init=(),
-        files=(File(configuration, _configuration(plan, layout, credentials)),),
+        files=(File(configuration, text),),
         env={},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
         address_space=None,  # a snapshot is written by a copy of the whole process
@@ -73,17 +86,62 @@ def secure(endpoint: Endpoint, credentials: Credentials) -> None:
         raise NotReady(str(error)) from error
 
 
+def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+    """Rights hold from the next command on; after a restart the server has them from its configuration.
+
+    The append-only file is rewritten, which gives back what overwritten and deleted keys still take.
+    """
+    try:
+        with _session(endpoint, ADMIN, credentials.admin_password) as session:
+            execute: Callable[..., object] = session.execute_command
+            execute("ACL", "SETUSER", TENANT, *_TENANT_RULES[restriction].split())
+            if restriction is Restriction.CLOSED:
+                execute("CLIENT", "KILL", "USER", TENANT)
+            if restriction is not Restriction.NONE:
+                _rewrite(session)
+    except redis.ResponseError as error:
+        raise TemporaryError(f"Redis refuses: {error}", code="restrict_failed") from error
+    except redis.RedisError as error:
+        raise NotReady(str(error)) from error
+
+
+def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+    try:
+        with _session(endpoint, ADMIN, credentials.admin_password) as session:
+            told = session.info("everything")
+    except redis.RedisError as error:
+        raise NotReady(str(error)) from error
+    keys = sum(each["keys"] for name, each in told.items() if name.startswith("db") and isinstance(each, dict))
+    return {
+        "data_size": told["used_memory_dataset"],
+        "current_connections": told["connected_clients"],
+        "max_connections": told["maxclients"],
+        "keys": keys,
+        "memory_used": told["used_memory"],
+        "memory_limit": told["maxmemory"],
+        "fragmentation": told["mem_fragmentation_ratio"],
+        "commands": told["total_commands_processed"],
+        "hits": told["keyspace_hits"],
+        "misses": told["keyspace_misses"],
+        "evicted_keys": told["evicted_keys"],
+        "expired_keys": told["expired_keys"],
+        "append_only_file_size": told["aof_current_size"],
+    }
+
+
 def url(endpoint: Endpoint, credentials: Credentials) -> str:
     access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
     return f"redis://{access}/{credentials.database}"
 
 
-def _configuration(plan: Plan, layout: Layout, credentials: Credentials) -> str:
+def _configuration(node: Node, layout: Layout, credentials: Credentials) -> str:
+    plan = node.plan
+    rules = _TENANT_RULES[node.restriction]
     lines = (
         f"bind {layout.host}",
         f"port {layout.port}",
         "protected-mode no",  # for servers without passwords
-        f"user {TENANT} on {_password_hash(credentials.password)} ~* &* {_TENANT_COMMANDS}",
+        f"user {TENANT} {_password_hash(credentials.password)} ~* &* {rules}",
         f"user {ADMIN} on {_password_hash(credentials.admin_password)} ~* &* +@all",
         f"maxclients {plan.connections}",
         f"maxmemory {plan.memory_mb}mb",
@@ -108,17 +166,31 @@ def _password_hash(password: str) -> str:
 
 def _log_in(endpoint: Endpoint, user: str, password: str) -> None:
     try:
-        with redis.Redis(
-            host=endpoint.host,
-            port=endpoint.port,
-            username=user,
-            password=password,
-            socket_timeout=_ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            driver_info=None,  # it would be two more round trips
-        ) as session:
+        with _session(endpoint, user, password) as session:
             session.ping()
     except redis.ConnectionError as error:
         if str(error) != _FULL:
+            raise
+
+
+@contextmanager
+def _session(endpoint: Endpoint, user: str, password: str) -> Iterator[redis.Redis]:
+    with redis.Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        username=user,
+        password=password,
+        socket_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        driver_info=None,  # it would be two more round trips
+    ) as session:
+        yield session
+
+
+def _rewrite(session: redis.Redis) -> None:
+    try:
+        session.bgrewriteaof()
+    except redis.ResponseError as error:
+        if "in progress" not in str(error):
             raise

@@ -82,7 +82,17 @@ def list_watched(connection: Connection) -> list[Watched]:
     rows = connection.execute(
         f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction, {failed}{_OF_SETTLED}"
     ).fetchall()
-    return [Watched(*row[:4], Restriction(row["restriction"]), bool(row["failed"])) for row in rows]
+    return [
+        Watched(
+            row["id"],
+            row["database_id"],
+            row["technology"],
+            row["plan"],
+            Restriction(row["restriction"]),
+            bool(row["failed"]),
+        )
+        for row in rows
+    ]
 
 
 def list_undeleted(connection: Connection) -> list[str]:
