@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement
+from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
 
 
 class PortTaken(TemporaryError):
@@ -56,6 +56,18 @@ class Runtime(Protocol):
 
     def limits(self) -> Mapping[str, str]:
         """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
+
+    def usage(self, instance_id: str) -> Usage:
+        """What the instance's processes use at this moment."""
+
+    def cpu_seconds(self, instance_id: str) -> float | None:
+        """The processor time of the instance alone, if that can be told for next to nothing; else None."""
+
+    def disk(self, instance_id: str) -> int:
+        """The bytes that everything of the instance takes on disk, logs included; it costs some milliseconds."""
+
+    def space(self) -> Space:
+        """The file system that all instances share."""
 
     # ---- spares: directories made ready beforehand ----------------------------------------------------------
 

@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
-from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement
+from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
 from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn
+from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn, usage
 from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell
@@ -127,9 +127,24 @@ class LocalRuntime:
             "memory": by_cgroup.get("memory", "engine settings and rlimit"),
             "cpu": by_cgroup.get("cpu", "none"),
             "processes": by_cgroup.get("pids", "none"),
+            "disk": "watched by the platform",
             "sandbox": "bubblewrap" if self._bubblewrap else "none",
             "uid": "one per instance" if os.geteuid() == 0 else "shared",
         }
+
+    def usage(self, instance_id: str) -> Usage:
+        if self._cgroups and {"memory", "cpu"} <= set(self._cgroups.parents):
+            return usage.by_cgroup(self._cgroups, instance_id)
+        return usage.by_processes(self._members(instance_id))
+
+    def cpu_seconds(self, instance_id: str) -> float | None:
+        return usage.cpu_seconds(self._cgroups, instance_id) if self._cgroups else None
+
+    def disk(self, instance_id: str) -> int:
+        return usage.disk(self._directory(instance_id))
+
+    def space(self) -> Space:
+        return usage.space(self._home)
 
     def list_instances(self) -> list[str]:
         """The ids of all instances that have a directory in this home."""

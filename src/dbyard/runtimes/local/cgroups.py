@@ -11,6 +11,7 @@ from dbyard.model import InstanceSpec
 
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "pids")
+_CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
 _PERIOD = 100_000  # microseconds
 
 
@@ -56,13 +57,18 @@ class Cgroups:
         if self.version == 2:
             values = {
                 "memory": [("memory.max", str(spec.memory))],
-                "cpu": [("cpu.max", f"{quota} {_PERIOD}")],
+                "cpu": [("cpu.max", f"{quota} {_PERIOD}"), ("cpu.weight", str(_within(100 * spec.cpu, 1, 10_000)))],
                 "pids": [("pids.max", str(spec.processes))],
             }
         else:
             values = {
                 "memory": [("memory.limit_in_bytes", str(spec.memory))],
-                "cpu": [("cpu.cfs_period_us", str(_PERIOD)), ("cpu.cfs_quota_us", str(quota))],
+                "cpu": [
+                    ("cpu.cfs_period_us", str(_PERIOD)),
+                    ("cpu.cfs_quota_us", str(quota)),
+                    ("cpu.shares", str(_within(1024 * spec.cpu, 2, 262_144))),
+                ],
+                "cpuacct": [],
                 "pids": [("pids.max", str(spec.processes))],
             }
         return [
@@ -70,6 +76,10 @@ class Cgroups:
             for controller in self.parents
             for name, value in values[controller]
         ]
+
+
+def _within(value: float, least: int, most: int) -> int:
+    return max(least, min(int(value), most))
 
 
 def probe(name: str) -> Cgroups | None:
@@ -103,7 +113,7 @@ def _enable(group: Path, controller: str) -> bool:
 
 def _probe_v1(name: str) -> dict[str, Path]:
     parents = {}
-    for controller in _CONTROLLERS:
+    for controller in _CONTROLLERS_V1:
         parent = _ROOT / controller / "dbyard" / name
         trial = parent / ".probe"
         try:

@@ -1,0 +1,110 @@
+"""What an instance uses: its disk by its files, its memory and processor time by its cgroup, else by its processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dbyard.model import Space, Usage
+from dbyard.runtimes.local.cgroups import Cgroups
+
+_BLOCK = 512
+_TICKS = os.sysconf("SC_CLK_TCK")
+_USER, _SYSTEM = 11, 12  # fields of /proc/PID/stat after the program's name
+
+
+def disk(directory: Path) -> int:
+    """The bytes on disk of all files below; no link is followed, and what vanishes meanwhile counts nothing."""
+    total, seen, pending = 0, set[int](), [str(directory)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    found = entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif found.st_nlink > 1:
+                        if found.st_ino in seen:
+                            continue
+                        seen.add(found.st_ino)
+                    total += found.st_blocks * _BLOCK
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+    return total
+
+
+def space(directory: Path) -> Space:
+    found = os.statvfs(directory)
+    return Space(found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail)
+
+
+def by_cgroup(cgroups: Cgroups, instance_id: str) -> Usage:
+    """What the kernel has counted for all processes of the instance together, dead ones included."""
+    if cgroups.version == 2:
+        return _by_cgroup_v2(cgroups, instance_id)
+    group = _group(cgroups, "memory", instance_id)
+    told = _pairs(group / "memory.stat")
+    used, swap = _number(group / "memory.usage_in_bytes"), told.get("total_swap")
+    return Usage(
+        cpu_seconds(cgroups, instance_id),
+        None if used is None else max(0, used - told.get("total_inactive_file", 0) - told.get("total_active_file", 0)),
+        _number(group / "memory.max_usage_in_bytes"),
+        swap,
+    )
+
+
+def cpu_seconds(cgroups: Cgroups, instance_id: str) -> float | None:
+    if cgroups.version == 2:
+        spent = _pairs(_group(cgroups, "cpu", instance_id) / "cpu.stat").get("usage_usec")
+        return None if spent is None else spent / 1e6
+    nanoseconds = _number(_group(cgroups, "cpuacct", instance_id) / "cpuacct.usage")
+    return None if nanoseconds is None else nanoseconds / 1e9
+
+
+def by_processes(pids: Iterable[int]) -> Usage:
+    """The same by adding up what lives; pages that processes share are counted once, in parts."""
+    cpu, memory, swap = 0.0, 0, 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            told = _pairs(Path(f"/proc/{pid}/smaps_rollup"))
+        except OSError:
+            continue  # it has ended
+        cpu += (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS
+        memory += told.get("Pss:", 0) * 1024
+        swap += told.get("Swap:", 0) * 1024
+    return Usage(cpu, memory, None, swap)
+
+
+def _by_cgroup_v2(cgroups: Cgroups, instance_id: str) -> Usage:
+    group = _group(cgroups, "memory", instance_id)
+    told = _pairs(group / "memory.stat")
+    used = _number(group / "memory.current")
+    return Usage(
+        cpu_seconds(cgroups, instance_id),
+        None if used is None else max(0, used - told.get("inactive_file", 0) - told.get("active_file", 0)),
+        _number(group / "memory.peak"),
+        _number(group / "memory.swap.current"),
+    )
+
+
+def _group(cgroups: Cgroups, controller: str, instance_id: str) -> Path:
+    return cgroups.parents.get(controller, Path("/nonexistent")) / instance_id
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _pairs(path: Path) -> dict[str, int]:
+    """The lines `NAME NUMBER …` of a file; empty when there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    fields = (line.split() for line in lines)
+    return {name: int(value) for name, value, *_ in (each for each in fields if len(each) > 1) if value.isdecimal()}
