@@ -17,6 +17,7 @@ from dbyard.errors import ConfigError, Invalid
 from dbyard.model import (
     DebianRecipe,
     FoundRecipe,
+    GoRecipe,
     MavenRecipe,
     Plan,
     PythonRecipe,
@@ -134,6 +135,14 @@ class _Shared(_Table, frozen=True):
     technology: Slug
 
 
+class _Go(_Table, frozen=True):
+    module: Text
+    release: Text
+    sum: Annotated[str, msgspec.Meta(pattern=r"^h1:[A-Za-z0-9+/]{43}=$")]
+    package: RelativePath
+    toolchain: _Wheel
+
+
 class _Version(_Table, frozen=True):
     version: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
     server: Text
@@ -142,6 +151,7 @@ class _Version(_Table, frozen=True):
     default: bool = False
     on_request: bool = False
     preferred: bool = False
+    version_argument: Text = "--version"
     works_with: str = ""
     lacks: str = ""
     notice: str = ""
@@ -151,6 +161,7 @@ class _Version(_Table, frozen=True):
     found: _Found | None = None
     maven: _Maven | None = None
     shared: _Shared | None = None
+    go: _Go | None = None
 
 
 class _Plans(_Table, frozen=True):
@@ -210,6 +221,7 @@ def _version(technology: str, table: _Version) -> Version:
         default=table.default,
         on_request=table.on_request,
         preferred=table.preferred,
+        version_argument=table.version_argument,
         works_with=table.works_with,
         lacks=table.lacks,
         notice=table.notice,
@@ -217,13 +229,13 @@ def _version(technology: str, table: _Version) -> Version:
 
 
 def _recipe(technology: str, table: _Version) -> Recipe:
-    kinds = (table.debian, table.wheel, table.python, table.found, table.maven, table.shared)
+    kinds = (table.debian, table.wheel, table.python, table.found, table.maven, table.shared, table.go)
     given = [each for each in kinds if each is not None]
     match given:
         case [_Debian(packages, bin)]:
             return DebianRecipe(packages, bin)
-        case [_Wheel(distribution, version, sha256, bin)]:
-            return WheelRecipe(distribution, version, sha256, bin)
+        case [_Wheel() as wheel]:
+            return _wheel(wheel)
         case [_Python(module, python, pinned)]:
             return PythonRecipe(module, python, tuple(pinned.items()))
         case [_Found(variable)]:
@@ -232,7 +244,13 @@ def _recipe(technology: str, table: _Version) -> Recipe:
             return MavenRecipe(assembly, packages)
         case [_Shared(other)]:
             return SharedRecipe(other)
+        case [_Go(module, release, checksum, package, toolchain)]:
+            return GoRecipe(module, release, checksum, package, _wheel(toolchain))
     raise ValueError(f"{technology} {table.version} must have one recipe, not {len(given)}")
+
+
+def _wheel(table: _Wheel) -> WheelRecipe:
+    return WheelRecipe(table.distribution, table.version, table.sha256, table.bin)
 
 
 def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:

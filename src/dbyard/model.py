@@ -155,7 +155,22 @@ class SharedRecipe:
     bin: str = "bin"
 
 
-Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe
+@dataclass(frozen=True, slots=True)
+class GoRecipe:
+    """A server built from a Go module, pinned by release and checksum; all that it needs follows from that module."""
+
+    module: str
+    release: str
+    sum: str
+    """The module's checksum as Go's own checksum files have it: `h1:…`."""
+    package: str
+    """The program's directory inside the module."""
+    toolchain: WheelRecipe
+    """The Go that builds it where PATH has none that is new enough."""
+    bin: str = "bin"
+
+
+Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +182,13 @@ class Version:
     server: str
     licence: str
     command: str
-    """The server's program in `bin`; `COMMAND --version` tells the full version."""
+    """The server's program in `bin`; it tells its full version itself."""
     recipe: Recipe
     default: bool
     on_request: bool = False
     """Installed only when somebody asks for it by name."""
+    version_argument: str = "--version"
+    """What makes `command` tell its full version and end."""
     preferred: bool = False
     """Where it is installed, a create that names no version takes it before the default one."""
     works_with: str = ""
