@@ -403,7 +403,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of `conf`, written whole before the server starts; only the server's uid and root can read it."""
+    """A file of `conf`, written whole before the server starts; only the server's uid and root can read it.
+
+    Bytes that are no UTF-8 stand in `content` as Python's surrogate escapes.
+    """
 
     path: Path
     content: str = field(repr=False)

@@ -98,7 +98,7 @@ class Server:
 
     def _write(self, spec: InstanceSpec) -> None:
         for file in spec.files:
-            file.path.write_text(file.content)
+            file.path.write_bytes(file.content.encode("utf-8", "surrogateescape"))
             file.path.chmod(0o640 if os.geteuid() == 0 else 0o600)
             os.chown(file.path, -1, self.uid)
 

@@ -83,9 +83,10 @@ def layout(directory: Path, placement: Placement, installation: Installation) ->
 def write_conf(files: Sequence[File], uid: int) -> None:
     """Write each file whole, readable by the server and nobody else; untouched when it holds the same already."""
     for file in files:
-        if not file.path.exists() or file.path.read_text(encoding="utf-8") != file.content:
+        content = file.content.encode("utf-8", "surrogateescape")
+        if not file.path.exists() or file.path.read_bytes() != content:
             new = file.path.with_name(f".{file.path.name}.new")
-            _create(new, file.content)
+            _create(new, content)
             _give_to_group(new, uid, 0o640)
             new.rename(file.path)
 
@@ -93,7 +94,7 @@ def write_conf(files: Sequence[File], uid: int) -> None:
 def write_json(path: Path, value: object, *, durable: bool) -> None:
     """Write at once: readers see the old or the new; after a power cut as well if `durable`."""
     new = path.with_name(f".{path.name}.new")
-    _create(new, json.dumps(value), durable=durable)
+    _create(new, json.dumps(value).encode(), durable=durable)
     new.rename(path)
 
 
@@ -168,9 +169,9 @@ def _servers(home: Path) -> Iterator[Path]:
             continue
 
 
-def _create(path: Path, content: str, *, durable: bool = False) -> None:
+def _create(path: Path, content: bytes, *, durable: bool = False) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "w", encoding="utf-8") as file:
+    with open(fd, "wb") as file:
         file.write(content)
         file.flush()
         if durable:
