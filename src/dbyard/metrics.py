@@ -54,6 +54,18 @@ class Metrics:
         self.server_exits = Counter(
             "dbyard_server_exits", "Database servers that ended without being asked to", registry=registry
         )
+        self.disk_warnings = Counter(
+            "dbyard_disk_warnings", "Times that a database came to 85 % of its disk", registry=registry
+        )
+        self.restrictions = Counter(
+            "dbyard_restrictions",
+            "Times that what a tenant may do was changed for its disk's sake; none means lifted",
+            ["restriction"],
+            registry=registry,
+        )
+        self.disk_seconds = Counter(
+            "dbyard_disk_measuring_seconds", "Time spent on measuring the disks of databases", registry=registry
+        )
         self.spares = Gauge(
             "dbyard_spares",
             "Prepared directories that wait for a database",

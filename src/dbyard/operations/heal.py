@@ -1,9 +1,9 @@
-"""heal: launch -> await_ready. Brings a server back that should run and does not, on the same endpoint."""
+"""heal: launch -> await_ready -> restrict. Brings a server back that should run and does not, on the same endpoint."""
 
 from __future__ import annotations
 
-from dbyard.model import Operation
-from dbyard.operations import Context, Done, Kind, Next, Outcome, server
+from dbyard.model import Operation, Restriction
+from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
 from dbyard.operations.subject import load, render
 
 
@@ -15,11 +15,19 @@ def launch(context: Context, operation: Operation) -> Outcome:
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
-    return server.await_ready(context, load(context, operation)) or Done()
+    subject = load(context, operation)
+    unrestricted = subject.instance.restriction is Restriction.NONE
+    return server.await_ready(context, subject) or (Done() if unrestricted else Next("restrict"))
+
+
+def restrict_again(context: Context, operation: Operation) -> Outcome:
+    """Not every server remembers over a restart what its tenant may not do."""
+    restrict.restrict(context, load(context, operation))
+    return Done()
 
 
 def abandon(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: the database is still wanted, and the next sweep tries again."""
 
 
-KIND = Kind(steps={"launch": launch, "await_ready": await_ready}, abandon=abandon)
+KIND = Kind(steps={"launch": launch, "await_ready": await_ready, "restrict": restrict_again}, abandon=abandon)

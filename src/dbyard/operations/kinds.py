@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, create, delete, heal
+from dbyard.operations import Kind, create, delete, heal, restrict
 
 KINDS: Mapping[OperationKind, Kind] = {
     OperationKind.CREATE: create.KIND,
     OperationKind.DELETE: delete.KIND,
     OperationKind.HEAL: heal.KIND,
+    OperationKind.RESTRICT: restrict.KIND,
 }

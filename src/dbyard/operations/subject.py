@@ -86,6 +86,7 @@ def render(context: Context, subject: Subject) -> InstanceSpec:
         subject.instance.generation,
         plan,
         context.catalogue.technologies[subject.database.technology].overhead_mb,
+        subject.instance.restriction,
     )
     layout = context.runtime.layout(subject.instance.id, subject.placement, subject.installation)
     return subject.engine.render(node, layout, credentials(context, subject))

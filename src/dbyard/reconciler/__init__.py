@@ -1,4 +1,4 @@
-"""The reconciler makes operations advance, brings back what should run and does not, and keeps spares ready."""
+"""The reconciler makes operations advance, repairs drift, watches disks, and keeps spares ready."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 
 from dbyard.operations import Context
+from dbyard.reconciler.disk import DiskWatch
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.spares import Spares
 from dbyard.reconciler.sweep import Sweep
@@ -19,14 +20,16 @@ class Reconciler:
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
         self._sweep = Sweep(context, self._stopping, self._queue.wake)
+        self._disk = DiskWatch(context, self._stopping, self._queue.wake)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._context = context
+        self._parts = (self._queue, self._sweep, self._disk, self._spares)
 
     def start(self) -> None:
         self._context.runtime.watch(self._sweep.server_ended)
         self._queue.void_leases()
         self._sweep.sweep()
-        for part in (self._queue, self._sweep, self._spares):
+        for part in self._parts:
             part.start()
 
     def wake(self) -> None:
@@ -38,5 +41,5 @@ class Reconciler:
         self._stopping.set()
         self._queue.wake_all()
         deadline = time.monotonic() + _STOP_SECONDS
-        for thread in (*self._queue.threads, *self._sweep.threads, *self._spares.threads):
+        for thread in (thread for part in self._parts for thread in part.threads):
             thread.join(max(0.0, deadline - time.monotonic()))
