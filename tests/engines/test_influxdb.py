@@ -1,0 +1,421 @@
+"""The InfluxDB engine: what it renders as values, and what it makes of a real server."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from dbyard.engines import influxdb as engine
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+
+if TYPE_CHECKING:
+    from tests.engines.conftest import Launch, Server
+
+DATA, CONF, LOG, RUN, BIN, ROOT = (Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e"))
+LAYOUT = Layout("127.0.0.1", 20001, DATA, CONF, LOG, RUN, BIN, ROOT, "1.6.7")
+CREDENTIALS = Credentials(
+    "admin-secret-0123456789", "app_1234", "tenant-secret-0123", "app_1234", Certificate("CERT", "KEY", "CA")
+)
+ESCAPES = [
+    "CREATE DATABASE other",
+    "DROP DATABASE app",
+    "SHOW USERS",
+    "CREATE USER mallory WITH PASSWORD 'x' WITH ALL PRIVILEGES",
+    "GRANT ALL PRIVILEGES TO {user}",
+    "SET PASSWORD FOR dbyard = 'x'",
+    "SHOW GRANTS FOR dbyard",
+    "SHOW STATS",
+    "SHOW DIAGNOSTICS",
+    "SHOW SHARDS",
+    "SHOW MEASUREMENTS ON other",
+    "SELECT * FROM other..m",
+    "SELECT v INTO other..m FROM m",
+    "CREATE SUBSCRIPTION s ON {database}.autogen DESTINATIONS ALL 'http://127.0.0.1:9'",
+    "KILL QUERY 1",
+]
+
+
+def plan(memory_mb: int = 256) -> Plan:
+    return Plan("id", "plan", "Plan", "", "influxdb", memory_mb, 5120, 100, 1.0, 1)
+
+
+def render(layout: Layout = LAYOUT, memory_mb: int = 256) -> InstanceSpec:
+    return engine.render(Node("i1", 1, plan(memory_mb), 96), layout, CREDENTIALS)
+
+
+def configuration(spec: InstanceSpec) -> dict[str, Any]:
+    (file,) = spec.files
+    return tomllib.loads(file.content)
+
+
+class TestRender:
+    def test_is_pure(self) -> None:
+        assert render() == render()
+
+    def test_server(self) -> None:
+        spec = render()
+        assert spec.argv == ("/e/bin/influxd", "-config", "/i/conf/influxdb.conf")
+        assert spec.env == {"GOMEMLIMIT": "256MiB", "GOMAXPROCS": "1"}
+        assert spec.memory == 352 * MIB
+        assert spec.stop_signal == signal.SIGTERM
+
+    def test_all_data_lie_in_the_data_directory(self) -> None:
+        told = configuration(render())
+        paths = (told["meta"]["dir"], told["data"]["dir"], told["data"]["wal-dir"])
+        assert paths == ("/i/data/meta", "/i/data/data", "/i/data/wal")
+
+    def test_only_http_can_be_reached(self) -> None:
+        told = configuration(render())
+        assert told["http"]["bind-address"] == "127.0.0.1:20001"
+        assert told["http"]["auth-enabled"] is True
+        assert told["bind-address"] == "255.255.255.255:20002"
+
+    def test_tells_its_makers_nothing_and_keeps_no_statistics(self) -> None:
+        told = configuration(render())
+        assert told["reporting-disabled"] is True
+        assert told["monitor"]["store-enabled"] is False
+
+    def test_limits_follow_the_plan(self) -> None:
+        small, large = (configuration(render(memory_mb=size)) for size in (256, 1024))
+        assert small["data"]["cache-max-memory-size"] == 64 * MIB
+        for section, name in (
+            ("data", "cache-max-memory-size"),
+            ("data", "max-series-per-database"),
+            ("data", "max-values-per-tag"),
+            ("coordinator", "max-select-point"),
+            ("coordinator", "max-select-series"),
+        ):
+            assert large[section][name] == 4 * small[section][name]
+        assert small["http"]["max-connection-limit"] == 100
+
+    @pytest.mark.parametrize(("full_version", "served"), [("1.6.7", False), ("1.8.10", True)])
+    def test_profiles_are_served_only_where_a_password_guards_them(self, full_version: str, served: bool) -> None:
+        told = configuration(render(replace(LAYOUT, full_version=full_version)))["http"]
+        assert (told["pprof-enabled"], told["pprof-auth-enabled"]) == (served, True)
+
+    def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
+        spec = render()
+        (command,) = spec.init
+        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files), *command.argv]
+        everything.append(base64.b64decode(command.stdin).decode("latin-1"))
+        for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
+            assert not any(secret in text for text in everything)
+
+    @pytest.mark.parametrize(("name", "tenant"), [("my-app", "my_app_1234"), ("1st-app", "db_1st_app_1234")])
+    def test_tenant(self, name: str, tenant: str) -> None:
+        assert engine.name_tenant(name, "1234") == (tenant, tenant)
+
+    def test_url(self) -> None:
+        url = engine.url(Endpoint("127.0.0.1", 20001), CREDENTIALS)
+        assert url == "http://app_1234:tenant-secret-0123@127.0.0.1:20001/app_1234"
+
+
+class TestPlanStatements:
+    def test_everything_is_missing(self) -> None:
+        statements = engine.plan_statements(engine.Observed(database=False, user=False, grant=False), CREDENTIALS)
+        assert statements == [
+            'CREATE DATABASE "app_1234"',
+            "CREATE USER \"app_1234\" WITH PASSWORD 'tenant-secret-0123'",
+            'GRANT ALL ON "app_1234" TO "app_1234"',
+        ]
+
+    def test_nothing_is_missing(self) -> None:
+        assert engine.plan_statements(engine.Observed(database=True, user=True, grant=True), CREDENTIALS) == []
+
+    def test_quotes(self) -> None:
+        odd = replace(CREDENTIALS, user='a"b', password="c'd\\e")
+        statements = engine.plan_statements(engine.Observed(database=True, user=False, grant=True), odd)
+        assert statements == [r"""CREATE USER "a\"b" WITH PASSWORD 'c\'d\\e'"""]
+
+
+class Tenant:
+    """A client that has nothing but the URL."""
+
+    def __init__(self, url: str, **changes: Any) -> None:
+        self.url = httpx2.URL(url)
+        self.http = httpx2.Client(
+            base_url=f"http://{self.url.host}:{self.url.port}",
+            auth=changes.pop("auth", (self.url.username, self.url.password)),
+            params={"db": self.url.path.lstrip("/")},
+            timeout=20,
+            **changes,
+        )
+
+    def write(self, lines: list[str]) -> httpx2.Response:
+        return self.http.post("/write", content="\n".join(lines))
+
+    def query(self, text: str) -> httpx2.Response:
+        return self.http.post("/query", data={"q": text})
+
+    def count(self) -> int:
+        (result,) = self.query("SELECT count(v) FROM m").json()["results"]
+        return int(result["series"][0]["values"][0][1]) if "series" in result else 0
+
+
+def points(first: int, count: int) -> list[str]:
+    return [
+        f"m,host=h{number % 10} v={number} {1_700_000_000_000_000_000 + number}"
+        for number in range(first, first + count)
+    ]
+
+
+@pytest.fixture(params=["1.6", "1.8"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def server(launch: Launch) -> Server:
+    server = launch("influxdb", "1.6")
+    server.secure()
+    return server
+
+
+def connect(server: Server, **changes: Any) -> Tenant:
+    return Tenant(engine.url(server.endpoint, server.credentials), **changes)
+
+
+@pytest.fixture
+def tenant(server: Server) -> Iterator[Tenant]:
+    tenant = connect(server)
+    with tenant.http:
+        yield tenant
+
+
+class TestTenant:
+    def test_writes_reads_and_deletes(self, tenant: Tenant) -> None:
+        assert tenant.write(points(0, 1000)).status_code == 204
+        assert tenant.count() == 1000
+        for statement in ("DELETE FROM m WHERE host = 'h0'", "DROP SERIES FROM m WHERE host = 'h1'"):
+            assert tenant.query(statement).json() == {"results": [{"statement_id": 0}]}
+        assert tenant.count() == 800
+
+    def test_has_continuous_queries(self, tenant: Tenant) -> None:
+        database = tenant.url.path.lstrip("/")
+        made = tenant.query(
+            f"CREATE CONTINUOUS QUERY q ON {database} BEGIN SELECT mean(v) INTO means FROM m GROUP BY time(1m) END"  # noqa: S608
+        )
+        assert made.json() == {"results": [{"statement_id": 0}]}
+        assert "q" in tenant.query("SHOW CONTINUOUS QUERIES").text
+
+    @pytest.mark.parametrize("statement", ESCAPES)
+    def test_may_not_reach_beyond_its_database(self, tenant: Tenant, statement: str) -> None:
+        names = {"user": tenant.url.username, "database": tenant.url.path.lstrip("/")}
+        refused = tenant.query(statement.format(**names))
+        assert refused.status_code == 403, refused.text
+        assert "not authorized" in refused.text or "requires admin" in refused.text
+
+    def test_sees_its_database_alone(self, server: Server, tenant: Tenant) -> None:
+        engine.secure(server.endpoint, replace(server.credentials, user="other", database="other"))
+        (result,) = tenant.query("SHOW DATABASES").json()["results"]
+        assert result["series"][0]["values"] == [[server.credentials.database]]
+        assert tenant.query("SELECT * FROM other..m").status_code == 403
+        assert tenant.http.post("/write", params={"db": "other"}, content="m v=1").status_code == 403
+
+    @pytest.mark.parametrize("auth", [None, "wrong"])
+    def test_needs_its_password(self, server: Server, auth: str | None) -> None:
+        user = server.credentials.user
+        with connect(server, auth=auth and (user, auth)).http as http:
+            for answer in (http.post("/query", data={"q": "SHOW DATABASES"}), http.post("/write", content="m v=1")):
+                assert answer.status_code == 401
+
+    def test_profiles_are_not_served(self, tenant: Tenant) -> None:
+        assert tenant.http.get("/debug/pprof/heap", auth=None).status_code == 404
+
+    def test_a_series_explosion_is_refused_with_its_cause(self, server: Server, tenant: Tenant) -> None:
+        most = configuration(server.spec)["data"]["max-series-per-database"]
+        for first in range(0, most + 10_000, 10_000):
+            answer = tenant.write([f"m,id=i{number} v=1" for number in range(first, first + 10_000)])
+        assert answer.status_code == 400
+        assert "max-" in answer.json()["error"]
+        assert "limit exceeded" in answer.json()["error"]
+        assert most - 10_000 <= engine.stats(server.endpoint, server.credentials)["series"] <= most
+        assert tenant.write(["m,id=i1 v=2"]).status_code == 204
+
+
+class TestBackupPort:
+    def test_nobody_gets_through(self, server: Server) -> None:
+        port = server.layout.inner_port
+        with Path("/proc/net/tcp").open() as table:
+            assert any(line.split()[1:4:2] == [f"FFFFFFFF:{port:04X}", "0A"] for line in table), "it does not listen"
+        for host in ("255.255.255.255", "127.0.0.1", "127.255.255.255", "0.0.0.0", socket.gethostname()):  # noqa: S104
+            for broadcast in (0, 1):
+                with socket.socket() as client:
+                    client.settimeout(2)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, broadcast)
+                    with pytest.raises(OSError, match=r"refused|unreachable"):
+                        client.connect((host, port))
+
+
+class TestVersions:
+    def test_points_survive_a_restart_and_a_kill(self, launch: Launch, version: str) -> None:
+        server = launch("influxdb", version)
+        server.secure()
+        with (tenant := connect(server)).http:
+            assert tenant.write(points(0, 1000)).status_code == 204
+            assert server.stop() == 0
+            server.start()
+            assert tenant.count() == 1000
+        acknowledged = write_until_killed(server)
+        server.start()
+        with (tenant := connect(server)).http:
+            assert tenant.count() >= acknowledged
+
+    def test_debugging_wants_a_password_in_1_8(self, launch: Launch) -> None:
+        server = launch("influxdb", "1.8")
+        for path in ("/debug/vars", "/debug/pprof/heap", "/debug/requests"):
+            assert httpx2.get(f"http://{server.endpoint.host}:{server.endpoint.port}{path}").status_code == 401
+
+
+def write_until_killed(server: Server) -> int:
+    """Points up to the last one that was acknowledged when the server died."""
+    assert server.process is not None
+    killer = threading.Timer(1.0, os.killpg, (server.process.pid, signal.SIGKILL))
+    acknowledged = 1000
+    with (tenant := connect(server)).http:
+        killer.start()
+        try:
+            while tenant.write(points(acknowledged, 100)).status_code == 204:
+                acknowledged += 100
+        except httpx2.TransportError:
+            pass
+    killer.join()
+    server.process.wait()
+    assert acknowledged > 1000
+    return acknowledged
+
+
+class TestSecure:
+    def test_repeating_is_free(self, server: Server, tenant: Tenant) -> None:
+        server.secure()
+        assert tenant.write(points(0, 1)).status_code == 204
+
+    @pytest.mark.parametrize("done", [0, 1, 2, 3])
+    def test_goes_on_where_it_was_killed(self, launch: Launch, done: int) -> None:
+        server = launch("influxdb", "1.6")
+        missing = engine.plan_statements(engine.Observed(False, False, False), server.credentials)
+        for statement in missing[:done]:
+            engine._tell(server.endpoint, server.credentials, [statement])
+        server.secure()
+        with (tenant := connect(server)).http:
+            assert tenant.write(points(0, 1)).status_code == 204
+
+    def test_a_refusal_is_worth_another_try(self, server: Server) -> None:
+        with pytest.raises(TemporaryError, match="authorization failed"):
+            engine.secure(server.endpoint, replace(server.credentials, admin_password="wrong"))
+
+    def test_nobody_can_make_himself_the_admin(self, launch: Launch) -> None:
+        server = launch("influxdb", "1.6")
+        statement = "CREATE USER mallory WITH PASSWORD 'x' WITH ALL PRIVILEGES"
+        url = f"http://{server.endpoint.host}:{server.endpoint.port}/query"
+        assert httpx2.post(url, data={"q": statement}).status_code == 401
+
+
+class TestRestrict:
+    def test_read_only_and_back(self, server: Server, tenant: Tenant) -> None:
+        tenant.write(points(0, 10))
+        for _ in range(2):
+            engine.restrict(server.endpoint, server.credentials, Restriction.READ_ONLY)
+        assert tenant.count() == 10
+        refused = (tenant.write(points(10, 1)), tenant.query("SELECT v INTO n FROM m"), tenant.query("DELETE FROM m"))
+        assert [answer.status_code for answer in refused] == [403, 403, 403]
+        server.stop()
+        server.start()
+        assert tenant.write(points(10, 1)).status_code == 403
+        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        assert tenant.write(points(10, 1)).status_code == 204
+
+    def test_closed_and_back(self, server: Server, tenant: Tenant) -> None:
+        tenant.write(points(0, 10))
+        for _ in range(2):
+            engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+        assert tenant.query("SELECT * FROM m").status_code == 403
+        assert tenant.write(points(10, 1)).status_code == 403
+        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        assert tenant.count() == 10
+
+    def test_closing_ends_what_runs(self, server: Server, tenant: Tenant) -> None:
+        tenant.write([f"m,host=h{number} v=1 1" for number in range(200)])
+        buckets = "SELECT mean(v) AS x FROM m WHERE time >= 0 AND time < 250ms GROUP BY time(1u), host fill(0)"
+        told: list[str] = []
+
+        def ask() -> None:
+            with (other := connect(server)).http:
+                told.append(other.query(f"SELECT sum(x) FROM ({buckets})").text)  # noqa: S608
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        deadline = time.monotonic() + 10
+        while "sum(x)" not in tenant.query("SHOW QUERIES").text and not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+        engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+        asking.join(15)
+        assert "interrupted" in "".join(told), told
+
+
+class TestStats:
+    def test_counts(self, server: Server, tenant: Tenant) -> None:
+        tenant.write(points(0, 1000))
+        told = engine.stats(server.endpoint, server.credentials)
+        assert (told["measurements"], told["series"], told["points_written"]) == (1, 10, 1000)
+        assert all(isinstance(value, int | float) for value in told.values())
+
+    def test_not_ready_where_nobody_listens(self) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            for ask in (engine.stats, engine.ping, engine.secure):
+                with pytest.raises(NotReady, match="refused"):
+                    ask(Endpoint(*closed.getsockname()), CREDENTIALS)
+
+
+class TestPing:
+    def test_a_stopped_server_is_not_ready_after_a_second(self, server: Server) -> None:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        try:
+            with pytest.raises(NotReady, match="timed out"):
+                engine.ping(server.endpoint, server.credentials)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert time.monotonic() - begun < 1.9
+
+    def test_a_wrong_admin_password_is_not_ready(self, server: Server) -> None:
+        with pytest.raises(NotReady, match="authorization failed"):
+            engine.ping(server.endpoint, replace(server.credentials, admin_password="wrong"))
+
+    def test_a_server_full_of_clients_is_ready(self, server: Server) -> None:
+        address = (server.endpoint.host, server.endpoint.port)
+        taken = [socket.create_connection(address) for _ in range(server.node.plan.connections)]
+        engine.ping(server.endpoint, server.credentials)
+        with pytest.raises(NotReady, match="no more connections"):
+            engine.secure(server.endpoint, server.credentials)
+        for client in taken:
+            client.close()
+
+
+class TestServer:
+    def test_keeps_its_argv_for_adoption(self, server: Server) -> None:
+        assert server.process is not None
+        argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        assert tuple(argv) == server.spec.argv
+
+    def test_leaves_no_secret_in_its_log(self, server: Server, tenant: Tenant) -> None:
+        tenant.query("CREATE USER mallory WITH PASSWORD 'hunter2-hunter2'")
+        tenant.http.get("/query", params={"q": "SHOW DATABASES", "u": "x", "p": "hunter2-hunter2"})
+        assert "Listening on HTTP" in server.log()
+        for secret in (server.credentials.password, server.credentials.admin_password, "hunter2"):
+            assert secret not in server.log()
