@@ -129,6 +129,7 @@ class _Found(_Table, frozen=True):
 class _Maven(_Table, frozen=True):
     assembly: Text
     packages: Annotated[tuple[Slug, ...], msgspec.Meta(min_length=1)]
+    prepare: Text
 
 
 class _Shared(_Table, frozen=True):
@@ -240,8 +241,8 @@ def _recipe(technology: str, table: _Version) -> Recipe:
             return PythonRecipe(module, python, tuple(pinned.items()))
         case [_Found(variable)]:
             return FoundRecipe(variable)
-        case [_Maven(assembly, packages)]:
-            return MavenRecipe(assembly, packages)
+        case [_Maven(assembly, packages, prepare)]:
+            return MavenRecipe(assembly, packages, prepare)
         case [_Shared(other)]:
             return SharedRecipe(other)
         case [_Go(module, release, checksum, package, toolchain)]:

@@ -9,6 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 MIB = 1024 * 1024
+DISK_WARNING = 0.85
+"""The share of its disk at which a database's owner is warned."""
+ADDON_PREFIX = "ad-"
 
 
 class Capability(StrEnum):
@@ -144,6 +147,8 @@ class MavenRecipe:
     """The directory of `dbyard.installations.assemblies` that lists and holds them."""
     packages: tuple[str, ...]
     """Debian's; the runtime first."""
+    prepare: str
+    """The Python module that finishes the tree: `python -m PREPARE BIN LIBRARIES...`."""
     bin: str = "bin"
 
 
@@ -280,6 +285,11 @@ class Database:
     plan: str
     created_at: float
     deleted_at: float | None
+
+    @property
+    def addon_id(self) -> str:
+        """What clients of Scalingo's API call the database by, beside its own id."""
+        return f"{ADDON_PREFIX}{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

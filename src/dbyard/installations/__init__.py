@@ -11,15 +11,29 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 from dbyard import catalogue
 from dbyard.errors import InstallationError, Invalid
-from dbyard.installations import debian, places, wheel
+from dbyard.installations import application, debian, golang, maven, places, wheel
 from dbyard.installations.places import Unpacked
 from dbyard.installations.programs import Report
-from dbyard.model import DebianRecipe, Installation, Version, engines_home
+from dbyard.model import (
+    DebianRecipe,
+    FoundRecipe,
+    GoRecipe,
+    Installation,
+    MavenRecipe,
+    PythonRecipe,
+    SharedRecipe,
+    Version,
+    WheelRecipe,
+    engines_home,
+)
 
 _SYSTEM = Path("/usr")
 _STRANGER = 222222
@@ -32,6 +46,9 @@ def find(technology: str, version: str) -> Installation | None:
         wanted = catalogue.load().version(technology, version)
     except Invalid:
         return None
+    if isinstance(wanted.recipe, SharedRecipe):
+        found = find(wanted.recipe.technology, version)
+        return replace(found, technology=technology) if found else None
     return _find_ours(wanted) or _find_system(wanted)
 
 
@@ -55,13 +72,25 @@ def install(version: Version, report: Report) -> Installation:
 
     Safe against other installs at once and against a kill at any moment. Raises InstallationError.
     """
+    if isinstance(version.recipe, SharedRecipe):
+        shared = install(catalogue.load().version(version.recipe.technology, version.version), report)
+        return replace(shared, technology=version.technology)
     home = engines_home()
+    if isinstance(version.recipe, FoundRecipe):
+        return _find_system(version) or _refuse_to_install(version, version.recipe.variable)
     try:
         places.make(home)
         with places.locked(home / ".locks" / f"{version.technology}-{version.version}"):
             return _find_ours(version) or _install(version, home, report)
     except OSError as error:
         raise InstallationError(f"{version.server} could not be installed in {home}: {error}") from error
+
+
+def _refuse_to_install(version: Version, variable: str) -> NoReturn:
+    raise InstallationError(
+        f"{version.server} is not there, and dbyard has nowhere to get it from: install it as its makers say,"
+        f" so that {version.command} is on the platform's PATH, or name the program in {variable}"
+    )
 
 
 def _find_ours(version: Version) -> Installation | None:
@@ -71,19 +100,32 @@ def _find_ours(version: Version) -> Installation | None:
 
 
 def _find_system(version: Version) -> Installation | None:
-    if not isinstance(version.recipe, DebianRecipe):
-        return None
-    for directory in (_SYSTEM / version.recipe.bin, _SYSTEM / "sbin"):
-        program = directory / version.command
-        if program.exists() and _is(version, full := _system_version(program, program.stat().st_mtime_ns)):
-            return Installation(version.technology, version.version, full, directory, (), _SYSTEM, "system")
+    for program in _candidates(version):
+        if program.exists() and _is(
+            version, full := _system_version(program, version.version_argument, program.stat().st_mtime_ns)
+        ):
+            directory = program.parent
+            if isinstance(version.recipe, DebianRecipe):
+                return Installation(version.technology, version.version, full, directory, (), _SYSTEM, "system")
+            root = directory.parent if directory.name in ("bin", "sbin") else directory
+            named = f"{version.command}-{full}"
+            return Installation(version.technology, version.version, named, directory, (), root, str(program))
     return None
 
 
+def _candidates(version: Version) -> Iterator[Path]:
+    match version.recipe:
+        case DebianRecipe(bin=bin):
+            yield from (directory / version.command for directory in (_SYSTEM / bin, _SYSTEM / "sbin"))
+        case FoundRecipe(variable=variable):
+            if found := os.environ.get(variable) or shutil.which(version.command):
+                yield Path(found).resolve()
+
+
 @lru_cache
-def _system_version(program: Path, _changed: int) -> str:
+def _system_version(program: Path, argument: str, _changed: int) -> str:
     try:
-        return _ask_version(program, ())
+        return _ask_version(program, argument, ())
     except InstallationError:
         return ""
 
@@ -112,29 +154,42 @@ def _fill(version: Version, partial: Path, home: Path, report: Report) -> Path:
         unpacked = _unpack(version, partial, Path(scratch), home, report)
     places.open_to_all(partial)
     installation = _describe(version, unpacked, partial)
-    places.write(installation, unpacked.packages)
     final = partial.parent / installation.full_version
+    if isinstance(version.recipe, MavenRecipe):
+        maven.prepare(version.recipe, partial, final, unpacked.libraries, report)
+    places.write(installation, unpacked.packages)
     places.publish(partial, final)
     return final
 
 
 def _unpack(version: Version, tree: Path, scratch: Path, home: Path, report: Report) -> Unpacked:
-    if isinstance(version.recipe, DebianRecipe):
-        return debian.unpack(version.recipe, tree, scratch, home / ".apt", report)
-    return wheel.unpack(version.recipe, tree, scratch, report)
+    match version.recipe:
+        case DebianRecipe() as recipe:
+            return debian.unpack(recipe, tree, scratch, home / ".apt", report)
+        case PythonRecipe() as recipe:
+            return application.unpack(recipe, version.command, tree, scratch, report)
+        case MavenRecipe() as recipe:
+            return maven.unpack(recipe, tree, scratch, home / ".apt", report)
+        case GoRecipe() as recipe:
+            return golang.unpack(recipe, version.command, tree, scratch, report)
+        case WheelRecipe() as recipe:
+            return wheel.unpack(recipe, tree, scratch, report)
+    raise InstallationError(f"{version.server} cannot be installed")
 
 
 def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
     """Asks the server itself what it is, which also proves that it runs here."""
     directory = root / version.recipe.bin
     libraries = tuple(root / each for each in unpacked.libraries)
-    full = _ask_version(directory / version.command, libraries)
+    full = _ask_version(directory / version.command, version.version_argument, libraries)
     if not _is(version, full):
         raise InstallationError(f"{unpacked.source} is {full}, and {version.server} was asked for")
+    if isinstance(version.recipe, PythonRecipe):
+        full = version.recipe.product
     return Installation(version.technology, version.version, full, directory, libraries, root, unpacked.source)
 
 
-def _ask_version(program: Path, libraries: tuple[Path, ...]) -> str:
+def _ask_version(program: Path, argument: str, libraries: tuple[Path, ...]) -> str:
     """As a stranger to us, because servers run as such."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if libraries:
@@ -142,7 +197,7 @@ def _ask_version(program: Path, libraries: tuple[Path, ...]) -> str:
     uid = _STRANGER if os.geteuid() == 0 and places.is_open(Path("/")) else None
     try:
         done = subprocess.run(
-            [program, "--version"],
+            [program, argument],
             cwd="/",
             env=environment,
             stdin=subprocess.DEVNULL,

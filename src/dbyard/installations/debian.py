@@ -35,6 +35,7 @@ def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: R
         run(["dpkg-deb", "-x", archive, scratch / "root"])
     for source, target in _PREFIX.items():
         _merge(scratch / "root" / source, tree / target)
+    _bring_settings(scratch / "root", tree)
     if (tree / "bin").is_dir():
         (tree / "sbin").symlink_to("bin")  # for scripts that know where Debian puts a server
     packages = tuple(_package(archive) for archive in archives)
@@ -125,6 +126,16 @@ def _merge(source: Path, target: Path) -> None:
         else:
             entry.rename(place)
     source.rmdir()
+
+
+def _bring_settings(root: Path, tree: Path) -> None:
+    """Links to what packages put into /etc become copies: nothing is put into the machine's own /etc."""
+    for path in list(tree.rglob("*")):
+        if path.is_symlink() and (target := path.readlink()).is_relative_to("/etc"):
+            packaged = root / target.relative_to("/")
+            if packaged.is_file():
+                path.unlink()
+                shutil.copyfile(packaged, path)
 
 
 def _package(archive: Path) -> Package:

@@ -1,0 +1,105 @@
+"""Elasticsearch, served by its fork OpenSearch 2.19, which has users and roles; the platform is a user of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import MIB, Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
+
+from . import configuration, security
+from .client import log_in
+
+TECHNOLOGY = "elasticsearch"
+CAPABILITIES: frozenset[Capability] = frozenset()
+
+ADMIN = security.ADMIN
+
+_NAME_LIMIT = 48
+_ANSWER_SECONDS = 1.0
+_CHANGE_SECONDS = 15.0
+_STOP_SECONDS = 30.0
+_USERS = "/_plugins/_security/api/internalusers/"
+_HEALTH = {"green": 0, "yellow": 1, "red": 2}
+_TENANTS_INDICES = "*,-.opendistro_security"
+
+
+def name_tenant(name: str, suffix: str) -> tuple[str, str]:
+    """The database is the name of the cluster: a tenant names its indices as it likes."""
+    tenant = f"{re.sub('-', '_', name)[: _NAME_LIMIT - 1 - len(suffix)]}_{suffix}"
+    return tenant, tenant
+
+
+def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    plan = node.plan
+    return InstanceSpec(
+        id=node.id,
+        generation=node.generation,
+        argv=configuration.render_argv(plan, layout),
+        init=(),
+        files=configuration.render_files(node, layout, credentials),
+        env={"MALLOC_ARENA_MAX": "1"},
+        memory=(plan.memory_mb + node.overhead_mb) * MIB,
+        address_space=None,  # the virtual machine reserves much more than it uses
+        cpu=plan.cpu,
+        processes=1024,  # threads count
+        disk=plan.disk_mb * MIB,
+        stop_signal=signal.SIGTERM,
+        stop_grace=_STOP_SECONDS,
+    )
+
+
+def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+    try:
+        with log_in(endpoint, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
+            session.ask("GET", "/")
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
+
+
+def secure(endpoint: Endpoint, credentials: Credentials) -> None:
+    """Users are made when the server first starts; what is there is left. One node keeps one copy of each shard."""
+    with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+        settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
+        if settings["persistent"].get("cluster.default_number_of_replicas") != "0":
+            session.ask("PUT", "/_cluster/settings", {"persistent": {"cluster.default_number_of_replicas": 0}})
+        if session.find(_USERS + credentials.user) is None:
+            session.ask("PUT", _USERS + credentials.user, security.render_user(credentials))
+
+
+def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+    """By the roles of the tenant's user, which the server keeps. Requests that run already end as they would."""
+    wanted, path = security.ROLES[restriction], _USERS + credentials.user
+    with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+        user = session.ask("GET", path)[credentials.user]
+        if user["opendistro_security_roles"] != wanted:
+            session.ask("PATCH", path, [{"op": "add", "path": "/opendistro_security_roles", "value": wanted}])
+
+
+def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+    try:
+        with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+            health = session.ask("GET", "/_cluster/health")
+            indices = session.ask("GET", f"/{_TENANTS_INDICES}/_stats/docs,store?expand_wildcards=all")
+            nodes = session.ask("GET", "/_nodes/_local/stats/jvm,http")
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
+    total, node = indices["_all"]["primaries"], next(iter(nodes["nodes"].values()))
+    return {
+        "data_size": total.get("store", {}).get("size_in_bytes", 0),
+        "current_connections": node["http"]["current_open"],
+        "documents": total.get("docs", {}).get("count", 0),
+        "indices": len(indices["indices"]),
+        "shards": health["active_shards"],
+        "unassigned_shards": health["unassigned_shards"],
+        "pending_tasks": health["number_of_pending_tasks"],
+        "health": _HEALTH[health["status"]],  # 0 green, 1 yellow, 2 red
+        "heap_used": node["jvm"]["mem"]["heap_used_in_bytes"],
+        "heap_limit": node["jvm"]["mem"]["heap_max_in_bytes"],
+    }
+
+
+def url(endpoint: Endpoint, credentials: Credentials) -> str:
+    return f"http://{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"

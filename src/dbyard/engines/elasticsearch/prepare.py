@@ -1,0 +1,139 @@
+"""Run once, when a server has been installed: `python -m dbyard.engines.elasticsearch.prepare BIN LIBRARIES...`.
+
+It starts the server, uses it a little and stops it, so that the classes which it has loaded lie in an archive that
+later starts map instead of reading, checking and linking them anew: that is most of a start.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from dbyard.engines import elasticsearch
+from dbyard.errors import NotReady
+from dbyard.model import Certificate, Credentials, Endpoint, Layout, Node, Plan
+
+from . import configuration
+from .client import log_in
+
+_NOBODY = 65534
+_START_SECONDS = 180.0
+_STOP_SECONDS = 60.0
+_PLAN = Plan("", "", "", "", "", memory_mb=512, disk_mb=1024, connections=100, cpu=2.0, position=1)
+_SECRET = "prepare"  # noqa: S105 - of a server that lives for seconds and holds nothing
+
+
+def main(bin_directory: Path, libraries: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        layout = _layout(Path(work), bin_directory)
+        _dump_base(layout, libraries)
+        server = _start(layout, libraries)
+        try:
+            _use(server, layout)
+        finally:
+            server.terminate()
+            server.wait(_STOP_SECONDS)
+        shutil.copyfile(layout.run / "classes.jsa", configuration.archive(layout))
+
+
+def _layout(work: Path, bin_directory: Path) -> Layout:
+    data, conf, log, run = places = [work / name for name in ("data", "conf", "log", "run")]
+    for path in (work, *places):
+        path.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(path, _NOBODY, _NOBODY)
+    return Layout("127.0.0.1", _free_port(), data, conf, log, run, bin_directory, bin_directory.parent)
+
+
+def _dump_base(layout: Layout, libraries: list[str]) -> None:
+    """Debian would make the archive of Java's own classes when it configures the package."""
+    command = [str(layout.bin / "java"), "-Xshare:dump"]
+    subprocess.run(command, env=_environment(libraries), check=True, stdout=subprocess.DEVNULL)
+
+
+def _start(layout: Layout, libraries: list[str]) -> subprocess.Popen[bytes]:
+    """As somebody else: the server refuses to run as root."""
+    spec = elasticsearch.render(Node("prepare", 1, _PLAN, 0), layout, _credentials())
+    for file in spec.files:
+        file.path.write_bytes(file.content.encode("utf-8", "surrogateescape"))
+    uses, makes = (f"-XX:{name}=" for name in ("SharedArchiveFile", "ArchiveClassesAtExit"))
+    argv = [f"{makes}{layout.run / 'classes.jsa'}" if each.startswith(uses) else each for each in spec.argv]
+    uid = _NOBODY if os.geteuid() == 0 else None
+    env = {**_environment(libraries), **spec.env}
+    groups: list[int] | None = None if uid is None else []
+    with (layout.log / "output.log").open("wb") as output:  # thousands of lines about classes that cannot be kept
+        return subprocess.Popen(
+            argv, cwd=layout.run, env=env, user=uid, group=uid, extra_groups=groups, stdout=output, stderr=output
+        )
+
+
+def _use(server: subprocess.Popen[bytes], layout: Layout) -> None:
+    endpoint, credentials = Endpoint(layout.host, layout.port), _credentials()
+    _await_ready(server, layout, credentials)
+    elasticsearch.secure(endpoint, credentials)
+    with log_in(endpoint, credentials.user, credentials.password, _STOP_SECONDS) as session:
+        session.ask("PUT", "/books/_doc/1?refresh=true", {"title": "A first document", "pages": 1})
+        session.ask("POST", "/books/_search", {"query": {"match": {"title": "first"}}})
+    elasticsearch.stats(endpoint, credentials)
+
+
+def _await_ready(server: subprocess.Popen[bytes], layout: Layout, credentials: Credentials) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            return elasticsearch.ping(Endpoint(layout.host, layout.port), credentials)
+        except NotReady:
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"the server does not start:\n{_last_words(layout)}")
+        time.sleep(0.1)
+
+
+def _last_words(layout: Layout) -> str:
+    texts = [path.read_text(errors="replace").splitlines()[-3:] for path in sorted(layout.log.glob("*.log"))]
+    return "\n".join(line for lines in texts for line in lines)
+
+
+def _credentials() -> Credentials:
+    return Credentials(_SECRET, "tenant", _SECRET, "prepare", _certificate())
+
+
+def _certificate() -> Certificate:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prepare")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, SHA256())
+    )
+    text = certificate.public_bytes(Encoding.PEM).decode()
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return Certificate(text, secret, text)
+
+
+def _environment(libraries: list[str]) -> dict[str, str]:
+    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": ":".join(libraries)}
+
+
+def _free_port() -> int:
+    """The first of two, as long as nobody takes the second meanwhile."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

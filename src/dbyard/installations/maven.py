@@ -1,0 +1,165 @@
+"""A server assembled from Maven artifacts, a Java runtime from Debian, and files of ours that neither of them brings.
+
+`assemblies/NAME/artifacts.toml` says what is fetched and where it goes, `assemblies/NAME/tree` is laid over it. Maven
+itself fetches, so the machine's own mirrors, proxies and keys (`settings.xml`) are honoured; every file is checked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from xml.sax.saxutils import escape
+from zipfile import BadZipFile, ZipFile
+
+from dbyard.errors import InstallationError
+from dbyard.installations import debian
+from dbyard.installations.places import Package, Unpacked
+from dbyard.installations.programs import Report, run, twice
+from dbyard.model import DebianRecipe, MavenRecipe
+
+_ASSEMBLIES = Path(__file__).parent / "assemblies"
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file of a Maven repository, and the directory of the tree where it goes."""
+
+    group: str
+    name: str
+    version: str
+    type: str
+    sha256: str
+    into: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.group}:{self.name}:{self.version}"
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}-{self.version}.{self.type}"
+
+
+def unpack(recipe: MavenRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
+    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's own state, shared by all installs."""
+    artifacts = _read(recipe.assembly)
+    main = artifacts[0]
+    files = scratch / "maven"
+    report(f"downloading {len(artifacts)} artifacts from Maven Central")
+    twice(lambda: _download(artifacts, files), main.title, report)
+    for artifact in artifacts:
+        _refuse_another(files / artifact.into / artifact.file, artifact)
+    (scratch / "debian").mkdir()
+    java = debian.unpack(DebianRecipe(recipe.packages, recipe.bin), tree, scratch / "debian", apt, report)
+    report(f"unpacking {len(artifacts)} artifacts")
+    for artifact in artifacts:
+        _place(files / artifact.into / artifact.file, artifact, tree / artifact.into)
+    shutil.copytree(_ASSEMBLIES / recipe.assembly / "tree", tree, dirs_exist_ok=True)
+    _link_java(tree)
+    packages = [Package(f"{each.group}:{each.name}", each.version, each.sha256) for each in artifacts]
+    return Unpacked(f"Maven {main.title}, {java.source}", (*packages, *java.packages), java.libraries)
+
+
+def prepare(recipe: MavenRecipe, partial: Path, final: Path, libraries: Sequence[str], report: Report) -> None:
+    """Run the last step of the complete tree, which sees it at its final path: what it makes may hold on to that."""
+    report("starting the server once, so that it starts quickly from then on")
+    if final.is_symlink():  # left by an install that was killed
+        final.unlink()
+    final.symlink_to(partial.name)
+    try:
+        run([sys.executable, "-m", recipe.prepare, final / recipe.bin, *(final / each for each in libraries)])
+    finally:
+        final.unlink()
+
+
+def _read(assembly: str) -> list[Artifact]:
+    places = tomllib.loads((_ASSEMBLIES / assembly / "artifacts.toml").read_text())
+    return [_artifact(each, digest, into) for into, files in places.items() for each, digest in files.items()]
+
+
+def _artifact(coordinates: str, digest: str, into: str) -> Artifact:
+    group, name, version, kind = coordinates.split(":")
+    return Artifact(group, name, version, kind, digest, into)
+
+
+def _download(artifacts: Sequence[Artifact], directory: Path) -> None:
+    """One run of Maven for all of them, nothing that they depend on."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise InstallationError(
+            f"{artifacts[0].title} comes from Maven Central, and this machine has no Maven"
+            " (as root: apt-get install maven)"
+        )
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    (directory / "pom.xml").write_text(_project(artifacts, directory))
+    run([maven, "-q", "-B", "--strict-checksums", "-f", directory / "pom.xml", f"{_PLUGIN}:copy"])
+
+
+def _project(artifacts: Sequence[Artifact], directory: Path) -> str:
+    group, name, version = _PLUGIN.split(":")
+    items = "".join(_item(artifact, directory) for artifact in artifacts)
+    return f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>dbyard</groupId><artifactId>assembly</artifactId><version>1</version><packaging>pom</packaging>
+  <build><plugins><plugin>
+    <groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>
+    <configuration><artifactItems>{items}
+    </artifactItems></configuration>
+  </plugin></plugins></build>
+</project>
+"""
+
+
+def _item(artifact: Artifact, directory: Path) -> str:
+    fields = {
+        "groupId": artifact.group,
+        "artifactId": artifact.name,
+        "version": artifact.version,
+        "type": artifact.type,
+        "outputDirectory": str(directory / artifact.into),
+    }
+    text = "".join(f"<{field}>{escape(value)}</{field}>" for field, value in fields.items())
+    return f"\n      <artifactItem>{text}</artifactItem>"
+
+
+def _refuse_another(file: Path, artifact: Artifact) -> None:
+    digest = sha256(file.read_bytes()).hexdigest() if file.exists() else "missing"
+    if digest != artifact.sha256:
+        raise InstallationError(
+            f"{artifact.file} is not the file that is pinned and was refused: "
+            f"its SHA-256 is {digest}, expected is {artifact.sha256}"
+        )
+
+
+def _place(file: Path, artifact: Artifact, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if artifact.type != "zip":
+        file.rename(directory / file.name)
+        return
+    try:
+        with ZipFile(file) as archive:
+            archive.extractall(directory)
+    except BadZipFile as error:
+        raise InstallationError(f"{artifact.file} is no archive: {error}") from error
+    # A distribution has one directory that bears its name; a plugin has none.
+    top = directory / file.stem
+    if top.is_dir():
+        for entry in top.iterdir():
+            entry.rename(directory / entry.name)
+        top.rmdir()
+
+
+def _link_java(tree: Path) -> None:
+    """Debian's alternatives would make this link."""
+    java = next(path for path in sorted(tree.glob("lib/jvm/java-*/bin/java")) if not path.parents[1].is_symlink())
+    (tree / "bin").mkdir(exist_ok=True)
+    (tree / "bin" / "java").symlink_to(os.path.relpath(java, tree / "bin"))
