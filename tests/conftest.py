@@ -13,7 +13,7 @@ from dbyard import catalogue as catalogues
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
-from dbyard.model import Installation
+from dbyard.model import Installation, Usage
 from dbyard.secrets import Box
 from dbyard.service import Service, accounts
 from dbyard.store import Store
@@ -40,6 +40,9 @@ class World:
     missing: set[tuple[str, str]] = field(default_factory=set)
     """The (technology, version) pairs whose server is not on this machine."""
     log: list[str] = field(default_factory=list)
+    disk_used: int = 0
+    usages: list[Usage] = field(default_factory=list)
+    """What is told one after the other, the last one for ever."""
     wakes: int = 0
     revoked: list[bytes] = field(default_factory=list)
 
@@ -51,6 +54,17 @@ class World:
 
     def logs(self, _instance_id: str, lines: int) -> list[str]:
         return self.log[-lines:]
+
+    def usage(self, _instance_id: str) -> Usage:
+        if len(self.usages) > 1:
+            return self.usages.pop(0)
+        return self.usages[0] if self.usages else Usage(None, None, None, None)
+
+    def disk(self, _instance_id: str) -> int:
+        return self.disk_used
+
+    def limits(self) -> dict[str, str]:
+        return {"memory": "cgroup v2", "cpu": "cgroup v2", "processes": "none", "disk": "watched by the platform"}
 
     def wake(self) -> None:
         self.wakes += 1
@@ -92,6 +106,9 @@ def service(store: Store, catalogue: Catalogue, authority: Authority, world: Wor
         authority=authority,
         installed=world.installed,
         logs=world.logs,
+        usage=world.usage,
+        disk=world.disk,
+        limits=world.limits,
         wake=world.wake,
         on_revoke=world.revoked.append,
         clock=clock,

@@ -73,6 +73,9 @@ def build(config: Config) -> Platform:
         authority=authority,
         installed=installations.find,
         logs=runtime.logs,
+        usage=runtime.usage,
+        disk=runtime.disk,
+        limits=runtime.limits,
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
     )

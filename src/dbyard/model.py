@@ -396,7 +396,7 @@ class Layout:
     run: Path
     bin: Path
     root: Path
-    full_version: str = ""
+    full_version: str = field(default="", kw_only=True)
     """The server's, as its installation tells it: for engines that know more than one server."""
 
     @property

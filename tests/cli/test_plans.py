@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Platform
 
 Run = Callable[..., Result]
-PLAN = wire.Plan("a" * 24, "redis-starter-256", "Starter 256M", "One node", 1, wire.PlanProperties(256, 1024, 100, 0.5))
+PLAN = wire.Plan(
+    "a" * 24, "redis-starter-256", "Starter 256M", "One node", 1, wire.PlanProperties(256, 512, 1024, 100, 0.5)
+)
 
 
 def test_plans(run: Run, platform: Platform) -> None:

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dbyard.errors import Unavailable
-from dbyard.model import MIB, OperationKind, Restriction, Space
+from dbyard.model import DISK_WARNING, MIB, OperationKind, Restriction, Space
 from dbyard.operations import Context
 from dbyard.store import instances, operations
 from dbyard.store.instances import Watched
 
 log = logging.getLogger(__name__)
 
-WARNING = 0.85
 FULL = {Restriction.READ_ONLY: 0.95, Restriction.CLOSED: 1.0}
 LIFTED = {Restriction.READ_ONLY: 0.90, Restriction.CLOSED: 0.98}
 """A restriction is lifted well below where it began, or it would come and go with every checkpoint."""
@@ -131,7 +130,7 @@ class DiskWatch:
             self._restrict(watched, wanted, None if wanted is Restriction.NONE else reason)
 
     def _warn(self, watched: Watched, used: int, limit: int) -> None:
-        if used < WARNING * limit:
+        if used < DISK_WARNING * limit:
             self._warned.discard(watched.id)
         elif watched.id not in self._warned:
             self._warned.add(watched.id)
@@ -180,7 +179,7 @@ def decide_for_machine(current: Restriction, space: Space) -> Restriction:
 
 def distance(used: int, limit: int) -> int:
     """How many bytes more take a tenant to the next mark."""
-    marks = (WARNING * limit, FULL[Restriction.READ_ONLY] * limit, FULL[Restriction.CLOSED] * limit)
+    marks = (DISK_WARNING * limit, FULL[Restriction.READ_ONLY] * limit, FULL[Restriction.CLOSED] * limit)
     return int(min((mark - used for mark in marks if mark > used), default=0))
 
 

@@ -7,12 +7,12 @@ what the use cases need of the world; they know no runtime and no HTTP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
-from dbyard.model import Installation
+from dbyard.model import Installation, Usage
 from dbyard.secrets import Box
 from dbyard.store import Store
 
@@ -27,6 +27,12 @@ class Service:
     """The server of a (technology, version) on this machine, if it is there."""
     logs: Callable[[str, int], Sequence[str]]
     """The last lines (at most so many) of an instance's log."""
+    usage: Callable[[str], Usage]
+    """What an instance's processes use at this moment."""
+    disk: Callable[[str], int]
+    """The bytes that an instance takes on disk; it costs some milliseconds."""
+    limits: Callable[[], Mapping[str, str]]
+    """Which limit is held by what on this machine."""
     wake: Callable[[], None]
     """Called after an operation was queued; only a hint."""
     on_revoke: Callable[[bytes], None]

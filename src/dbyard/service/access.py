@@ -14,6 +14,7 @@ from dbyard.model import (
     OperationEvent,
     OperationStatus,
     Principal,
+    Restriction,
 )
 from dbyard.service import Service
 from dbyard.service.databases import own
@@ -33,6 +34,8 @@ def connection(service: Service, principal: Principal, key: str) -> wire.Connect
         raise NotFound("Database not found")
     if access.status != OperationStatus.DONE or access.ready_at is None or access.host is None or access.port is None:
         _refuse(access)
+    if access.restriction == Restriction.CLOSED:
+        raise Conflict(f"The database is closed: {access.restriction_reason}", extra={"current_operation_id": None})
     password = service.box.open(access.password, table="credential", column="password", row=database.id)
     endpoint = Endpoint(access.host, access.port)
     credentials = Credentials("", access.username, password, access.dbname, Certificate("", "", service.authority.pem))

@@ -10,7 +10,7 @@ import msgspec
 
 from dbyard import engines, wire
 from dbyard.errors import Conflict, Invalid, NotFound
-from dbyard.model import Certificate, Database, Instance, OperationKind, Principal
+from dbyard.model import ADDON_PREFIX, Certificate, Database, Instance, OperationKind, Principal
 from dbyard.secrets import make_id, make_password
 from dbyard.service import Service
 from dbyard.service.drafts import NAME_TAKEN, Choice, choose
@@ -81,8 +81,10 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
 
 
 def own(connection: Connection, principal: Principal, key: str) -> Database:
-    """The principal's database of that id, else name. Every use case finds its database here and nowhere else."""
+    """The principal's database of that id, else name, else addon id: every use case finds its database here only."""
     database = databases.find(connection, principal.account.id, key)
+    if database is None and key.startswith(ADDON_PREFIX):
+        database = databases.find(connection, principal.account.id, key.removeprefix(ADDON_PREFIX))
     if database is None:
         raise NotFound("Database not found")
     return database

@@ -20,7 +20,7 @@ def list_plans(service: Service, key: str) -> wire.PlansAnswer:
     technology = service.catalogue.technology(key)
     if technology is None:
         raise NotFound("Addon provider not found")
-    return wire.PlansAnswer([_plan(plan) for plan in technology.plans])
+    return wire.PlansAnswer([_plan(technology, plan) for plan in technology.plans])
 
 
 def _provider(service: Service, technology: Technology) -> wire.AddonProvider:
@@ -40,22 +40,28 @@ def _provider(service: Service, technology: Technology) -> wire.AddonProvider:
                 server=each.server,
                 licence=each.licence,
                 default=each.default,
+                on_request=each.on_request,
+                works_with=each.works_with,
+                lacks=each.lacks,
+                notice=each.notice,
                 installed=service.installed(each.technology, each.version) is not None,
             )
             for each in technology.versions
         ],
-        plans=[_plan(plan) for plan in technology.plans],
+        plans=[_plan(technology, plan) for plan in technology.plans],
     )
 
 
-def _plan(plan: Plan) -> wire.Plan:
+def _plan(technology: Technology, plan: Plan) -> wire.Plan:
     return wire.Plan(
         id=plan.id,
         name=plan.name,
         display_name=plan.display_name,
         description=plan.description,
         position=plan.position,
-        properties=wire.PlanProperties(plan.memory_mb, plan.disk_mb, plan.connections, plan.cpu),
+        properties=wire.PlanProperties(
+            plan.memory_mb, plan.memory_mb + technology.overhead_mb, plan.disk_mb, plan.connections, plan.cpu
+        ),
         pricings=_FREE,
         sku=plan.name,
     )

@@ -1,6 +1,7 @@
 """The HTTP contract as msgspec structs: every body that the API reads or answers, shared by the server and the client.
 
-A field that may be absent has a default; unknown keys are ignored everywhere. Dates are RFC 3339 in UTC.
+A field that may be absent has a default; unknown keys are ignored everywhere. Dates are RFC 3339 in UTC. What the
+Database API answers is in `details`.
 """
 
 from __future__ import annotations
@@ -183,9 +184,13 @@ class Price(Struct, frozen=True):
 
 
 class PlanProperties(Struct, frozen=True):
-    """What a database of the plan may use: memory and disk in MB, connections at once, cpu in cores."""
+    """What a database of the plan may use: memory and disk in MB, connections at once, cpu in cores.
+
+    `memory_mb` is for its work; the server as a whole is held to `memory_limit_mb`.
+    """
 
     memory_mb: int
+    memory_limit_mb: int
     disk_mb: int
     connections: int
     cpu: float
@@ -221,12 +226,19 @@ class Category(Struct, frozen=True):
 
 
 class ServerVersion(Struct, frozen=True):
-    """A version that can be asked for; `server` names the program that really answers."""
+    """A version that can be asked for; `server` names the program that really answers.
+
+    `works_with` and `lacks` say what a client may rely on and what not, `notice` what whoever installs it has to know.
+    """
 
     version: str
     server: str
     licence: str
     default: bool
+    on_request: bool
+    works_with: str
+    lacks: str
+    notice: str
     installed: bool
 
 

@@ -1,0 +1,163 @@
+"""`/api/databases`: which server stands behind a database, what it may use, and what its disk allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dbyard.model import MIB, OperationKind, Restriction, Usage
+from dbyard.service import Service
+from dbyard.store import instances, operations
+from tests.builders import claim, fail, get_ready, seed_body
+from tests.conftest import Clock, World
+
+
+@pytest.fixture
+def made(api: TestClient) -> dict[str, Any]:
+    database: dict[str, Any] = api.post("/v1/databases", json=seed_body()).json()["database"]
+    return database
+
+
+def describe(api: TestClient, key: str) -> dict[str, Any]:
+    answer = api.get(f"/api/databases/{key}")
+    assert answer.status_code == 200, answer.text
+    database: dict[str, Any] = answer.json()["database"]
+    return database
+
+
+def restrict(service: Service, database_id: str, restriction: Restriction, reason: str | None) -> None:
+    with service.store.tx() as connection:
+        instance = instances.get_for(connection, database_id)
+        assert instance is not None
+        instances.set_restriction(connection, instance.id, restriction, reason, service.clock())
+
+
+class TestDescribe:
+    def test_by_id_name_and_addon_id(self, api: TestClient, made: dict[str, Any]) -> None:
+        found = [describe(api, key) for key in (made["id"], made["name"], f"ad-{made['id']}")]
+        assert found[0] == found[1] == found[2]
+        assert found[0]["id"] == made["id"]
+
+    def test_says_which_server_really_answers(self, api: TestClient) -> None:
+        body = seed_body("my-mysql-db", technology="mysql", plan="mysql-starter-512")
+        made = api.post("/v1/databases", json=body).json()["database"]
+        found = describe(api, made["id"])
+        assert found["type_name"] == "mysql"
+        assert found["readable_version"] == "10.11.1 (MariaDB 10.11, MySQL protocol)"
+        assert found["server"]["name"] == "MariaDB 10.11 (MySQL protocol)"
+        assert found["server"]["full_version"] == "10.11.1"
+
+    def test_says_what_holds_each_limit(self, api: TestClient, made: dict[str, Any]) -> None:
+        assert describe(api, made["id"])["limits"] == {
+            "memory": {"bytes": 512 * MIB, "hard_bytes": 704 * MIB, "held_by": "cgroup v2"},
+            "cpu": {"cores": 1.0, "held_by": "cgroup v2"},
+            "processes": {"held_by": "none"},
+            "connections": {"count": 30, "held_by": "the server's settings"},
+            "disk": {"bytes": 10240 * MIB, "held_by": "watched by the platform"},
+        }
+
+    def test_before_it_is_placed(self, api: TestClient, made: dict[str, Any]) -> None:
+        found = describe(api, made["id"])
+        assert (found["status"], found["hostname"], found["instances"]) == ("creating", None, [])
+        assert found["current_operation_id"]
+
+    def test_once_it_runs(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        found = describe(api, made["id"])
+        assert (found["status"], found["hostname"], found["current_operation_id"]) == (
+            "running",
+            "127.0.0.1:20017",
+            None,
+        )
+        assert [each["port"] for each in found["instances"]] == [20017]
+        assert found["instances"][0]["status"] == "running"
+
+    def test_when_it_never_got_ready(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        fail(service, "init_failed", "broken")
+        assert describe(api, made["id"])["status"] == "error"
+
+    def test_of_an_unknown_one(self, api: TestClient) -> None:
+        for key in ("nobodys-db", "ad-nobodys-db", "ad-"):
+            answer = api.get(f"/api/databases/{key}")
+            assert (answer.status_code, answer.json()) == (404, {"error": "Database not found"})
+
+
+class TestDisk:
+    def test_with_space(self, api: TestClient, made: dict[str, Any], world: World) -> None:
+        world.disk_used = 100 * MIB
+        disk = describe(api, made["id"])["disk"]
+        assert disk == {
+            "used": 100 * MIB,
+            "limit": 10240 * MIB,
+            "restriction": "none",
+            "reason": None,
+            "restricted_at": None,
+        }
+
+    def test_warns_from_85_percent_on(self, api: TestClient, made: dict[str, Any], world: World) -> None:
+        world.disk_used = 8704 * MIB
+        disk = describe(api, made["id"])["disk"]
+        assert disk["restriction"] == "none"
+        assert disk["reason"] == "85 % of its disk is used; it becomes read-only at 95 %"
+
+    def test_says_since_when_and_why_it_is_restricted(
+        self, api: TestClient, service: Service, made: dict[str, Any], clock: Clock
+    ) -> None:
+        get_ready(service)
+        clock.advance(5)
+        restrict(service, made["id"], Restriction.READ_ONLY, "96 % of its disk is used")
+        disk = describe(api, made["id"])["disk"]
+        assert (disk["restriction"], disk["reason"]) == ("read_only", "96 % of its disk is used")
+        assert disk["restricted_at"] == "2027-01-15T08:00:05Z"
+
+    def test_a_closed_database_has_no_url(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        path = f"/v1/databases/{made['id']}/connection"
+        restrict(service, made["id"], Restriction.READ_ONLY, "96 % of its disk is used")
+        assert api.get(path).status_code == 200
+        restrict(service, made["id"], Restriction.CLOSED, "101 % of its disk is used")
+        answer = api.get(path)
+        assert answer.status_code == 409
+        assert answer.json() == {
+            "error": "The database is closed: 101 % of its disk is used",
+            "current_operation_id": None,
+        }
+
+
+class TestMetrics:
+    def test_in_the_documented_shape(self, api: TestClient, made: dict[str, Any], world: World) -> None:
+        world.disk_used = 40 * MIB
+        world.usages = [Usage(10.0, 20 * MIB, 30 * MIB, 0), Usage(10.05, 21 * MIB, 30 * MIB, 0)]
+        answer = api.get(f"/api/databases/{made['id']}/metrics").json()
+        (instance,) = answer["instances_metrics"].values()
+        assert 0 < answer["cpu_usage"] <= 50
+        assert answer["real_disk_size"] == instance["real_disk_size"] == 40 * MIB
+        assert answer["memory"]["memory"] == answer["memory"]["memory_usage"] == 21 * MIB
+        assert answer["memory"]["memory_max"] == 30 * MIB
+        assert answer["memory"]["memory_limit"] == 704 * MIB
+        assert instance["cpu"] == {"usage_in_percents": answer["cpu_usage"]}
+        assert instance["memory"] == answer["memory"]
+        assert answer["database_stats"] == {}
+
+    def test_of_a_server_that_does_not_answer(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        answer = api.get(f"/api/databases/{made['id']}/metrics")
+        assert answer.status_code == 200
+        assert answer.json()["database_stats"] == {}
+        assert answer.json()["cpu_usage"] == 0
+
+
+def test_a_restriction_does_not_make_a_database_unusable(
+    api: TestClient, service: Service, made: dict[str, Any]
+) -> None:
+    """Its operation is at work for an instant, and the URL works all the time."""
+
+    get_ready(service)
+    with service.store.tx() as connection:
+        operations.insert(connection, made["id"], OperationKind.RESTRICT, service.clock())
+    claim(service)
+    assert api.get(f"/v1/databases/{made['id']}/connection").status_code == 200
+    assert describe(api, made["id"])["status"] == "running"
+    assert api.get(f"/v1/databases/{made['id']}/operations").json()["operations"][0]["kind"] == "restrict"
