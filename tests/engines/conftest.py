@@ -178,7 +178,15 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     parent.chmod(0o711)
     data, conf, log, run = (parent / name for name in ("data", "conf", "log", "run"))
     layout = Layout(
-        "127.0.0.1", port, data, conf, log, run, installation.bin, installation.root, installation.full_version
+        "127.0.0.1",
+        port,
+        data,
+        conf,
+        log,
+        run,
+        installation.bin,
+        installation.root,
+        full_version=installation.full_version,
     )
     for path in (layout.data, layout.log, layout.run, layout.conf):
         path.mkdir(mode=0o750 if path == layout.conf else 0o700)

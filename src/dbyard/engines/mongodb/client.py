@@ -1,0 +1,129 @@
+"""Talking to a server as its admin. pymongo is imported with the first word, while the server starts up anyway."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import Credentials, Endpoint
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+    Client = MongoClient[dict[str, Any]]
+
+ADMIN = "dbyard"
+
+_ANSWER_SECONDS = 1.0
+_AUTHENTICATION_FAILED = 18
+
+
+def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+    with admin(endpoint, credentials, _ANSWER_SECONDS) as server, refusals("ping_failed"):
+        told = server.admin.command("hello")
+        if not (told["isWritablePrimary"] or told.get("isreplicaset")):
+            raise NotReady("the server is not its replica set's primary yet")
+
+
+@contextmanager
+def admin(endpoint: Endpoint, credentials: Credentials, seconds: float) -> Iterator[Client]:
+    """A session of the admin, who has just been asked for; NotReady when the server does not let us in."""
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    _refuse_closed(endpoint)
+    server = connect(endpoint, (ADMIN, credentials.admin_password, "admin"), seconds)
+    try:
+        try:
+            server.admin.command("usersInfo", ADMIN)
+        except OperationFailure as error:
+            if error.code != _AUTHENTICATION_FAILED:
+                raise
+            server.close()
+            server = connect(endpoint, (SYSTEM_USER, system_key(credentials), "local"), seconds)
+            server.admin.command("ping")
+        yield server
+    except PyMongoError as error:
+        raise NotReady(message(error)) from error
+    finally:
+        server.close()
+
+
+@contextmanager
+def refusals(code: str) -> Iterator[None]:
+    """What the server refuses is an error to try again; anything else means that it does not answer."""
+    from pymongo.errors import OperationFailure
+
+    try:
+        yield
+    except OperationFailure as error:
+        raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
+
+
+def lets_in(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """Whether the tenant's password is the one that we know."""
+    from pymongo.errors import OperationFailure
+
+    who = (credentials.user, credentials.password, credentials.database)
+    with connect(endpoint, who, _ANSWER_SECONDS) as server:
+        try:
+            server[credentials.database].command("ping")
+        except OperationFailure as error:
+            if error.code == _AUTHENTICATION_FAILED:
+                return False
+            raise
+        return True
+
+
+def connect(endpoint: Endpoint, who: tuple[str, str, str], seconds: float) -> Client:
+    """A client of one user: its name, its password, and the database that holds it."""
+    from pymongo import MongoClient
+
+    user, password, source = who
+    return MongoClient(
+        endpoint.host,
+        endpoint.port,
+        username=user,
+        password=password,
+        authSource=source,
+        authMechanism="SCRAM-SHA-256",
+        directConnection=True,
+        maxPoolSize=1,
+        retryReads=False,
+        retryWrites=False,
+        serverMonitoringMode="poll",  # or it would be one connection more
+        serverSelectionTimeoutMS=_ANSWER_SECONDS * 1000,
+        connectTimeoutMS=_ANSWER_SECONDS * 1000,
+        socketTimeoutMS=seconds * 1000,
+    )
+
+
+def make_primary(server: Client, endpoint: Endpoint) -> None:
+    """A new mongod is told to be a replica set of its own; SecantusDB always is."""
+    told = server.admin.command("hello")
+    if not told["isWritablePrimary"]:
+        if "setName" not in told:
+            member = {"_id": 0, "host": f"{endpoint.host}:{endpoint.port}"}
+            server.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+        raise NotReady("the server is not its replica set's primary yet")
+
+
+def make_admin(server: Client, credentials: Credentials) -> None:
+    """SecantusDB's was made before it first listened."""
+    if not server.admin.command("usersInfo", ADMIN)["users"]:
+        server.admin.command("createUser", ADMIN, pwd=credentials.admin_password, roles=["root"])
+
+
+def message(error: Exception) -> str:
+    return str(error).split(", full error:")[0].split(", Timeout:")[0]
+
+
+def _refuse_closed(endpoint: Endpoint) -> None:
+    """pymongo would wait half a second before it tries a closed port again."""
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise NotReady(str(error)) from error

@@ -1,0 +1,84 @@
+"""SecantusDB as data: a server in Python on WiredTiger, run by the system's Python with its packages on PYTHONPATH."""
+
+from __future__ import annotations
+
+import json
+import signal
+from functools import cache
+from importlib.resources import files
+
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Node
+
+PREFIX = "secantusdb-"
+"""How its full versions begin."""
+
+_PYTHON = ("/usr/bin/python3", "-sP")
+_STOP_SECONDS = 30.0
+_THREADS_PER_LOGIN = 3  # as serve.py counts connections
+_OTHER_THREADS = 64
+_OPLOG_ENTRIES = 20_000  # of an hour at most: what change streams can go back to
+
+
+def render(node: Node, layout: Layout, credentials: Credentials, admin: str) -> InstanceSpec:
+    plan = node.plan
+    configuration, serve, first = (layout.conf / name for name in ("secantusd.toml", "serve.py", "first_admin.py"))
+    order = {"path": str(layout.data / "db"), "user": admin, "password": credentials.admin_password}
+    return InstanceSpec(
+        id=node.id,
+        generation=node.generation,
+        argv=(
+            *_PYTHON,
+            str(serve),
+            str(layout.log / "server.log"),
+            admin,
+            str(plan.connections),
+            "--config",
+            str(configuration),
+            "--auth",
+            "--sync-on-commit",
+        ),
+        init=(Command((*_PYTHON, str(first)), json.dumps(order)),),
+        files=(
+            File(configuration, _configuration(node, layout)),
+            File(serve, _script("serve.py")),
+            File(first, _script("first_admin.py")),
+        ),
+        env={
+            "PYTHONPATH": str(layout.root / "lib"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MALLOC_ARENA_MAX": "2",  # each connection is a thread, and each thread would get an arena of its own
+        },
+        memory=(plan.memory_mb + node.overhead_mb) * MIB,
+        address_space=None,  # where it ends the server drops its connections
+        cpu=plan.cpu,
+        processes=plan.connections * _THREADS_PER_LOGIN + _OTHER_THREADS,
+        disk=plan.disk_mb * MIB,
+        stop_signal=signal.SIGTERM,
+        stop_grace=_STOP_SECONDS,
+    )
+
+
+def _configuration(node: Node, layout: Layout) -> str:
+    """Half of the memory is the cache's; queries are worked on outside it."""
+    plan = node.plan
+    return f"""\
+[server]
+host = {json.dumps(layout.host)}
+port = {layout.port}
+storage_path = {json.dumps(str(layout.data / "db"))}
+log_level = "WARNING"
+auth = true
+
+[oplog]
+max_entries = {_OPLOG_ENTRIES}
+
+[storage]
+cache_size = "{plan.memory_mb // 2}M"
+session_max = {max(1000, plan.connections * 5)}
+sync_on_commit = true
+"""
+
+
+@cache
+def _script(name: str) -> str:
+    return files("dbyard.engines.mongodb").joinpath("scripts", name).read_text(encoding="utf-8")

@@ -1,0 +1,480 @@
+"""The MongoDB engine: what it renders as values, and what it makes of a real SecantusDB."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import signal
+import socket
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, ClientBulkWriteException, OperationFailure, PyMongoError
+
+import dbyard
+from dbyard.engines import mongodb
+from dbyard.engines.mongodb import client, users
+from dbyard.engines.mongodb.mongod import system_key
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+
+if TYPE_CHECKING:
+    from tests.engines.conftest import Launch, Server
+
+    Client = MongoClient[dict[str, Any]]
+
+PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e")]
+CREDENTIALS = Credentials(
+    "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
+)
+LAYOUT = Layout("127.0.0.1", 20000, *PATHS)
+READ_WRITE = {"user": "my_db_1234", "roles": [{"role": "readWrite", "db": "my_db_1234"}]}
+UNAUTHORIZED = 13
+REFUSED = {UNAUTHORIZED, 9, 59, 73}  # …, not understood, unknown command, no such namespace
+
+
+def plan(memory_mb: int = 256, connections: int = 64) -> Plan:
+    return Plan("id", "plan", "Plan", "", "mongodb", memory_mb, 5120, connections, 1.0, 1)
+
+
+def render(full_version: str = "secantusdb-0.7.0b3", of: Plan | None = None) -> InstanceSpec:
+    layout = replace(LAYOUT, full_version=full_version)
+    return mongodb.render(Node("i1", 1, of or plan(), 192), layout, CREDENTIALS)
+
+
+def content(spec: InstanceSpec, name: str) -> str:
+    return next(file.content for file in spec.files if file.path.name == name)
+
+
+class TestNameTenant:
+    def test_user_and_database_bear_the_name(self) -> None:
+        assert mongodb.name_tenant("my-db", "1234") == ("my_db_1234", "my_db_1234")
+
+    def test_the_longest_name_fits(self) -> None:
+        assert len(mongodb.name_tenant("x" * 48, "1234")[1]) <= 63
+
+
+class TestRenderSecantusDB:
+    def test_is_pure(self) -> None:
+        assert render() == render()
+
+    def test_argv(self) -> None:
+        spec = render()
+        assert spec.argv[:3] == ("/usr/bin/python3", "-sP", "/i/conf/serve.py")
+        assert spec.argv[3:6] == ("/i/log/server.log", "dbyard", "64")
+        assert spec.argv[6:] == ("--config", "/i/conf/secantusd.toml", "--auth", "--sync-on-commit")
+        assert spec.env["PYTHONPATH"] == "/e/lib"
+
+    def test_limits(self) -> None:
+        spec = render()
+        assert (spec.memory, spec.address_space) == (448 * MIB, None)
+        assert spec.processes == 64 * 3 + 64
+        assert (spec.stop_signal, spec.disk) == (signal.SIGTERM, 5120 * MIB)
+
+    def test_configuration(self) -> None:
+        settings = tomllib.loads(content(render(of=plan(1024)), "secantusd.toml"))
+        assert settings["server"]["auth"] is True
+        assert settings["server"]["port"] == 20000
+        assert settings["server"]["storage_path"] == "/i/data/db"
+        assert settings["storage"] == {"cache_size": "512M", "session_max": 1000, "sync_on_commit": True}
+
+    def test_the_first_admin_is_made_before_anybody_can_connect(self) -> None:
+        (command,) = render().init
+        assert command.argv == ("/usr/bin/python3", "-sP", "/i/conf/first_admin.py")
+        order = {"path": "/i/data/db", "user": "dbyard", "password": CREDENTIALS.admin_password}
+        assert json.loads(command.stdin) == order
+
+    def test_no_secret_is_in_argv_environment_or_files(self) -> None:
+        spec = render()
+        everything = [*spec.argv, *spec.env.values(), *spec.init[0].argv, *(file.content for file in spec.files)]
+        for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
+            assert not any(secret in text for text in everything)
+
+    def test_its_packages_are_imported_by_its_own_programs_only(self) -> None:
+        root = Path(dbyard.__file__).parent
+        importers = {path.name for path in root.rglob("*.py") if "secantus" in _imported(path)}
+        assert importers == {"first_admin.py", "serve.py"}
+
+
+class TestRenderMongod:
+    """As its manual describes it: no real mongod was there to run any of it."""
+
+    def test_argv_and_init(self) -> None:
+        spec = render("mongod-8.0.4")
+        assert spec.argv == ("/e/bin/mongod", "--config", "/i/conf/mongod.yaml")
+        assert [command.argv for command in spec.init] == [
+            ("/usr/bin/install", "-m", "600", "/i/conf/keyfile", "/i/data/keyfile")
+        ]
+
+    def test_configuration(self) -> None:
+        settings = json.loads(content(render("mongod-8.0.4", plan(2048, 256)), "mongod.yaml"))
+        assert settings["net"] == {
+            "bindIp": "127.0.0.1",
+            "port": 20000,
+            "maxIncomingConnections": 264,
+            "unixDomainSocket": {"enabled": False},
+        }
+        assert settings["security"] == {"authorization": "enabled", "keyFile": "/i/data/keyfile"}
+        assert settings["setParameter"]["enableLocalhostAuthBypass"] is False
+        assert settings["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 1.0
+        assert settings["replication"]["replSetName"] == "dbyard"
+
+    def test_the_key_is_base64_and_not_the_password(self) -> None:
+        key = content(render("mongod-8.0.4"), "keyfile")
+        assert key == system_key(CREDENTIALS) + "\n"
+        assert CREDENTIALS.admin_password not in key
+        assert 6 <= len(key) <= 1024
+
+    def test_servers_do_not_share_files(self) -> None:
+        names = [{file.path.name for file in render(full).files} for full in ("mongod-8.0.4", "secantusdb-0.7.0b3")]
+        assert not names[0] & names[1]
+
+
+class TestUrl:
+    def test_names_database_and_direct_connection(self) -> None:
+        url = mongodb.url(Endpoint("127.0.0.1", 20000), CREDENTIALS)
+        expected = "mongodb://my_db_1234:tenant-secret-0123@127.0.0.1:20000/my_db_1234?directConnection=true"
+        assert url == expected
+
+
+class TestPlanCommands:
+    def commands(self, user: dict[str, Any] | None, restriction: Restriction, has_role: bool = True) -> list[str]:
+        return [next(iter(each)) for each in users.plan_commands(user, has_role, CREDENTIALS, restriction)]
+
+    def test_nothing_is_left_to_do_for_what_is_there(self) -> None:
+        assert self.commands(READ_WRITE, Restriction.NONE) == []
+        assert self.commands(None, Restriction.CLOSED) == []
+
+    def test_the_tenant_never_owns_its_database(self) -> None:
+        (command,) = users.plan_commands(None, False, CREDENTIALS, Restriction.NONE)
+        assert command["roles"] == [{"role": "readWrite", "db": "my_db_1234"}]
+        assert command["mechanisms"] == ["SCRAM-SHA-256"]
+
+    def test_each_restriction(self) -> None:
+        assert self.commands(READ_WRITE, Restriction.READ_ONLY, has_role=False) == ["createRole", "updateUser"]
+        assert self.commands(READ_WRITE, Restriction.READ_ONLY) == ["updateUser"]
+        assert self.commands(READ_WRITE, Restriction.CLOSED) == ["dropUser"]
+        assert self.commands(None, Restriction.NONE) == ["createUser"]
+        assert self.commands(None, Restriction.READ_ONLY) == ["createUser"]
+
+
+# ---- a real SecantusDB ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(launch: Launch) -> Server:
+    return launch("mongodb", "0.7")
+
+
+@pytest.fixture
+def secured(server: Server) -> Server:
+    server.secure()
+    return server
+
+
+@contextmanager
+def connect(server: Server, **options: Any) -> Iterator[Client]:
+    url = mongodb.url(server.endpoint, server.credentials)
+    with MongoClient(url, **{"serverSelectionTimeoutMS": 5000, **options}) as connected:
+        yield connected
+
+
+@contextmanager
+def as_admin(server: Server) -> Iterator[Client]:
+    with client.admin(server.endpoint, server.credentials, 10) as connected:
+        yield connected
+
+
+def restrict(server: Server, restriction: Restriction) -> None:
+    mongodb.restrict(server.endpoint, server.credentials, restriction)
+
+
+class TestTenant:
+    def test_documents_queries_and_aggregation(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            items = mine.get_default_database().items
+            items.insert_many([{"n": number, "even": number % 2 == 0} for number in range(1000)])
+            items.create_index("n", unique=True)
+            items.update_one({"n": 7}, {"$set": {"name": "seven"}, "$inc": {"seen": 2}})
+            items.delete_many({"n": {"$gte": 900}})
+            assert items.count_documents({}) == 900
+            assert items.find_one({"n": 7}, {"_id": 0}) == {"n": 7, "even": False, "name": "seven", "seen": 2}
+            stages: list[dict[str, Any]] = [
+                {"$group": {"_id": "$even", "sum": {"$sum": "$n"}, "count": {"$sum": 1}}},
+                {"$sort": {"_id": 1}},
+            ]
+            assert [each["count"] for each in items.aggregate(stages)] == [450, 450]
+            with pytest.raises(pymongo.errors.DuplicateKeyError):
+                items.insert_one({"n": 7})
+
+    def test_transactions(self, secured: Server) -> None:
+        with connect(secured) as mine, mine.start_session() as session:
+            accounts = mine.get_default_database().accounts
+            accounts.insert_many([{"_id": "a", "money": 10}, {"_id": "b", "money": 0}])
+            with session.start_transaction():
+                accounts.update_one({"_id": "a"}, {"$inc": {"money": -4}}, session=session)
+                accounts.update_one({"_id": "b"}, {"$inc": {"money": 4}}, session=session)
+            session.start_transaction()
+            accounts.update_one({"_id": "a"}, {"$inc": {"money": -6}}, session=session)
+            session.abort_transaction()
+            assert [each["money"] for each in accounts.find().sort("_id")] == [6, 4]
+
+    def test_change_streams(self, secured: Server) -> None:
+        with connect(secured) as mine, mine.get_default_database().watched.watch(max_await_time_ms=2000) as stream:
+            mine.get_default_database().watched.insert_one({"_id": 1})
+            change = stream.try_next()
+            assert change is not None
+            assert change["operationType"] == "insert"
+
+    @pytest.mark.parametrize("password", [None, "wrong"])
+    def test_needs_its_password(self, secured: Server, password: str | None) -> None:
+        host, port = secured.endpoint.host, secured.endpoint.port
+        who: dict[str, Any] = {"username": secured.credentials.user, "password": password} if password else {}
+        database = secured.credentials.database
+        with (
+            closing(MongoClient(host, port, directConnection=True, authSource=database, **who)) as stranger,
+            pytest.raises(OperationFailure),
+        ):
+            stranger[database].items.insert_one({})
+
+
+ESCAPES: dict[str, Callable[[Client], object]] = {
+    "another database": lambda mine: mine["other"].items.insert_one({}),
+    "another database, read": lambda mine: mine["other"].items.find_one(),
+    "another database, by lookup": lambda mine: list(
+        mine.get_default_database().items.aggregate(
+            [{"$lookup": {"from": {"db": "admin", "coll": "system.users"}, "as": "x", "pipeline": []}}]
+        )
+    ),
+    "another database, by out": lambda mine: list(
+        mine.get_default_database().items.aggregate([{"$out": {"db": "other", "coll": "x"}}])
+    ),
+    "another database, by rename": lambda mine: mine.admin.command(
+        "renameCollection", "other.items", to=f"{mine.get_default_database().name}.items"
+    ),
+    "users": lambda mine: mine.admin["system.users"].find_one(),
+    "all databases": lambda mine: mine.admin.command("listDatabases"),
+    "its own rights": lambda mine: mine.get_default_database().command(
+        "grantRolesToUser", mine.get_default_database().name, roles=["dbOwner"]
+    ),
+    "another user": lambda mine: mine.get_default_database().command("createUser", "eve", pwd="x", roles=["root"]),
+    "a role": lambda mine: mine.get_default_database().command("createRole", "r", privileges=[], roles=["root"]),
+    "backup": lambda mine: mine.admin.command("secantusAdmin.backupArchive", outputPath="/tmp/stolen.tar.gz"),
+    "restore": lambda mine: mine.admin.command("secantusAdmin.restoreArchive", archivePath="/tmp/stolen.tar.gz"),
+    "operations": lambda mine: mine.admin.command("currentOp"),
+    "the log": lambda mine: mine.admin.command("getLog", "global"),
+    "the command line": lambda mine: mine.admin.command("getCmdLineOpts"),
+    "settings": lambda mine: mine.admin.command("setParameter", 1, logLevel=2),
+    "connections": lambda mine: mine.admin.command("killOp", op=1),
+    "fail points": lambda mine: mine.admin.command("configureFailPoint", "failCommand", mode="alwaysOn"),
+    "the oplog": lambda mine: mine.local["oplog.rs"].find_one(),
+    "all changes": lambda mine: mine.watch().try_next(),
+    "dropping a database": lambda mine: mine.admin.command("dropDatabase"),
+}
+
+
+class TestEscapes:
+    def test_all_are_refused(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({})
+            for what, attempt in ESCAPES.items():
+                with pytest.raises(OperationFailure) as refused:
+                    attempt(mine)
+                assert refused.value.code in REFUSED, (what, refused.value)
+
+    def test_writing_to_any_collection_at_once(self, secured: Server) -> None:
+        with connect(secured) as mine, pytest.raises(ClientBulkWriteException, match="not authorized"):
+            mine.bulk_write([pymongo.InsertOne({}, namespace="other.items")])
+
+
+class TestSecure:
+    def test_repeating_changes_nothing(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({"_id": 1})
+            secured.secure()
+            assert mine.get_default_database().items.find_one() == {"_id": 1}
+
+    def test_a_new_password_replaces_the_old_one(self, secured: Server) -> None:
+        old = secured.credentials
+        secured.credentials = replace(old, password="newPassword-0123456789_abcdef")
+        assert not client.lets_in(secured.endpoint, secured.credentials)
+        secured.secure()
+        assert client.lets_in(secured.endpoint, secured.credentials)
+        assert not client.lets_in(secured.endpoint, old)
+
+    def test_refusals_say_why(self, server: Server) -> None:
+        server.credentials = replace(server.credentials, user="")
+        with pytest.raises(TemporaryError, match=r"the server refuses: .*username"):
+            server.secure()
+
+
+class TestRestrict:
+    def test_read_only_leaves_ways_to_free_space(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_many([{"_id": number} for number in range(10)])
+            mine.get_default_database().items.create_index("name")
+            restrict(secured, Restriction.READ_ONLY)
+            restrict(secured, Restriction.READ_ONLY)
+        with connect(secured) as mine:
+            database = mine.get_default_database()
+            for attempt in WRITES:
+                with pytest.raises(OperationFailure) as refused:
+                    attempt(database)
+                assert refused.value.code == UNAUTHORIZED
+            assert database.items.count_documents({}) == 10
+            assert database.items.delete_many({"_id": {"$lt": 5}}).deleted_count == 5
+            database.items.drop_index("name_1")
+            database.items.drop()
+            restrict(secured, Restriction.NONE)
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({"_id": 1})
+
+    def test_connections_that_are_open_lose_their_rights_at_once(self, secured: Server) -> None:
+        with connect(secured, retryWrites=False, maxPoolSize=1) as mine:
+            mine.get_default_database().items.insert_one({})
+            restrict(secured, Restriction.READ_ONLY)
+            with pytest.raises(PyMongoError):
+                mine.get_default_database().items.insert_one({})
+            with pytest.raises(OperationFailure):
+                mine.get_default_database().items.insert_one({})
+
+    def test_closed_refuses_logins_and_ends_connections(self, secured: Server) -> None:
+        with connect(secured, retryReads=False, maxPoolSize=1) as mine:
+            mine.get_default_database().items.insert_one({"_id": 1})
+            restrict(secured, Restriction.CLOSED)
+            restrict(secured, Restriction.CLOSED)
+            with pytest.raises(PyMongoError):
+                mine.get_default_database().items.find_one()
+            with pytest.raises(OperationFailure, match="authentication failed"):
+                mine.get_default_database().items.find_one()
+            mongodb.ping(secured.endpoint, secured.credentials)
+            restrict(secured, Restriction.NONE)
+            assert mine.get_default_database().items.find_one() == {"_id": 1}
+
+    def test_holds_after_a_restart(self, secured: Server) -> None:
+        restrict(secured, Restriction.READ_ONLY)
+        secured.stop(signal.SIGKILL)
+        secured.start()
+        with connect(secured) as mine, pytest.raises(OperationFailure):
+            mine.get_default_database().items.insert_one({})
+
+
+WRITES: list[Callable[[Any], object]] = [
+    lambda database: database.items.insert_one({}),
+    lambda database: database.items.update_one({"_id": 1}, {"$set": {"x": 1}}, upsert=True),
+    lambda database: database.items.find_one_and_update({"_id": 1}, {"$set": {"x": 1}}),
+    lambda database: database.items.create_index("other"),
+    lambda database: database.create_collection("another"),
+    lambda database: list(database.items.aggregate([{"$out": "copy"}])),
+    lambda database: list(database.items.aggregate([{"$merge": {"into": "copy"}}])),
+]
+
+
+class TestConnections:
+    def test_the_admin_gets_in_when_the_tenant_has_taken_every_connection(self, launch: Launch) -> None:
+        server = launch("mongodb", "0.7", start=False)
+        server.node = replace(server.node, plan=replace(server.node.plan, connections=5))
+        server.start()
+        server.secure()
+        with ExitStack() as stack:
+            for _ in range(5):
+                mine = stack.enter_context(connect(server, maxPoolSize=1))
+                mine.get_default_database().items.insert_one({})
+            one_more = stack.enter_context(connect(server, maxPoolSize=1, retryReads=False))
+            with pytest.raises(PyMongoError):
+                one_more.get_default_database().items.find_one()
+            mongodb.ping(server.endpoint, server.credentials)
+            assert mine.get_default_database().items.count_documents({}) == 5
+
+
+class TestStats:
+    def test_tells_what_it_counts(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({})
+            told = mongodb.stats(secured.endpoint, secured.credentials)
+        assert told["insert_operations"] == 1
+        assert told["current_connections"] >= 2
+        assert told["memory_resident"] > 10 * MIB
+        assert all(isinstance(value, int | float) for value in told.values())
+
+
+class TestPing:
+    def test_refused_at_once_where_nobody_listens(self) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            with pytest.raises(NotReady, match="refused"):
+                mongodb.ping(Endpoint("127.0.0.1", listener.getsockname()[1]), CREDENTIALS)
+
+    def test_a_stopped_server_is_not_ready_after_a_second(self, server: Server) -> None:
+        assert server.process is not None
+        os.killpg(server.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(NotReady):
+                mongodb.ping(server.endpoint, server.credentials)
+        finally:
+            os.killpg(server.process.pid, signal.SIGCONT)
+
+    def test_a_wrong_admin_password_is_not_ready(self, server: Server) -> None:
+        with pytest.raises(NotReady, match="authentication failed"):
+            mongodb.ping(server.endpoint, replace(server.credentials, admin_password="wrong"))
+
+
+class TestServer:
+    def test_acknowledged_documents_survive_a_kill(self, secured: Server) -> None:
+        acknowledged = []
+
+        def write(mine: Client) -> None:
+            assert secured.process is not None
+            for number in range(5000):
+                if number == 300:
+                    os.killpg(secured.process.pid, signal.SIGKILL)
+                mine.get_default_database().items.insert_one({"_id": number})
+                acknowledged.append(number)
+
+        with connect(secured, retryWrites=False) as mine, pytest.raises(AutoReconnect):
+            write(mine)
+        assert secured.process is not None
+        secured.process.wait(10)
+        secured.start()
+        with connect(secured) as mine:
+            found = {each["_id"] for each in mine.get_default_database().items.find()}
+        assert found >= set(acknowledged)
+        assert len(acknowledged) >= 300
+
+    def test_keeps_its_argv(self, server: Server) -> None:
+        assert server.process is not None
+        argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().split(b"\0")[:-1]
+        assert argv == [part.encode() for part in server.spec.argv]
+
+    def test_writes_its_own_log_and_leaves_no_secret_in_it(self, secured: Server) -> None:
+        with pytest.raises(NotReady):
+            mongodb.ping(secured.endpoint, replace(secured.credentials, admin_password="a-wrong-one"))
+        assert (secured.layout.log / "server.log").exists()
+        for secret in (secured.credentials.password, secured.credentials.admin_password, "a-wrong-one"):
+            assert secret not in secured.log()
+
+    def test_stops_by_its_signal(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({"_id": 1})
+        assert secured.stop() == 0
+        secured.start()
+        with connect(secured) as mine:
+            assert mine.get_default_database().items.find_one() == {"_id": 1}
+
+
+def _imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
