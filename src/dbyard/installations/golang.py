@@ -27,7 +27,8 @@ def unpack(recipe: GoRecipe, command: str, tree: Path, scratch: Path, report: Re
     work.mkdir()
     go = _go(_find(report) or _fetch(recipe, scratch, report), scratch)
     report(f"downloading {what} and the modules that it needs")
-    twice(lambda: _download(recipe, go, work), what, report)
+    _refuse_another(twice(lambda: _download(recipe, go, work), what, report), recipe)
+    twice(lambda: _require(recipe, go, work), what, report)
     report(f"building {command}")
     flags = f"-s -w -X main.version={recipe.release}"
     program = scratch / command
@@ -72,15 +73,22 @@ def _go(program: Path, scratch: Path) -> list[str | Path]:
     return ["env", *(f"{name}={value}" for name, value in settings.items()), program]
 
 
-def _download(recipe: GoRecipe, go: list[str | Path], work: Path) -> None:
-    """A module of ours, empty but for what it uses: the versions are then those that the server's module asks for."""
-    release = f"{recipe.module}@v{recipe.release}"
-    told = json.loads(run([*go, "mod", "download", "-json", release], cwd=work))
-    if told.get("Sum") != recipe.sum:
+def _download(recipe: GoRecipe, go: list[str | Path], work: Path) -> str:
+    """The checksum of the module itself."""
+    told = json.loads(run([*go, "mod", "download", "-json", f"{recipe.module}@v{recipe.release}"], cwd=work))
+    return str(told.get("Sum"))
+
+
+def _refuse_another(checksum: str, recipe: GoRecipe) -> None:
+    if checksum != recipe.sum:
         raise InstallationError(
-            f"{release} is not what the catalogue pins and was refused:"
-            f" its checksum is {told.get('Sum')}, expected is {recipe.sum}"
+            f"{recipe.module} {recipe.release} is not the module that the catalogue pins and was refused: "
+            f"its checksum is {checksum}, expected is {recipe.sum}"
         )
+
+
+def _require(recipe: GoRecipe, go: list[str | Path], work: Path) -> None:
+    """A module of ours, empty but for what it uses: all versions are then those that the server's module asks for."""
     (work / "go.mod").unlink(missing_ok=True)
     run([*go, "mod", "init", "build"], cwd=work)
     run([*go, "get", "-tool", f"{recipe.module}/{recipe.package}@v{recipe.release}"], cwd=work)
