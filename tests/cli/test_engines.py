@@ -20,6 +20,7 @@ from dbyard.model import Installation, Version, engines_home
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
     monkeypatch.setattr(installations, "_SYSTEM", tmp_path / "usr")
+    monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path / "engines"
 
 
@@ -36,7 +37,6 @@ def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
         return put(version.technology, version.version)
 
     monkeypatch.setattr(installations, "install", install)
-    monkeypatch.setenv("PATH", str(place))
     return asked
 
 
@@ -60,12 +60,9 @@ class TestList:
         ]
         assert [(row["technology"], row["version"]) for row in rows] == versions
         assert all(row["path"] is row["source"] is row["full_version"] is None for row in rows)
-        assert [row["install"] for row in rows] == [
-            "dbyard engines install postgresql",
-            "dbyard engines install postgresql@15",
-            "dbyard engines install mysql",
-            "dbyard engines install redis",
-        ]
+        commands = [row["install"] for row in rows]
+        assert commands[:2] == ["dbyard engines install postgresql", "dbyard engines install postgresql@15"]
+        assert len(set(commands)) == len(commands)
 
     def test_json_of_what_is_there(self, place: Path) -> None:
         put("mysql", "10.11")
@@ -88,14 +85,17 @@ class TestList:
         assert " ".join(header.split()) == "TECHNOLOGY VERSION FULL VERSION DEFAULT SERVER LICENCE SOURCE PATH"
         assert lines[0].endswith("missing: dbyard engines install postgresql")
         assert lines[1].endswith(f"by hand  {place}/postgresql/15.1/bin")
-        assert len(lines) == 4
+        assert len(lines) == sum(len(each.versions) for each in catalogue.load().technologies.values())
 
 
 class TestInstall:
     def test_all_that_is_missing(self, installed: list[tuple[str, str]]) -> None:
         put("mysql", "10.11")
         result = run("install")
-        assert sorted(installed) == [("bubblewrap", "0"), ("postgresql", "15"), ("postgresql", "17"), ("redis", "7.0")]
+        versions = [each for known in catalogue.load().technologies.values() for each in known.versions]
+        wanted = {(each.technology, each.version) for each in versions if not each.on_request}
+        assert set(installed) == wanted - {("mysql", "10.11")} | {("bubblewrap", "0")}
+        assert ("mongodb", "8.0") not in wanted
         assert result.exit_code == 1
         assert result.stderr.count("Error: redis-server could not be downloaded") == 1
         assert "PostgreSQL 15: unpacking\n" in result.stdout

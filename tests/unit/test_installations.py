@@ -19,8 +19,8 @@ import pytest
 
 from dbyard import catalogue, installations
 from dbyard.errors import InstallationError
-from dbyard.installations import places, wheel
-from dbyard.model import DebianRecipe, Installation, Version, WheelRecipe
+from dbyard.installations import application, places, wheel
+from dbyard.model import DebianRecipe, Installation, PythonRecipe, Version, WheelRecipe, engines_home
 
 needs_apt = pytest.mark.skipif(
     not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs apt and dpkg-deb"
@@ -105,6 +105,43 @@ class TestFind:
         program.write_text("#!/bin/sh\necho Redis server v=7.2.1\n")
         program.chmod(0o755)
         assert installations.find("redis", "7.0") is None
+
+
+class TestFound:
+    """A server that nobody can install: a mongod of the machine."""
+
+    @pytest.fixture
+    def mongod(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("PATH", str(engines.parent))
+        program = engines.parent / "opt" / "mongodb" / "bin" / "mongod"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\necho 'db version v8.0.4'\necho 'Build Info: { \"version\": \"8.0.4\" }'\n")
+        program.chmod(0o755)
+        return program
+
+    def test_where_the_environment_names_it(self, mongod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert installations.find("mongodb", "8.0") is None
+        monkeypatch.setenv("DBYARD_MONGOD", str(mongod))
+        found = installations.find("mongodb", "8.0")
+        assert found is not None
+        assert (found.full_version, found.bin, found.root) == ("mongod-8.0.4", mongod.parent, mongod.parent.parent)
+        assert found.source == str(mongod)
+        assert installations.find("mongodb", "7.0") is None
+        assert installations.find("mongodb", "0.7") is None
+
+    def test_on_path(self, mongod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(mongod.parent))
+        found = installations.find("mongodb", "8.0")
+        assert found is not None
+        assert found.bin == mongod.parent
+
+    def test_installing_it_says_what_to_do(self, mongod: Path, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        version = catalogue.load().version("mongodb", "8.0")
+        with pytest.raises(InstallationError, match=r"MongoDB 8\.0 is not there, .* name the program in DBYARD_MONGOD"):
+            install(version)
+        assert not engines.exists()
+        monkeypatch.setenv("DBYARD_MONGOD", str(mongod))
+        assert install(version)[0] == installations.find("mongodb", "8.0")
 
 
 class TestTool:
@@ -348,12 +385,97 @@ class TestWheel:
         assert sum("trying once more" in line for line in lines) == 1
 
 
+# ---- Python applications ----------------------------------------------------------------------------------------
+
+needs_python = pytest.mark.skipif(not application.PYTHON.exists(), reason=f"needs {application.PYTHON}")
+
+
+@pytest.fixture
+def pinned_application(engines: Path, tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
+    """A server in Python and a package that it needs, in a directory that pip is configured to look into."""
+    index = tmp_path / "index"
+    index.mkdir()
+    server = _wheel(index, "toy_mongo", "0.7.1b2", {"toy_mongo/__init__.py": "import toy_helper\n"})
+    helper = _wheel(index, "toy_helper", "3.0", {"toy_helper/__init__.py": "", "toy_helper/tests/bad.py": "print '"})
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    monkeypatch.setattr(wheel, "python_with_pip", lambda _scratch: python)
+    packages = (("toy-mongo==0.7.1b2", server), ("toy-helper==3.0", helper))
+    recipe = PythonRecipe("toy_mongo", _system_python(), packages)
+    return Version("mongodb", "0.7", "Toy", "GPL", "toymongod", recipe, True)
+
+
+@needs_python
+class TestApplication:
+    def test_an_environment_of_its_own(self, pinned_application: Version) -> None:
+        installed, lines = install(pinned_application)
+        assert installed == installations.find("mongodb", "0.7")
+        assert (installed.full_version, installed.source) == ("toy-mongo-0.7.1b2", "PyPI toy-mongo 0.7.1b2")
+        assert installed.libraries == ()
+        assert len(list((installed.root / "lib").rglob("__init__.*.pyc"))) == 2
+        assert lines[0] == "Toy: downloading 2 packages from PyPI"
+
+    def test_runs_apart_from_ours(self, pinned_application: Version) -> None:
+        installed, _ = install(pinned_application)
+        told = subprocess.run([installed.bin / "toymongod", "--version"], check=True, capture_output=True, text=True)
+        assert told.stdout == "toy mongo 0.7.1b2\n"
+        assert "toy_mongo" not in sys.modules
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_another_digest_of_any_package_is_refused_and_nothing_stays(
+        self, engines: Path, pinned_application: Version, number: int
+    ) -> None:
+        assert isinstance(pinned_application.recipe, PythonRecipe)
+        packages = list(pinned_application.recipe.packages)
+        packages[number] = (packages[number][0], "0" * 64)
+        other = replace(pinned_application, recipe=replace(pinned_application.recipe, packages=tuple(packages)))
+        with pytest.raises(InstallationError, match="is not the file that the catalogue pins and was refused"):
+            install(other)
+        assert list((engines / "mongodb").iterdir()) == []
+
+    def test_another_python_is_refused_before_anything_is_downloaded(self, pinned_application: Version) -> None:
+        assert isinstance(pinned_application.recipe, PythonRecipe)
+        other = replace(pinned_application, recipe=replace(pinned_application.recipe, python="2.7"))
+        with pytest.raises(InstallationError, match=r"is pinned for Python 2\.7, and /usr/bin/python3 is 3\."):
+            install(other)
+
+    def test_a_missing_package_is_tried_twice_and_named(self, pinned_application: Version) -> None:
+        assert isinstance(pinned_application.recipe, PythonRecipe)
+        packages = (*pinned_application.recipe.packages, ("ghost==1.0", "0" * 64))
+        lines: list[str] = []
+        other = replace(pinned_application, recipe=replace(pinned_application.recipe, packages=packages))
+        with pytest.raises(InstallationError, match=r"toy-mongo-0\.7\.1b2 could not be downloaded: .* To go on, "):
+            installations.install(other, lines.append)
+        assert sum("trying once more" in line for line in lines) == 1
+
+
+def _wheel(index: Path, name: str, version: str, files: dict[str, str]) -> str:
+    """Make a wheel; its digest."""
+    archive = index / f"{name}-{version}-py3-none-any.whl"
+    information = f"{name}-{version}.dist-info"
+    files |= {
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{information}/RECORD": "",
+    }
+    with zipfile.ZipFile(archive, "w") as file:
+        for path, content in files.items():
+            file.writestr(path, content)
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+def _system_python() -> str:
+    argv = [str(application.PYTHON), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.check_output(argv, text=True).strip()
+
+
 # ---- what is installed here -------------------------------------------------------------------------------------
 
 PROGRAMS = {
     "postgresql": ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_basebackup"),
     "mysql": ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
     "redis": ("redis-server", "redis-cli"),
+    "mongodb": ("secantusd",),
 }
 
 
@@ -363,7 +485,7 @@ PROGRAMS = {
 )
 def test_servers_of_this_machine_bring_their_programs(technology: str, version: str) -> None:
     found = installations.find(technology, version)
-    if found is None or found.source == "system":
+    if found is None or not found.root.is_relative_to(engines_home()):
         pytest.skip(f"needs `dbyard engines install {technology}@{version}`")
     missing = [name for name in PROGRAMS[technology] if not os.access(found.bin / name, os.X_OK)]
     assert missing == []

@@ -89,6 +89,17 @@ class TestChoose:
                 choose(service, wire.Draft(name, "redis", "redis-starter-256"))
 
 
+    @pytest.mark.parametrize(("missing", "chosen"), [((), "8.0"), (("8.0",), "7.0"), (("8.0", "7.0"), "0.7")])
+    def test_a_preferred_server_where_one_is_found(
+        self, service: Service, world: World, missing: tuple[str, ...], chosen: str
+    ) -> None:
+        world.missing |= {("mongodb", version) for version in missing}
+        draft = wire.Draft("my-mongo-db", "mongodb", "mongo-starter-256")
+        assert choose(service, draft).version.version == chosen
+        draft = wire.Draft("my-mongo-db", "mongodb", "mongo-starter-256", version="0.7")
+        assert choose(service, draft).version.version == "0.7"
+
+
 class TestCreate:
     def test_keeps_secrets_sealed(self, service: Service, admin: Principal, tmp_path: Path) -> None:
         databases.create(service, admin, DRAFT)

@@ -73,7 +73,8 @@ def _parse(text: str) -> Version:
 def _missing() -> list[Version]:
     from dbyard import catalogue, installations
 
-    servers = [each for each in _versions() if installations.find(each.technology, each.version) is None]
+    wanted = [each for each in _versions() if not each.on_request]
+    servers = [each for each in wanted if installations.find(each.technology, each.version) is None]
     return servers + [each for each in catalogue.load().tools.values() if installations.tool(each.command) is None]
 
 

@@ -37,7 +37,7 @@ def choose(service: Service, draft: wire.Draft) -> Choice:
     wrong: dict[str, list[str]] = {}
     name = _name(draft, wrong)
     technology = _technology(service, draft, wrong)
-    version = _version(technology, draft, wrong)
+    version = _version(service, technology, draft, wrong)
     plan = _plan(service, technology, draft, wrong)
     project_id = _text(draft.project_id, "project_id", wrong) if draft.project_id is not None else None
     installation = _installation(service, version, wrong)
@@ -64,11 +64,15 @@ def _technology(service: Service, draft: wire.Draft, wrong: dict[str, list[str]]
     return technology
 
 
-def _version(technology: Technology | None, draft: wire.Draft, wrong: dict[str, list[str]]) -> Version | None:
+def _version(
+    service: Service, technology: Technology | None, draft: wire.Draft, wrong: dict[str, list[str]]
+) -> Version | None:
     if technology is None:
         return None
     if draft.version is None:
-        return technology.default_version
+        preferred = (each for each in technology.versions if each.preferred)
+        installed = (each for each in preferred if service.installed(each.technology, each.version))
+        return next(installed, technology.default_version)
     found = next((version for version in technology.versions if version.version == draft.version), None)
     if found is None:
         wrong["version"] = [_one_of(version.version for version in technology.versions)]
