@@ -13,6 +13,7 @@ import pytest
 from dbyard import catalogue, engines
 from dbyard.__main__ import COMMANDS
 from dbyard.config import Config
+from dbyard.model import Technology
 from dbyard.web.app import list_routes
 
 ROOT = Path(__file__).parent.parent
@@ -42,9 +43,9 @@ class TestSizes:
 
 
 class TestEngines:
-    @pytest.mark.parametrize("technology", sorted(catalogue.load().technologies))
-    def test_every_technology_has_one(self, technology: str) -> None:
-        assert engines.load(technology).TECHNOLOGY == technology
+    @pytest.mark.parametrize("technology", catalogue.load().technologies.values(), ids=lambda each: each.slug)
+    def test_every_technology_has_one(self, technology: Technology) -> None:
+        assert technology.engine == engines.load(technology.engine).TECHNOLOGY
 
 
 class TestDocs:

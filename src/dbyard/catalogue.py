@@ -82,6 +82,7 @@ def parse(text: str) -> Catalogue:
             {slug: _technology(slug, table) for slug, table in document.technologies.items()},
             {name: _version(name, table) for name, table in document.tools.items()},
         )
+        _refuse_unshared(catalogue)
         _refuse_repeated("slug or alias", _names(catalogue))
         _refuse_repeated("plan", (plan.name for each in catalogue.technologies.values() for plan in each.plans))
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
@@ -325,6 +326,16 @@ def _refuse_repeated(what: str, values: Iterable[str]) -> None:
         if value in seen:
             raise ValueError(f"{what} {value} stands there twice")
         seen.add(value)
+
+
+def _refuse_unshared(catalogue: Catalogue) -> None:
+    for technology in catalogue.technologies.values():
+        for version in technology.versions:
+            recipe = version.recipe
+            if isinstance(recipe, SharedRecipe):
+                other = catalogue.technologies.get(recipe.technology)
+                if other is None or version.version not in (each.version for each in other.versions):
+                    raise ValueError(f"{technology.slug}: there is no {recipe.technology} {version.version} to share")
 
 
 def _refuse_unsorted(slug: str, points: Sequence[tuple[int, int]]) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn
@@ -65,7 +66,7 @@ class Server:
         self.await_ready()
         return self
 
-    def await_ready(self, seconds: float = 20) -> None:
+    def await_ready(self, seconds: float = 120) -> None:
         assert self.process is not None
         deadline = time.monotonic() + seconds
         said = ""
@@ -145,6 +146,19 @@ def templates() -> Iterator[dict[tuple[str, str], Path]]:
 @pytest.fixture
 def launch(authority: Authority, templates: dict[tuple[str, str], Path]) -> Iterator[Launch]:
     """`launch(technology, version)`: a running server; `start=False` leaves it prepared."""
+    with _launching(authority, templates) as launch:
+        yield launch
+
+
+@pytest.fixture(scope="module")
+def launch_shared(authority: Authority, templates: dict[tuple[str, str], Path]) -> Iterator[Launch]:
+    """The same for servers that all tests of a module use, because they start slowly."""
+    with _launching(authority, templates) as launch:
+        yield launch
+
+
+@contextmanager
+def _launching(authority: Authority, templates: dict[tuple[str, str], Path]) -> Iterator[Launch]:
     servers: list[Server] = []
 
     def launch(technology: str, version: str, *, start: bool = True) -> Server:
@@ -171,7 +185,8 @@ def launch(authority: Authority, templates: dict[tuple[str, str], Path]) -> Iter
 
 
 def _build(technology: str, installation: Installation, authority: Authority) -> Server:
-    engine = engines.load(technology)
+    known = catalogue.load().technologies[technology]
+    engine = engines.load(known.engine)
     port = _free_port()
     uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
     parent = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
@@ -191,7 +206,6 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     for path in (layout.data, layout.log, layout.run, layout.conf):
         path.mkdir(mode=0o750 if path == layout.conf else 0o700)
         os.chown(path, 0 if path == layout.conf and os.geteuid() == 0 else uid, uid if os.geteuid() == 0 else -1)
-    known = catalogue.load().technologies[technology]
     plan = min(known.plans, key=lambda plan: plan.memory_mb)
     user, database = engine.name_tenant("my-test-db", "1234")
     certificate = authority.issue("my-test-db")
@@ -213,6 +227,13 @@ def _copy(source: Path, target: Path, uid: int) -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """The first of two in a row."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port

@@ -25,6 +25,13 @@ _BESIDE_THE_HEAP = (
 _LEAST_HEAP_MB = 48
 _MOST_HEAP_MB = 31 * 1024  # pointers are short up to there
 _SHARDS = (100, 1000)
+# They warn at each start, or each request, of what is so on purpose.
+_QUIET = (
+    "org.opensearch.bootstrap.BootstrapChecks",
+    "org.opensearch.deprecation",
+    "org.opensearch.security.OpenSearchSecurityPlugin",
+    "org.opensearch.security.auditlog",
+)
 
 
 def home(layout: Layout) -> Path:
@@ -115,9 +122,17 @@ def _logging(layout: Layout) -> str:
         f"appender.file.fileName = {layout.log / 'server.log'}",
         "appender.file.layout.type = PatternLayout",
         "appender.file.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n",
+        # Said to whoever asks before the server has read its users: a line for each ping of a start.
+        "appender.file.filter.start.type = RegexFilter",
+        "appender.file.filter.start.regex = Not yet initialized.*",
+        "appender.file.filter.start.onMatch = DENY",
+        "appender.file.filter.start.onMismatch = NEUTRAL",
         "rootLogger.level = info",
         "rootLogger.appenderRef.file.ref = file",
-        "logger.deprecation.name = org.opensearch.deprecation",
-        "logger.deprecation.level = error",
+        *(
+            f"logger.{number}.{line}"
+            for number, name in enumerate(_QUIET)
+            for line in (f"name = {name}", "level = error")
+        ),
     )
     return "".join(f"{line}\n" for line in lines)

@@ -102,8 +102,11 @@ def _await_ready(server: subprocess.Popen[bytes], layout: Layout, credentials: C
 
 
 def _last_words(layout: Layout) -> str:
-    texts = [path.read_text(errors="replace").splitlines()[-3:] for path in sorted(layout.log.glob("*.log"))]
-    return "\n".join(line for lines in texts for line in lines)
+    """The cause among all that it printed and logged."""
+    lines = [
+        line for path in sorted(layout.log.glob("*.log")) for line in path.read_text(errors="replace").splitlines()
+    ]
+    return "\n".join([line for line in lines if "Exception" in line][-3:] or lines[-3:])
 
 
 def _credentials() -> Credentials:
@@ -129,10 +132,16 @@ def _environment(libraries: list[str]) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    """The first of two, as long as nobody takes the second meanwhile."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """The first of two in a row."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
 
 
 if __name__ == "__main__":
