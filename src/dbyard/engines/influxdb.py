@@ -44,7 +44,7 @@ ADMIN = "dbyard"
 # program listen and never lets a TCP connection through, be it root's: neither from this machine nor from another.
 _UNREACHABLE = "255.255.255.255"
 _ADMIN_COST = "04"  # the password has 256 random bits: more rounds add nothing, and every start would pay them
-_SERIES_PER_MB = 400
+_SERIES_PER_MB = 200
 _POINTS_PER_MB = 50_000
 _BUCKETS_PER_MB = 1_000
 _ANSWER_SECONDS = 1.0
