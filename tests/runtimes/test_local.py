@@ -349,8 +349,9 @@ class TestLogs:
         server.start()
         assert processes.wait_until(lambda: "listening" in server.runtime.logs(server.id, 5), 10)
 
-    def test_keeps_the_end_of_a_log_that_is_too_large(self, server: Server) -> None:
-        path = directory(server) / "log" / "server.log"
+    @pytest.mark.parametrize("log", ["log/server.log", "output.log"])
+    def test_keeps_the_end_of_a_log_that_is_too_large(self, server: Server, log: str) -> None:
+        path = directory(server) / log
         with open(path, "wb") as file:
             file.truncate(directories.LOG_BYTES)
         server.runtime.trim_logs()

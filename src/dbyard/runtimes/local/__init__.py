@@ -114,7 +114,7 @@ class LocalRuntime:
 
     def trim_logs(self) -> None:
         for instance_id in self.list_instances():
-            directories.trim_log(self._directory(instance_id))
+            directories.trim_logs(self._directory(instance_id))
 
     def watch(self, on_exit: Callable[[str], None]) -> None:
         processes.become_subreaper()

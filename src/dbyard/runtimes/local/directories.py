@@ -139,17 +139,25 @@ def sync(directory: Path) -> None:
 def last_lines(directory: Path, lines: int) -> list[str]:
     """The last lines of the server's log files, oldest first: its own log after what it printed at start."""
     found: list[str] = []
-    for path in (directory / "output.log", directory / "log" / "server.log"):
+    for path in _logs(directory):
         found += _tail(path, lines)
     return found[-lines:]
 
 
-def trim_log(directory: Path) -> None:
-    """Cut a server's log that has grown too large down to its last lines, in place: servers append."""
+def trim_logs(directory: Path) -> None:
+    """Cut log files that have grown too large down to their last lines, in place: servers append."""
+    for path in _logs(directory):
+        _trim(path)
+
+
+def _logs(directory: Path) -> tuple[Path, Path]:
+    """What the server printed, where some have all their log, and the log that it writes itself."""
+    return directory / "output.log", directory / "log" / "server.log"
+
+
+def _trim(path: Path) -> None:
     try:
-        fd = os.open(
-            directory / "log" / "server.log", os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        )
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return  # not there, or a link that a server put where its log belongs
     with open(fd, "r+b", buffering=0) as file:
