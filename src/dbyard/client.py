@@ -35,6 +35,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
+from dbyard.wire import details
 
 T = TypeVar("T")
 
@@ -95,6 +96,14 @@ class Client:
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""
         return self._ask("GET", _path(database, "logs"), wire.LogsAnswer, params={"lines": str(lines)}).lines
+
+    def get_details(self, database: str) -> details.DatabaseDetails:
+        """Which server stands behind it, what it may use, and what its disk allows."""
+        return self._ask("GET", _details_path(database), details.DetailsAnswer).database
+
+    def get_metrics(self, database: str) -> details.MetricsAnswer:
+        """What it uses at this moment."""
+        return self._ask("GET", f"{_details_path(database)}/metrics", details.MetricsAnswer)
 
     def list_tokens(self) -> list[wire.Token]:
         return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens
@@ -207,6 +216,10 @@ def _headers(token: str | None) -> dict[str, str]:
 
 def _path(database: str, *rest: str) -> str:
     return "/".join(("/v1/databases", _segment(database, "Database"), *rest))
+
+
+def _details_path(database: str) -> str:
+    return f"/api/databases/{_segment(database, 'Database')}"
 
 
 def _segment(value: str, noun: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from dbyard.errors import NotReady, TemporaryError
@@ -91,12 +92,15 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
     """Read-only by rights, because the server's own `read_only` would forbid to delete, too.
 
     DROP and TRUNCATE give space back; what DELETE frees is used again by the same table. A session keeps the rights
-    that it began with, so the tenant's are ended. All of it outlives a restart of the server.
+    that it began with, so the tenant's are ended; when it gets all rights back, only those that do nothing just then.
+    All of it outlives a restart of the server.
     """
     with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
         try:
             for statement in plan_restriction(restriction, credentials):
                 session.execute(statement)
+            if restriction is Restriction.NONE:
+                _end_idle_sessions(session, credentials)
         except pymysql.MySQLError as error:
             raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="restrict_failed") from error
 
@@ -269,10 +273,25 @@ def plan_restriction(restriction: Restriction, credentials: Credentials) -> list
     database, user = f"`{_as_pattern(credentials.database)}`.*", f"`{credentials.user}`@'%'"
     # Granting all first: where nothing is granted there is nothing to revoke, which the server takes for a mistake.
     statements = [f"GRANT ALL PRIVILEGES ON {database} TO {user}"]
-    if restriction is not Restriction.NONE:
-        statements.append(f"REVOKE {_GROWING} ON {database} FROM {user}")
-    statements.append(f"ALTER USER {user} ACCOUNT {'LOCK' if restriction is Restriction.CLOSED else 'UNLOCK'}")
-    return [*statements, f"KILL CONNECTION USER {user}"]
+    if restriction is Restriction.NONE:
+        return [*statements, f"ALTER USER {user} ACCOUNT UNLOCK"]
+    return [
+        *statements,
+        f"REVOKE {_GROWING} ON {database} FROM {user}",
+        f"ALTER USER {user} ACCOUNT {'LOCK' if restriction is Restriction.CLOSED else 'UNLOCK'}",
+        f"KILL CONNECTION USER {user}",
+    ]
+
+
+def _end_idle_sessions(session: Cursor, credentials: Credentials) -> None:
+    idle = "SELECT id FROM information_schema.processlist WHERE user = %s AND command = 'Sleep'"
+    session.execute(idle, (credentials.user,))
+    for (number,) in session.fetchall():
+        try:
+            session.execute("KILL CONNECTION %s", (number,))
+        except pymysql.OperationalError as error:
+            if error.args[0] != ER.NO_SUCH_THREAD:
+                raise
 
 
 _GROWING = (

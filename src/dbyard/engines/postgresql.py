@@ -283,7 +283,9 @@ def plan_restriction(restriction: Restriction, credentials: Credentials) -> list
     ]
     sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {_literal(database)}"  # noqa: S608
     if restriction is Restriction.READ_ONLY:
-        statements.append(f"{sessions} AND backend_type = 'client backend' AND backend_xid IS NOT NULL")
+        writing = f"{sessions} AND backend_type = 'client backend' AND backend_xid IS NOT NULL"
+        # Once more when every session has heard of the new setting: one may have begun to write meanwhile.
+        statements += [writing, "SELECT pg_sleep(0.2)", writing]
     elif restriction is Restriction.CLOSED:
         statements.append(f"{sessions} AND backend_type IN ('client backend', 'parallel worker')")
     return statements

@@ -26,9 +26,10 @@ LIFTED = {Restriction.READ_ONLY: 0.90, Restriction.CLOSED: 0.98}
 """A restriction is lifted well below where it began, or it would come and go with every checkpoint."""
 
 GIB = 1024 * MIB
-_LEAST_PAUSE, _MOST_PAUSE = 0.25, 5.0
+_LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _RESTRICTED_PAUSE = 1.0
-_MOST_AGE = 60.0
+MOST_AGE = 300.0
+"""Seconds after which even an idle server is measured again, whoever may have written to its directory."""
 _WRITER = 200 * MIB
 """Bytes a second that a server is taken to write at any moment, until it is seen to write more."""
 _PER_CPU_SECOND = 4 * GIB
@@ -185,15 +186,16 @@ def distance(used: int, limit: int) -> int:
 
 def may_have_grown(last: Measured, cpu: float | None, now: float, limit: int) -> bool:
     """Whether the server has had the processor time to come half the way to the next mark since it was measured."""
-    if cpu is None or last.cpu is None or now - last.at > _MOST_AGE:
+    if cpu is None or last.cpu is None or now - last.at > MOST_AGE:
         return True
     return (cpu - last.cpu) * _PER_CPU_SECOND > distance(last.used, limit) / 2
 
 
 def pause(last: Measured, limit: int, restriction: Restriction) -> float:
-    """Seconds until the server is looked at again: before it can come to the next mark, even if it writes faster."""
+    """Seconds until the server is looked at again: when the fastest writer is half the way to a full disk."""
     most = _MOST_PAUSE if restriction is Restriction.NONE else _RESTRICTED_PAUSE
-    seconds = distance(last.used, limit) / (2 * max(_WRITER, last.rate))
+    left = FULL[Restriction.CLOSED] * limit - last.used
+    seconds = left / (2 * max(_WRITER, last.rate)) if left > 0 else most
     return max(_LEAST_PAUSE, min(seconds, most), last.cost / _SHARE)
 
 
