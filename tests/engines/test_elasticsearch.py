@@ -1,0 +1,405 @@
+"""The Elasticsearch engine: what it renders as values, and what it makes of a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bcrypt
+import elasticsearch
+import opensearchpy
+import pytest
+
+from dbyard.certificates import Authority
+from dbyard.engines import elasticsearch as engine
+from dbyard.engines.elasticsearch.keystore import render_keystore
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+
+if TYPE_CHECKING:
+    from tests.engines.conftest import Launch, Server
+
+PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e")]
+LAYOUT = Layout("127.0.0.1", 20002, *PATHS, full_version="2.19.4")
+PASSWORD = "tenant-secret-0123"
+
+
+@pytest.fixture(scope="module")
+def credentials(authority: Authority) -> Credentials:
+    return Credentials("admin-secret-0123456789", "shop_1234", PASSWORD, "shop_1234", authority.issue("a-database"))
+
+
+@pytest.fixture(scope="module")
+def spec(credentials: Credentials) -> InstanceSpec:
+    return render(credentials)
+
+
+def render(credentials: Credentials, memory_mb: int = 512) -> InstanceSpec:
+    plan = Plan("id", "plan", "Plan", "", "elasticsearch", memory_mb, 2048, 100, 1.0, 1)
+    return engine.render(Node("i1", 1, plan, 300), LAYOUT, credentials)
+
+
+def content(spec: InstanceSpec, name: str) -> str:
+    return next(file.content for file in spec.files if file.path == LAYOUT.conf / name)
+
+
+class TestRender:
+    def test_is_pure(self, credentials: Credentials, spec: InstanceSpec) -> None:
+        assert render(credentials) == spec
+
+    def test_argv_starts_java_with_the_plan_as_its_heap(self, spec: InstanceSpec) -> None:
+        assert spec.argv[0] == "/e/bin/java"
+        assert {"-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Dopensearch.path.conf=/i/conf"} <= set(spec.argv)
+        assert spec.argv[-1] == "org.opensearch.bootstrap.OpenSearch"
+        assert spec.memory == 812 * MIB
+        assert spec.stop_signal == signal.SIGTERM
+
+    def test_the_heap_stays_below_where_pointers_grow(self, credentials: Credentials) -> None:
+        assert "-Xmx31744m" in render(credentials, 32768).argv
+
+    def test_settings(self, spec: InstanceSpec) -> None:
+        assert {
+            'network.host: "127.0.0.1"',
+            "http.port: 20002",
+            "transport.port: 20003",
+            'discovery.type: "single-node"',
+            'plugins.security.nodes_dn: ["CN=a-database"]',
+            'plugins.security.ssl.transport.pemtrustedcas_filepath: "server.crt"',
+        } <= set(content(spec, "opensearch.yml").splitlines())
+
+    def test_nobody_is_known_but_the_admin_and_the_tenant(self, spec: InstanceSpec) -> None:
+        users = json.loads(content(spec, "internal_users.yml"))
+        assert set(users) == {"_meta", "dbyard", "shop_1234"}
+        assert users["shop_1234"]["opendistro_security_roles"] == ["tenant"]
+        assert users["shop_1234"]["hash"].startswith("$2b$")
+        assert bcrypt.checkpw(PASSWORD.encode(), users["shop_1234"]["hash"].encode())
+
+    def test_no_secret_is_in_argv_environment_or_clear_text(self, credentials: Credentials, spec: InstanceSpec) -> None:
+        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files)]
+        for secret in (credentials.admin_password, credentials.password):
+            assert not any(secret in text for text in everything)
+        assert not any(credentials.certificate.key in text for text in (*spec.argv, *spec.env.values()))
+
+    def test_a_directory_for_nobody_needs_nothing(self, credentials: Credentials) -> None:
+        assert render(replace(credentials, certificate=Certificate("", "", ""))).files == ()
+
+    def test_keystores_are_the_same_again(self) -> None:
+        assert render_keystore("opensearch.keystore", "a") == render_keystore("opensearch.keystore", "a")
+        assert render_keystore("opensearch.keystore", "a") != render_keystore("opensearch.keystore", "b")
+
+    @pytest.mark.parametrize("name", ["shop", "9-shops", "a" * 48])
+    def test_the_tenant_is_named_after_the_database(self, name: str) -> None:
+        user, database = engine.name_tenant(name, "1234")
+        assert user == database
+        assert re.fullmatch(r"[a-z0-9_]{1,48}", user)
+        assert user.endswith("_1234")
+
+    def test_url(self, credentials: Credentials) -> None:
+        url = engine.url(Endpoint("127.0.0.1", 20002), credentials)
+        assert url == "http://shop_1234:tenant-secret-0123@127.0.0.1:20002"
+
+
+# ---- a real server ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared(launch_shared: Launch) -> Server:
+    server = launch_shared("opensearch", "2.19")
+    server.secure()
+    return server
+
+
+@pytest.fixture
+def server(shared: Server) -> Iterator[Server]:
+    """The shared server, empty."""
+    ask(shared, "DELETE", "/*,-.*?expand_wildcards=open,closed")
+    yield shared
+    engine.restrict(shared.endpoint, shared.credentials, Restriction.NONE)
+
+
+def call(
+    server: Server, method: str, path: str, body: object = None, *, user: str = "", password: str | None = None
+) -> tuple[int, Any]:
+    """Status and answer of one request, as the tenant unless told otherwise."""
+    user, password = user or server.credentials.user, password or server.credentials.password
+    connection = HTTPConnection(server.endpoint.host, server.endpoint.port, timeout=60)
+    text = body if isinstance(body, str) else None if body is None else json.dumps(body)
+    headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+    try:
+        connection.request(method, path, text, {**headers, "Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(answer or b"null")
+    except ValueError:
+        return response.status, answer.decode()
+
+
+def ask(server: Server, method: str, path: str, body: object = None) -> Any:
+    status, answer = call(server, method, path, body)
+    assert status < 300, answer
+    return answer
+
+
+def fill(server: Server, index: str, numbers: range) -> None:
+    lines = (f'{{"index":{{"_id":"{number}"}}}}\n{{"number":{number},"word":"w{number % 7}"}}\n' for number in numbers)
+    answer = ask(server, "POST", f"/{index}/_bulk?refresh=true", "".join(lines))
+    assert not answer["errors"], answer
+
+
+def count(server: Server, index: str) -> int:
+    ask(server, "POST", f"/{index}/_refresh")
+    return int(ask(server, "GET", f"/{index}/_count")["count"])
+
+
+class TestTenant:
+    def test_writes_searches_and_aggregates(self, server: Server) -> None:
+        fill(server, "books", range(1000))
+        found = ask(server, "POST", "/books/_search", {"query": {"match": {"word": "w3"}}, "size": 1})
+        assert found["hits"]["total"]["value"] == 143
+        words = {"aggs": {"words": {"terms": {"field": "word.keyword"}}}, "size": 0}
+        assert len(ask(server, "POST", "/books/_search", words)["aggregations"]["words"]["buckets"]) == 7
+
+    def test_uses_scripts_pipelines_templates_aliases_and_reindexing(self, server: Server) -> None:
+        ask(server, "PUT", "/_ingest/pipeline/upper", {"processors": [{"uppercase": {"field": "word"}}]})
+        ask(
+            server,
+            "PUT",
+            "/_index_template/logs",
+            {"index_patterns": ["logs-*"], "template": {"aliases": {"logs": {}}}},
+        )
+        ask(server, "PUT", "/logs-1/_doc/1?pipeline=upper&refresh=true", {"word": "hello", "number": 1})
+        script = {"source": "ctx._source.number += params.by", "params": {"by": 41}}
+        ask(server, "POST", "/logs-1/_update/1?refresh=true", {"script": script})
+        ask(server, "POST", "/_reindex?refresh=true", {"source": {"index": "logs"}, "dest": {"index": "copy"}})
+        assert ask(server, "GET", "/copy/_doc/1")["_source"] == {"word": "HELLO", "number": 42}
+        ask(server, "POST", "/copy/_delete_by_query?refresh=true", {"query": {"match_all": {}}})
+        assert count(server, "copy") == 0
+        ask(server, "PUT", "/copy/_settings", {"index": {"refresh_interval": "5s"}})
+        ask(server, "DELETE", "/_index_template/logs")
+        ask(server, "DELETE", "/_ingest/pipeline/upper")
+
+    def test_its_indices_are_green(self, server: Server) -> None:
+        fill(server, "books", range(1))
+        assert ask(server, "GET", "/_cluster/health?wait_for_status=green&timeout=10s")["status"] == "green"
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("PUT", "/_snapshot/files", {"type": "fs", "settings": {"location": "/tmp"}}),
+            ("GET", "/_snapshot", None),
+            ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 9}}),
+            ("POST", "/_cluster/reroute", {}),
+            ("GET", "/_nodes", None),
+            ("GET", "/_nodes/stats", None),
+            ("GET", "/_nodes/hot_threads", None),
+            ("GET", "/_plugins/_security/api/internalusers", None),
+            ("PUT", "/_plugins/_security/api/internalusers/other", {"password": "aaaaaaaaaaA1-", "backend_roles": []}),
+            ("PUT", "/_plugins/_security/api/rolesmapping/all_access", {"users": ["*"]}),
+            ("DELETE", "/.opendistro_security", None),
+            ("POST", "/.opendistro_security/_close", None),
+            ("PUT", "/.opendistro_security/_settings", {"index.blocks.write": True}),
+            ("PUT", "/.opendistro_security/_mapping", {"properties": {"a": {"type": "long"}}}),
+            ("PUT", "/.opendistro_security/_alias/mine", None),
+            ("POST", "/.opendistro_security/_delete_by_query", {"query": {"match_all": {}}}),
+            ("PUT", "/.opendistro_security/_doc/internalusers", {"internalusers": ""}),
+            ("POST", "/_nodes/reload_secure_settings", {}),
+        ],
+    )
+    def test_may_not_reach_beyond_its_data(self, server: Server, method: str, path: str, body: object) -> None:
+        status, answer = call(server, method, path, body)
+        assert status == 403, answer
+
+    def test_sees_nothing_of_the_users(self, server: Server) -> None:
+        assert ask(server, "GET", "/.opendistro_security/_search")["hits"]["hits"] == []
+        assert call(server, "GET", "/.opendistro_security/_doc/internalusers")[0] == 404
+        assert (
+            call(server, "PUT", "/.opendistro_security/_clone/mine", {})[0] == 500
+        )  # it would have to be blocked first
+
+    def test_may_not_make_the_server_fetch(self, server: Server) -> None:
+        remote = {"source": {"remote": {"host": "http://127.0.0.1:1"}, "index": "a"}, "dest": {"index": "b"}}
+        status, answer = call(server, "POST", "/_reindex", remote)
+        assert status == 400
+        assert "whitelist" in str(answer) or "allowlist" in str(answer)
+
+    def test_scripts_may_not_leave_the_server(self, server: Server) -> None:
+        for source in ("Runtime.getRuntime().exec('id')", "new java.io.File('/etc/passwd').length()", "System.exit(0)"):
+            fields = {"script_fields": {"f": {"script": {"source": source}}}}
+            fill(server, "books", range(1))
+            status, answer = call(server, "POST", "/books/_search", fields)
+            assert status == 400, answer
+
+    @pytest.mark.parametrize(("user", "password"), [("", "wrong"), ("dbyard", "wrong"), ("admin", "admin")])
+    def test_needs_its_password(self, server: Server, user: str, password: str) -> None:
+        assert call(server, "GET", "/", user=user, password=password)[0] == 401
+
+    def test_no_name_at_all_is_refused(self, server: Server) -> None:
+        connection = HTTPConnection(server.endpoint.host, server.endpoint.port, timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 401
+        connection.close()
+
+
+@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")  # an old client, a newer urllib3
+class TestClients:
+    @pytest.mark.parametrize("client", [opensearchpy.OpenSearch, elasticsearch.Elasticsearch])
+    def test_take_the_url(self, server: Server, client: Callable[..., Any]) -> None:
+        with closing(client(engine.url(server.endpoint, server.credentials), timeout=60)) as session:
+            for number in range(3):
+                session.index(index="books", id=str(number), body={"number": number}, refresh=True)
+            assert session.count(index="books")["count"] == 3
+            assert session.info()["version"]["number"] == "2.19.4"
+            session.indices.delete(index="books")
+
+
+class TestRestrict:
+    def test_read_only_still_lets_the_tenant_free_space(self, server: Server) -> None:
+        fill(server, "books", range(100))
+        fill(server, "other", range(10))
+        for _ in range(2):
+            engine.restrict(server.endpoint, server.credentials, Restriction.READ_ONLY)
+        assert call(server, "PUT", "/books/_doc/new", {"a": 1})[0] == 403
+        assert call(server, "PUT", "/another", {})[0] == 403
+        assert call(server, "PUT", "/books/_settings", {"index": {"refresh_interval": "1s"}})[0] == 403
+        assert ask(server, "POST", "/books/_search", {"query": {"match": {"number": 5}}})["hits"]["total"]["value"] == 1
+        ask(server, "DELETE", "/books/_doc/5")
+        ask(server, "POST", "/books/_delete_by_query?refresh=true", {"query": {"range": {"number": {"gte": 50}}}})
+        assert count(server, "books") == 49
+        ask(server, "POST", "/books/_forcemerge?only_expunge_deletes=true")
+        ask(server, "DELETE", "/other")
+        assert not ask(server, "POST", "/books/_bulk", '{"delete":{"_id":"6"}}\n')["errors"]
+        assert ask(server, "POST", "/books/_bulk", '{"index":{"_id":"x"}}\n{"a":1}\n')["errors"]
+        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        fill(server, "books", range(10))
+
+    def test_closed_refuses_everything(self, server: Server) -> None:
+        fill(server, "books", range(1))
+        engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+        for path in ("/", "/books/_search", "/_cluster/health"):
+            assert call(server, "GET", path)[0] == 403
+        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        assert count(server, "books") == 1
+
+
+class TestStats:
+    def test_counts_what_is_the_tenants(self, server: Server) -> None:
+        fill(server, "books", range(100))
+        told = engine.stats(server.endpoint, server.credentials)
+        assert told["documents"] == 100
+        assert told["indices"] == 1
+        assert told["health"] == 0
+        assert told["data_size"] > 0
+        assert 0 < told["heap_used"] <= told["heap_limit"]
+
+
+class TestSecure:
+    def test_again_changes_nothing(self, server: Server) -> None:
+        server.secure()
+        server.secure()
+        fill(server, "books", range(1))
+
+    def test_makes_a_tenant_that_is_not_there(self, server: Server) -> None:
+        other = replace(server.credentials, user="other_1", password="another-password-0123")
+        engine.secure(server.endpoint, other)
+        assert call(server, "GET", "/", user=other.user, password=other.password)[0] == 200
+
+    def test_the_wrong_admin_is_refused(self, server: Server) -> None:
+        wrong = replace(server.credentials, admin_password="wrong")
+        with pytest.raises(NotReady):
+            engine.ping(server.endpoint, wrong)
+        with pytest.raises(TemporaryError):
+            engine.secure(server.endpoint, wrong)
+
+    def test_a_server_that_is_not_there_is_not_ready(self, server: Server) -> None:
+        with pytest.raises(NotReady):
+            engine.ping(Endpoint("127.0.0.1", 1), server.credentials)
+
+
+class TestServer:
+    def test_acknowledged_documents_survive_a_kill(self, server: Server) -> None:
+        acknowledged = kill_while_writing(server)
+        assert acknowledged
+        found = {hit["_id"] for hit in scroll(server, "books")}
+        assert set(acknowledged) <= found
+
+    def test_stops_by_its_signal_and_keeps_its_documents(self, server: Server) -> None:
+        fill(server, "books", range(1000))
+        assert server.stop() == 143
+        server.start()
+        ask(server, "GET", "/_cluster/health?wait_for_status=yellow&timeout=30s")
+        assert count(server, "books") == 1000
+
+    def test_a_script_that_wants_all_memory_ends_at_most_the_server(self, server: Server) -> None:
+        fill(server, "books", range(10))
+        bomb = "def l = []; for (int i = 0; i < 1000000; ++i) { l.add(new long[100000]); } return 1"
+        query = {"script_fields": {"f": {"script": {"source": bomb}}}}
+        try:
+            status, _ = call(server, "POST", "/books/_search", query)
+            assert status >= 400
+        except (OSError, HTTPException):
+            pass
+        assert server.process is not None
+        if server.process.poll() is not None or server.process.wait(10) is not None:
+            assert server.process.returncode == 3
+            assert "java.lang.OutOfMemoryError" in (server.layout.log / "output.log").read_text()
+            server.start()
+        ask(server, "GET", "/_cluster/health?wait_for_status=yellow&timeout=30s")
+        assert count(server, "books") == 10
+
+    def test_writes_its_own_log_and_leaves_no_secret_in_it(self, server: Server) -> None:
+        log = (server.layout.log / "server.log").read_text()
+        assert "started" in log
+        assert "Not yet initialized" not in log
+        for secret in (server.credentials.password, server.credentials.admin_password):
+            assert secret not in server.log()
+
+
+def kill_while_writing(server: Server) -> list[str]:
+    """Ids of documents that the server had acknowledged when it was killed in the midst of many."""
+    acknowledged: list[str] = []
+    enough = threading.Event()
+
+    def write() -> None:
+        for batch in range(1000):
+            ids = [f"{batch}-{number}" for number in range(100)]
+            lines = "".join(f'{{"index":{{"_id":"{each}"}}}}\n{{"a":1}}\n' for each in ids)
+            try:
+                status, answer = call(server, "POST", "/books/_bulk", lines)
+            except (OSError, HTTPException, ValueError):
+                return
+            if status == 200 and not answer["errors"]:
+                acknowledged.extend(ids)
+            if batch == 10:
+                enough.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert enough.wait(60)
+    assert server.process is not None
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    writer.join()
+    server.start()
+    ask(server, "GET", "/_cluster/health?wait_for_status=yellow&timeout=30s")
+    return acknowledged
+
+
+def scroll(server: Server, index: str) -> Iterator[dict[str, Any]]:
+    ask(server, "POST", f"/{index}/_refresh")
+    page = ask(server, "POST", f"/{index}/_search?scroll=1m", {"size": 5000, "_source": False})
+    while page["hits"]["hits"]:
+        yield from page["hits"]["hits"]
+        page = ask(server, "POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
