@@ -9,7 +9,7 @@ import pytest
 
 from dbyard import catalogue
 from dbyard.errors import ConfigError, Invalid
-from dbyard.model import DebianRecipe, Plan, WheelRecipe
+from dbyard.model import DebianRecipe, GoRecipe, Plan, WheelRecipe
 
 TEXT = files("dbyard").joinpath("catalogue.toml").read_text()
 
@@ -26,7 +26,15 @@ def every_plan(loaded: catalogue.Catalogue) -> list[Plan]:
 class TestLoad:
     def test_technologies_and_their_default_versions(self, loaded: catalogue.Catalogue) -> None:
         defaults = {slug: each.default_version.version for slug, each in loaded.technologies.items()}
-        assert defaults == {"postgresql": "17", "mysql": "10.11", "redis": "7.0"}
+        assert defaults == {
+            "postgresql": "17",
+            "mysql": "10.11",
+            "redis": "7.0",
+            "mongodb": "0.7",
+            "elasticsearch": "2.19",
+            "opensearch": "2.19",
+            "influxdb": "1.6",
+        }
 
     def test_reading_twice_gives_the_same_value(self, loaded: catalogue.Catalogue) -> None:
         assert catalogue.parse(TEXT) == loaded
@@ -40,6 +48,13 @@ class TestLoad:
         assert re.fullmatch("[0-9a-f]{64}", wheel.sha256)
         assert isinstance(debian, DebianRecipe)
         assert debian.packages == ("postgresql-15", "postgresql-client-15")
+
+    def test_a_server_that_is_built_pins_its_source_and_its_compiler(self, loaded: catalogue.Catalogue) -> None:
+        version = loaded.version("influxdb", "1.8")
+        assert (version.on_request, version.version_argument) == (True, "version")
+        assert isinstance(version.recipe, GoRecipe)
+        assert version.recipe.sum.startswith("h1:")
+        assert re.fullmatch("[0-9a-f]{64}", version.recipe.toolchain.sha256)
 
     def test_tools(self, loaded: catalogue.Catalogue) -> None:
         assert loaded.tools["bubblewrap"].command == "bwrap"

@@ -476,6 +476,7 @@ PROGRAMS = {
     "mysql": ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
     "redis": ("redis-server", "redis-cli"),
     "mongodb": ("secantusd",),
+    "influxdb": ("influxd",),
 }
 
 
