@@ -359,6 +359,24 @@ class TestRestrict:
             restrict(secured, Restriction.NONE)
             assert mine.get_default_database().items.find_one() == {"_id": 1}
 
+    def test_what_is_deleted_is_given_back_to_the_disk(self, secured: Server) -> None:
+        def used() -> int:
+            return sum(path.stat().st_size for path in secured.layout.data.rglob("*") if path.is_file())
+
+        with connect(secured) as mine:
+            items = mine.get_default_database().items
+            for start in range(0, 3000, 500):
+                items.insert_many([{"_id": start + n, "bytes": os.urandom(8000)} for n in range(500)])
+            full = used()
+            restrict(secured, Restriction.READ_ONLY)
+        with connect(secured) as mine:
+            mine.get_default_database().items.delete_many({"_id": {"$gte": 100}})
+            restrict(secured, Restriction.READ_ONLY)
+            assert full > 40 * MIB
+            assert used() < 16 * MIB
+        with connect(secured) as mine:
+            assert mine.get_default_database().items.count_documents({}) == 100
+
     def test_holds_after_a_restart(self, secured: Server) -> None:
         restrict(secured, Restriction.READ_ONLY)
         secured.stop(signal.SIGKILL)

@@ -4,14 +4,23 @@
 A program of its own, run by the server's Python beside the server's packages; dbyard never imports it.
 """
 
+import contextlib
 import functools
 import os
 import sys
+import threading
+import time
+from pathlib import Path
 
-from secantus import cli, commands, connreg, server
+import wiredtiger
+from secantus import cli, commands, connreg, server, storage
 
 PLATFORM = 16
 PER_LOGIN = 3  # a client has up to two more, which watch the server and never log in
+
+PERIOD = 60.0
+WORTH_COMPACTING = 8 * 1024 * 1024
+FEW_ENTRIES = 100
 
 
 class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
@@ -29,6 +38,44 @@ class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
             self.kill(conn_id)
 
 
+class Storage(storage.Storage):  # type: ignore[misc]
+    """Gives back to the file system what was deleted: by itself its files never become smaller."""
+
+    oplog_max_entries: int
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)
+        threading.Thread(target=self._keep_small, name="keep-small", daemon=True).start()
+
+    def checkpoint(self) -> None:
+        """What the `fsync` command does, an admin's. The oplog goes too: it holds every document a second time."""
+        kept, self.oplog_max_entries = self.oplog_max_entries, FEW_ENTRIES
+        try:
+            self.prune_oplog()
+        finally:
+            self.oplog_max_entries = kept
+        super().checkpoint()
+        self._compact()
+
+    def _keep_small(self) -> None:
+        while not self._closed:
+            time.sleep(PERIOD)
+            self._compact()
+
+    def _compact(self) -> None:
+        """Others wait meanwhile, a second for each file at most, and not at all where there is little to gain."""
+        for path in Path(self.home_path).glob("secantus_*.wt"):
+            if path.stat().st_size < WORTH_COMPACTING:
+                continue
+            with self._lock:
+                if self._closed:
+                    return
+                session = self._conn.open_session()
+                with contextlib.suppress(wiredtiger.WiredTigerError):  # it ran out of its second, or others write
+                    session.compact(f"table:{path.stem}", "timeout=1")
+                session.close()
+
+
 def main() -> int:
     log, admin, connections = sys.argv[1:4]
     del sys.argv[1:4]
@@ -37,6 +84,7 @@ def main() -> int:
     os.dup2(descriptor, 2)
     limit = int(connections)
     server.ConnectionRegistry = functools.partial(Connections, admin, limit)
+    server.Storage = Storage
     cli.SecantusDBServer = functools.partial(cli.SecantusDBServer, max_connections=limit * PER_LOGIN + PLATFORM)
     # It asks nobody's rights for this command, which writes to any database: now it wants those of an admin.
     commands._COMMAND_ACTIONS["bulkWrite"] = (commands.A_FSYNC, commands.SCOPE_CLUSTER)
