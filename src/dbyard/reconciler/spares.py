@@ -63,8 +63,10 @@ class Spares:
         """Every server that a create may want: the default versions, and the versions in use."""
         with self._context.store.read() as connection:
             used = set(instances.list_versions(connection))
-        used |= {(slug, each.default_version.version) for slug, each in self._context.catalogue.technologies.items()}
-        found = (self._context.installed(technology, version) for technology, version in sorted(used))
+        technologies = self._context.catalogue.technologies
+        used |= {(slug, each.default_version.version) for slug, each in technologies.items()}
+        wanted = sorted(each for each in used if each[0] in technologies and technologies[each[0]].spares)
+        found = (self._context.installed(technology, version) for technology, version in wanted)
         return {_key(installation): installation for installation in found if installation}
 
     def _lack(self, key: str, installation: Installation) -> int:
