@@ -6,10 +6,12 @@ user; its sources, proxies and keys are the machine's. Nothing is configured and
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,16 +22,24 @@ from dbyard.installations.programs import Report, run, twice
 from dbyard.model import DebianRecipe
 
 LISTS_STAY_FRESH = 900.0
+# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]"
+_FETCHED = re.compile(r"Get:\d+ .* (\S+) \S+ (\S+) \[([^\]]+)\]$")
 # Where the top directories of packages go in a tree that is one prefix, like /usr itself.
 _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": "."}
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Packages, with those of `sections` that they need; the packages `beside` are there with all that they need."""
+
+    packages: tuple[str, ...]
+    sections: frozenset[str] = frozenset({"libs"})
+    beside: tuple[str, ...] = ()
+
+
 def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
     """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's own state, shared by all installs."""
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise InstallationError(f"{recipe.packages[0]} comes from Debian, and this machine has no apt-get and dpkg-deb")
-    with locked(apt / "lock"):
-        archives = twice(lambda: _download(recipe, scratch / "archives", apt, report), recipe.packages[0], report)
+    archives = download(Wanted(recipe.packages), scratch / "archives", apt, report)
     report(f"unpacking {len(archives)} packages")
     for archive in archives:
         run(["dpkg-deb", "-x", archive, scratch / "root"])
@@ -43,22 +53,42 @@ def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: R
     return Unpacked(f"Debian {main.name} {main.version}", packages, _library_directories(tree))
 
 
-def _download(recipe: DebianRecipe, directory: Path, apt: Path, report: Report) -> list[Path]:
-    """The archives, whose digests and signatures apt has checked."""
+def download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list[Path]:
+    """The archives, in a new directory; apt has checked their digests and signatures."""
+    main = wanted.packages[0]
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise InstallationError(f"{main} comes from Debian, and this machine has no apt-get and dpkg-deb")
+    with locked(apt / "lock"):
+        return twice(lambda: _download(wanted, directory, apt, report), main, report)
+
+
+def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list[Path]:
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
+    directory.mkdir(parents=True)
     configuration = _configure(apt)
     _refresh(apt, configuration, report)
     try:
-        names = _closure(configuration, recipe.packages)
+        names = _closure(configuration, wanted)
         report(f"downloading {len(names)} packages from Debian")
-        run(["apt-get", "-c", configuration, "-q", "download", *names], cwd=directory)
+        seen = _progress(len(names), report)
+        run(["apt-get", "-c", configuration, "-q", "download", *names], directory, seen)
     except InstallationError:
         (apt / "refreshed").unlink(
             missing_ok=True
         )  # the lists may be behind the mirror: the next attempt reads new ones
         raise
     return sorted(directory.glob("*.deb"))
+
+
+def _progress(total: int, report: Report) -> Report:
+    """Makes a line of ours of each line in which apt says what it fetches."""
+    fetched = itertools.count(1)
+
+    def seen(line: str) -> None:
+        if found := _FETCHED.match(line):
+            report(f"{next(fetched)} of {total}: {found[1]} {found[2]} ({found[3]})")
+
+    return seen
 
 
 def _configure(apt: Path) -> Path:
@@ -93,12 +123,13 @@ def _refresh(apt: Path, configuration: Path, report: Report) -> None:
     stamp.touch()
 
 
-def _closure(configuration: Path, packages: Sequence[str]) -> list[str]:
-    """The packages and the libraries that they need; what the essential packages bring is on every Debian."""
-    needed = _resolve(configuration, packages) - _resolve(configuration, ["?essential"])
-    sections = _sections(configuration, needed | set(packages))
-    libraries = sorted(name for name, section in sections if section == "libs")
-    return [*packages, *(name for name in libraries if name not in packages)]
+def _closure(configuration: Path, wanted: Wanted) -> list[str]:
+    """Names of what has to be fetched; what the essential packages bring is on every Debian."""
+    there = _resolve(configuration, ["?essential", *wanted.beside])
+    needed = _resolve(configuration, wanted.packages) - there
+    found = _sections(configuration, needed | set(wanted.packages))
+    more = sorted(name for name, section in found if section in wanted.sections)
+    return [*wanted.packages, *(name for name in more if name not in wanted.packages)]
 
 
 def _resolve(configuration: Path, packages: Sequence[str]) -> set[str]:

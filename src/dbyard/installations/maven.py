@@ -6,7 +6,9 @@ itself fetches, so the machine's own mirrors, proxies and keys (`settings.xml`) 
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -18,12 +20,14 @@ from xml.sax.saxutils import escape
 from zipfile import BadZipFile, ZipFile
 
 from dbyard.errors import InstallationError
-from dbyard.installations import debian
+from dbyard.installations import debian, mvn
 from dbyard.installations.places import Package, Unpacked
 from dbyard.installations.programs import Report, run, twice
 from dbyard.model import DebianRecipe, MavenRecipe
 
 _ASSEMBLIES = Path(__file__).parent / "assemblies"
+# "[INFO] Downloaded from central: https://repo/…/jcodings-1.0.61.jar (1.7 MB at 4.2 MB/s)"
+_FETCHED = re.compile(r"Downloaded from \S+ \S+/(\S+) \((\S+ \S+) at ")
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
 
@@ -52,17 +56,20 @@ def unpack(recipe: MavenRecipe, tree: Path, scratch: Path, apt: Path, report: Re
     artifacts = _read(recipe.assembly)
     main = artifacts[0]
     files = scratch / "maven"
+    for directory in ("debian", "client"):
+        (scratch / directory).mkdir()
+    java = debian.unpack(DebianRecipe(recipe.packages, recipe.bin), tree, scratch / "debian", apt, report)
+    program = _link_java(tree, recipe)
+    libraries = [tree / each for each in java.libraries]
+    maven = mvn.client(program, recipe.packages, libraries, scratch / "client", apt, report)
     report(f"downloading {len(artifacts)} artifacts from Maven Central")
-    twice(lambda: _download(artifacts, files), main.title, report)
+    twice(lambda: _download(artifacts, maven, files, report), main.title, report)
     for artifact in artifacts:
         _refuse_another(files / artifact.into / artifact.file, artifact)
-    (scratch / "debian").mkdir()
-    java = debian.unpack(DebianRecipe(recipe.packages, recipe.bin), tree, scratch / "debian", apt, report)
     report(f"unpacking {len(artifacts)} artifacts")
     for artifact in artifacts:
         _place(files / artifact.into / artifact.file, artifact, tree / artifact.into)
     shutil.copytree(_ASSEMBLIES / recipe.assembly / "tree", tree, dirs_exist_ok=True)
-    _link_java(tree)
     packages = [Package(f"{each.group}:{each.name}", each.version, each.sha256) for each in artifacts]
     return Unpacked(f"Maven {main.title}, {java.source}", (*packages, *java.packages), java.libraries)
 
@@ -89,18 +96,25 @@ def _artifact(coordinates: str, digest: str, into: str) -> Artifact:
     return Artifact(group, name, version, kind, digest, into)
 
 
-def _download(artifacts: Sequence[Artifact], directory: Path) -> None:
+def _download(artifacts: Sequence[Artifact], maven: Sequence[str | Path], directory: Path, report: Report) -> None:
     """One run of Maven for all of them, nothing that they depend on."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise InstallationError(
-            f"{artifacts[0].title} comes from Maven Central, and this machine has no Maven"
-            " (as root: apt-get install maven)"
-        )
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     (directory / "pom.xml").write_text(_project(artifacts, directory))
-    run([maven, "-q", "-B", "--strict-checksums", "-f", directory / "pom.xml", f"{_PLUGIN}:copy"])
+    seen = _progress(artifacts, report)
+    run([*maven, "-B", "--strict-checksums", "-f", directory / "pom.xml", f"{_PLUGIN}:copy"], directory, seen)
+
+
+def _progress(artifacts: Sequence[Artifact], report: Report) -> Report:
+    """Makes a line of ours of each line in which Maven says that one of the artifacts is there."""
+    awaited, fetched = {artifact.file for artifact in artifacts}, itertools.count(1)
+
+    def seen(line: str) -> None:
+        found = _FETCHED.search(line)
+        if found and found[1] in awaited:
+            report(f"{next(fetched)} of {len(artifacts)}: {found[1]} ({found[2]})")
+
+    return seen
 
 
 def _project(artifacts: Sequence[Artifact], directory: Path) -> str:
@@ -158,8 +172,12 @@ def _place(file: Path, artifact: Artifact, directory: Path) -> None:
         top.rmdir()
 
 
-def _link_java(tree: Path) -> None:
+def _link_java(tree: Path, recipe: MavenRecipe) -> Path:
     """Debian's alternatives would make this link."""
-    java = next(path for path in sorted(tree.glob("lib/jvm/java-*/bin/java")) if not path.parents[1].is_symlink())
+    found = [path for path in sorted(tree.glob("lib/jvm/java-*/bin/java")) if not path.parents[1].is_symlink()]
+    if not found:
+        raise InstallationError(f"{recipe.packages[0]} brings no Java here, and the server needs one")
     (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "java").symlink_to(os.path.relpath(java, tree / "bin"))
+    link = tree / "bin" / "java"
+    link.symlink_to(os.path.relpath(found[0], tree / "bin"))
+    return link

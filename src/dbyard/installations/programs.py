@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,18 +14,37 @@ from dbyard.errors import InstallationError
 T = TypeVar("T")
 Report = Callable[[str], None]
 _COMPLAINTS = 3
+_ERRORS = ("E:", "ERROR:", "[ERROR] Failed")
 
 
-def run(argv: Sequence[str | Path], cwd: Path | None = None) -> str:
-    """What the program prints; InstallationError carries the last lines of its complaints."""
+def run(argv: Sequence[str | Path], cwd: Path | None = None, seen: Report = lambda _: None) -> str:
+    """What the program prints, each line `seen` at once; InstallationError carries the last lines of its complaints."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    except OSError as error:
-        raise InstallationError(f"{argv[0]} cannot be run: {error.strerror}") from error
-    if done.returncode != 0:
-        raise InstallationError(f"{Path(argv[0]).name} failed: {_complaints(done.stderr or done.stdout)}")
-    return done.stdout
+    printed: list[str] = []
+    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise InstallationError(f"{argv[0]} cannot be run: {error.strerror}") from error
+        with process:
+            for line in process.stdout or ():
+                printed.append(line)
+                seen(line.rstrip("\n"))
+        complaints.seek(0)
+        output = "".join(printed)
+        if process.returncode != 0:
+            name = Path(next(str(part) for part in argv if part != "env" and "=" not in str(part))).name
+            raise InstallationError(f"{name} failed: {_complaints(complaints.read(), output)}")
+    return output
 
 
 def twice(attempt: Callable[[], T], what: str, report: Report) -> T:
@@ -40,7 +60,12 @@ def twice(attempt: Callable[[], T], what: str, report: Report) -> T:
         raise InstallationError(f"{what} could not be downloaded: {error}. To go on, {advice}.") from error
 
 
-def _complaints(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "ERROR:"))] or lines
-    return " / ".join(errors[-_COMPLAINTS:]) or "it gave no reason"
+def _complaints(complaints: str, output: str) -> str:
+    """The lines that apt, pip or Maven mark as errors, wherever they print them; else the last ones."""
+    marked = [line for text in (complaints, output) for line in _lines(text) if line.startswith(_ERRORS)]
+    lines = marked or _lines(complaints) or _lines(output)
+    return " / ".join(lines[-_COMPLAINTS:]) or "it gave no reason"
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

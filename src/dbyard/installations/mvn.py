@@ -1,0 +1,64 @@
+"""The Maven client: the machine's own, or Debian's, unpacked for one run and run by the Java that is being installed.
+
+It works on a repository of that run, so nothing is left in anybody's home.
+"""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from dbyard.errors import InstallationError
+from dbyard.installations import debian
+from dbyard.installations.programs import Report, run
+
+_PACKAGES = debian.Wanted(("maven",), sections=frozenset({"java"}))
+_LAUNCHER = "org.codehaus.plexus.classworlds.launcher.Launcher"
+_PASSWORD = "changeit"  # noqa: S105 - Java wants one; what it guards is public
+
+
+def client(
+    java: Path, packages: Sequence[str], libraries: Sequence[Path], scratch: Path, apt: Path, report: Report
+) -> list[str | Path]:
+    """The beginning of an argv. Where the machine has no Maven, `java` runs it, which came with Debian's `packages`.
+
+    `scratch` has to live as long as it runs.
+    """
+    repository = f"-Dmaven.repo.local={scratch / 'repository'}"
+    if found := shutil.which("mvn"):
+        return [found, repository]
+    report("fetching Maven from Debian for this installation only")
+    for archive in debian.download(replace(_PACKAGES, beside=tuple(packages)), scratch / "client", apt, report):
+        run(["dpkg-deb", "-x", archive, scratch / "root"])
+    home, settings = scratch / "root/usr/share/maven", scratch / "root/etc/maven"
+    options = [
+        f"-Dclassworlds.conf={settings / 'm2.conf'}",
+        f"-Dmaven.conf={settings}",
+        f"-Dmaven.home={home}",
+        f"-Dmaven.multiModuleProjectDirectory={scratch}",
+        *_trust(java, scratch),
+    ]
+    environment = f"LD_LIBRARY_PATH={':'.join(map(str, libraries))}"
+    boot = home / "boot" / "plexus-classworlds-2.x.jar"
+    return ["env", environment, java, "-classpath", boot, *options, _LAUNCHER, repository]
+
+
+def _trust(java: Path, scratch: Path) -> list[str]:
+    """Whom the machine trusts, in a form that Java reads: Debian makes that file when it configures Java."""
+    if (java.resolve().parents[1] / "lib" / "security" / "cacerts").exists():
+        return []
+    file = ssl.get_default_verify_paths().cafile
+    if file is None:
+        raise InstallationError("this machine trusts no certificates (as root: apt-get install ca-certificates)")
+    known = x509.load_pem_x509_certificates(Path(file).read_bytes())
+    entries = [pkcs12.PKCS12Certificate(each, f"{number}".encode()) for number, each in enumerate(known)]
+    store = scratch / "cacerts.p12"
+    store.write_bytes(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(_PASSWORD.encode())))
+    store_options = {"": store, "Type": "PKCS12", "Password": _PASSWORD}
+    return [f"-Djavax.net.ssl.trustStore{name}={value}" for name, value in store_options.items()]
