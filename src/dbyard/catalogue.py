@@ -184,6 +184,8 @@ class _Technology(_Table, frozen=True):
     versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
     plans: _Plans
     engine: str = ""
+    spares: bool = True
+    slow_start: bool = False
 
 
 class _Document(_Table, frozen=True):
@@ -209,6 +211,8 @@ def _technology(slug: str, table: _Technology) -> Technology:
         table.minimum_mb,
         versions,
         tuple(_plans(slug, table.plans, table.minimum_mb)),
+        table.spares,
+        table.slow_start,
     )
 
 

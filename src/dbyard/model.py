@@ -218,6 +218,10 @@ class Technology:
     """The least memory of a plan that its servers can live with."""
     versions: tuple[Version, ...]
     plans: tuple[Plan, ...]
+    spares: bool = True
+    """Whether a directory prepared beforehand makes a create quicker."""
+    slow_start: bool = False
+    """Whether a start keeps a processor busy for seconds; then as many start at once as there are processors."""
 
     @property
     def default_version(self) -> Version:

@@ -22,6 +22,8 @@ def place(context: Context, operation: Operation) -> Outcome:
 def launch(context: Context, operation: Operation) -> Outcome:
     """Start the server; while it never ran, it may move away from a port that somebody took."""
     subject = _as_placed(context, load(context, operation))
+    if waiting := server.await_turn(context, operation, subject):
+        return waiting
     try:
         context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
     except PortTaken:

@@ -10,6 +10,8 @@ from dbyard.operations.subject import load, render
 def launch(context: Context, operation: Operation) -> Outcome:
     """Start the server where it was: a port that somebody took is a cause to show, and to try again."""
     subject = load(context, operation)
+    if waiting := server.await_turn(context, operation, subject):
+        return waiting
     context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
     return Next("await_ready")
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import InstanceState
+from dbyard.model import InstanceState, Operation
 from dbyard.operations import Context, Wait
 from dbyard.operations.subject import Subject, credentials, render
+from dbyard.store import operations
 
 _PATIENCE = 2.0
 """Seconds that one step polls at most before it gives its thread back."""
+_TURN = 0.2
 _LOG_LINES = 10
+
+
+def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait | None:
+    """None when the server may be started now: as many slow starts at once as there are processors, the oldest first.
+
+    More at once would all be ready as late as the last of them.
+    """
+    slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
+    if subject.database.technology not in slow:
+        return None
+    with context.store.read() as connection:
+        before = operations.count_starting_before(connection, operation, slow, context.now())
+    at_once = len(os.sched_getaffinity(0))
+    if before < at_once:
+        return None
+    return Wait(_TURN, f"{before} servers of its kind start before it, {at_once} at once")
 
 
 def await_ready(context: Context, subject: Subject) -> Wait | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from sqlite3 import Row
 
 from dbyard.model import OPERATIONS, Operation, OperationEvent, OperationKind, OperationStatus
@@ -47,6 +48,20 @@ def active_id(connection: Connection, database_id: str) -> str | None:
         "SELECT id FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
     ).fetchone()
     return row["id"] if row else None
+
+
+def count_starting_before(connection: Connection, operation: Operation, technologies: Sequence[str], now: float) -> int:
+    """How many older operations are about to start a server of these technologies, or wait for one that they started.
+
+    Those that wait after a failed attempt do not count: others may go ahead of them.
+    """
+    row = connection.execute(
+        "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
+        " WHERE o.status IN ('pending', 'running') AND o.step IN ('place', 'launch', 'await_ready') AND o.run_at <= ?"
+        f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({', '.join('?' * len(technologies))})",
+        (now + 1.0, operation.created_at, operation.id, *technologies),
+    ).fetchone()
+    return int(row[0])
 
 
 def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, list[OperationEvent]]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dbyard.model import InstanceSpec
+from dbyard.runtimes.local.processes import wait_until
 
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "pids")
 _CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
+_EMPTY_SECONDS = 2.0
 _PERIOD = 100_000  # microseconds
 
 
@@ -44,10 +48,8 @@ class Cgroups:
     def remove(self, instance_id: str) -> None:
         """Remove the instance's empty group; repeating is free."""
         for group in self._groups(instance_id):
-            try:
-                group.rmdir()
-            except FileNotFoundError:
-                continue
+            if not wait_until(partial(_is_removed, group), _EMPTY_SECONDS):
+                group.rmdir()  # says why not
 
     def _groups(self, instance_id: str) -> list[Path]:
         return sorted({parent / instance_id for parent in self.parents.values()})
@@ -80,6 +82,19 @@ class Cgroups:
 
 def _within(value: float, least: int, most: int) -> int:
     return max(least, min(int(value), most))
+
+
+def _is_removed(group: Path) -> bool:
+    """The kernel holds on to a group for a moment after its last process has vanished, if that had much memory."""
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def probe(name: str) -> Cgroups | None:

@@ -1,0 +1,83 @@
+"""Whose server may start now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from dbyard import wire
+from dbyard.model import Operation
+from dbyard.operations import Context, Wait, server
+from dbyard.operations.subject import load
+from dbyard.service import Service, accounts, databases
+from dbyard.store import operations
+from tests.builders import claim
+from tests.conftest import Clock
+
+
+@pytest.fixture
+def context(service: Service) -> Context:
+    none: object = None
+    return Context(
+        store=service.store,
+        catalogue=service.catalogue,
+        box=service.box,
+        authority=service.authority,
+        runtime=none,  # type: ignore[arg-type]  # a turn does not depend on it
+        installed=service.installed,
+        metrics=none,  # type: ignore[arg-type]
+        now=service.clock,
+    )
+
+
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+
+
+def create(service: Service, token: str, clock: Clock, technology: str, count: int) -> list[Operation]:
+    principal = accounts.authenticate(service, token)
+    plan = service.catalogue.technologies[technology].plans[0].name
+    claimed = []
+    for number in range(count):
+        databases.create(service, principal, wire.Draft(f"{technology}-{number}", technology, plan))
+        clock.advance(1)
+        claimed.append(claim(service))
+    return claimed
+
+
+def turns(context: Context, asking: Sequence[Operation]) -> list[bool]:
+    """Whether each may start."""
+    return [server.await_turn(context, each, load(context, each)) is None for each in asking]
+
+
+class TestAwaitTurn:
+    def test_slow_starts_are_as_many_as_processors(
+        self, context: Context, service: Service, token: str, clock: Clock
+    ) -> None:
+        asking = create(service, token, clock, "elasticsearch", 4)
+        assert turns(context, asking) == [True, True, False, False]
+        waiting = server.await_turn(context, asking[3], load(context, asking[3]))
+        assert isinstance(waiting, Wait)
+        assert waiting.reason == "3 servers of its kind start before it, 2 at once"
+
+    def test_the_next_follows_when_one_is_ready(
+        self, context: Context, service: Service, token: str, clock: Clock
+    ) -> None:
+        asking = create(service, token, clock, "elasticsearch", 4)
+        with service.store.tx() as connection:
+            operations.advance(connection, asking[0], "secure", clock())
+        assert turns(context, asking[1:]) == [True, True, False]
+
+    def test_one_that_waits_after_a_failure_lets_others_go_first(
+        self, context: Context, service: Service, token: str, clock: Clock
+    ) -> None:
+        asking = create(service, token, clock, "elasticsearch", 3)
+        with service.store.tx() as connection:
+            operations.retry(connection, asking[0], clock() + 10, clock(), "server_exited", "the server ended")
+        assert turns(context, asking[1:]) == [True, True]
+
+    def test_quick_starts_do_not_wait(self, context: Context, service: Service, token: str, clock: Clock) -> None:
+        assert turns(context, create(service, token, clock, "redis", 4)) == [True] * 4
