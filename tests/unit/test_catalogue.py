@@ -150,6 +150,7 @@ class TestRefused:
             ('bin = "bin"', 'bin = "lib/../sbin"', r"bin"),
             ("[technologies.mysql]", "[technologies.MySQL]", r"MySQL|pattern|regex"),
             ('name = "MySQL"', "", r"name"),
+            ('technology = "opensearch" }', 'technology = "redis" }', "there is no redis 2.19 to share"),
             ("[technologies.mysql]", "[technologies.mysql", r"malformed"),
         ],
     )
