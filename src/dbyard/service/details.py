@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from dbyard import engines
-from dbyard.errors import NotFound, NotReady
+from dbyard.errors import NotFound, NotReady, StepError
 from dbyard.model import (
     DISK_WARNING,
     MIB,
@@ -204,7 +204,7 @@ def _stats(service: Service, facts: _Facts) -> dict[str, int | float]:
     engine = engines.load(facts.technology.engine)
     try:
         return dict(engine.stats(Endpoint(placement.host, placement.port), credentials))
-    except NotReady:
+    except (NotReady, StepError):
         return {}
 
 
