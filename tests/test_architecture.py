@@ -57,6 +57,11 @@ class TestDocs:
         paths = {route.path for route in list_routes(catalogue.load())}
         assert {path for path in paths if path not in DOCS} == set()
 
+    def test_know_what_really_answers(self) -> None:
+        text = (ROOT / "docs" / "technologies.md").read_text()
+        versions = [version for each in catalogue.load().technologies.values() for version in each.versions]
+        assert {each.server for each in versions if f"| {each.server} | {each.licence} |" not in text} == set()
+
     def test_know_every_command(self) -> None:
         commands = {name for section in COMMANDS.values() for name in section}
         assert {name for name in commands if f"dbyard {name}" not in DOCS} == set()

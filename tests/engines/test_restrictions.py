@@ -87,7 +87,7 @@ def mysql(server: Server) -> Iterator[Session]:
 def redis_session(server: Server) -> Iterator[Session]:
     url = server.engine.url(server.endpoint, server.credentials)
     with redis.Redis.from_url(url, single_connection_client=True, retry=None) as client:
-        yield Session(lambda: client.rpush("written", *["x"] * 100), lambda: client.llen("written"), client.flushdb)  # type: ignore[arg-type, return-value]
+        yield Session(lambda: client.rpush("written", *["x"] * 100), lambda: client.llen("written"), client.flushdb)
 
 
 SESSIONS: Mapping[str, Callable[[Server], Any]] = {
