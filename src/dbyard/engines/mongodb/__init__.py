@@ -80,7 +80,8 @@ def _apply(server: Client, credentials: Credentials, restriction: Restriction) -
     """Bring the tenant to its rights; whether the server knew it before."""
     database = server[credentials.database]
     found = database.command("usersInfo", credentials.user)["users"]
-    has_role = bool(database.command("rolesInfo", users.FREE_SPACE_ROLE)["roles"])
+    wants_role = restriction is Restriction.READ_ONLY
+    has_role = wants_role and bool(database.command("rolesInfo", users.FREE_SPACE_ROLE)["roles"])
     for command in users.plan_commands(found[0] if found else None, has_role, credentials, restriction):
         database.command(command)
     return bool(found)
