@@ -79,11 +79,13 @@ class Platform:
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin-token").read_text().strip())
 
-    def create(self, name: str, technology: str, version: str | None = None) -> wire.Connection:
+    def create(
+        self, name: str, technology: str, version: str | None = None, *, seconds: float = 30
+    ) -> wire.Connection:
         """A new database of the smallest plan that answers."""
         with self.client() as client:
             client.create_database(new_database(name, technology, version))
-            return self.await_usable(name, client=client)
+            return self.await_usable(name, seconds=seconds, client=client)
 
     def await_usable(self, name: str, *, seconds: float = 30, client: Client | None = None) -> wire.Connection:
         with closing(client or self.client()) as asking:

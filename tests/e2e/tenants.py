@@ -13,7 +13,7 @@ from tests.tenants.mysql import connect as connect_mysql
 __all__ = ["ERRORS", "TENANTS", "Tenant", "Writer", "answers", "await_answer", "connect", "connect_mysql"]
 
 TENANTS = {slug: tenants.load(slug) for slug in catalogue.load().technologies if tenants.exists(slug)}
-ERRORS = (OSError, *(error for tenant in TENANTS.values() for error in tenant.ERRORS))
+ERRORS: tuple[type[Exception], ...] = (OSError, *(error for each in TENANTS.values() for error in each.ERRORS))
 
 
 def connect(technology: str, url: str) -> Tenant:

@@ -22,7 +22,6 @@ ESCAPES: Mapping[str, Sequence[str]] = {
         "CREATE USER other",
         "SET PASSWORD FOR dbyard = PASSWORD('x')",
         "GRANT ALL ON *.* TO CURRENT_USER",
-        "KILL CONNECTION USER dbyard",
     ],
 }
 _PIECE, _PIECES = 8_000_000, 200

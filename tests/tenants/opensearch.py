@@ -9,7 +9,7 @@ import opensearchpy
 from opensearchpy.helpers import bulk, scan
 
 ERRORS: tuple[type[Exception], ...] = (opensearchpy.OpenSearchException,)
-REFUSED = r"no permissions|security_exception|whitelist|allowlist|compile error|access denied|dynamic method"
+REFUSED = r"no permissions|FORBIDDEN|security_exception|compile error|whitelist|allowlist|found\W+false"
 
 
 def _script(source: str) -> tuple[str, str, object]:
@@ -39,7 +39,8 @@ ESCAPES: Mapping[str, Sequence[tuple[str, str, object]]] = {
     "users": [
         ("GET", "/_plugins/_security/api/internalusers", None),
         ("PUT", "/_plugins/_security/api/internalusers/eve", {"password": "aaaaaaaaaaA1-"}),
-        ("GET", "/.opendistro_security/_search", None),
+        ("GET", "/.opendistro_security/_doc/internalusers", None),
+        ("PUT", "/.opendistro_security/_doc/internalusers", {"internalusers": ""}),
         ("DELETE", "/.opendistro_security", None),
     ],
 }

@@ -1,0 +1,188 @@
+"""What every technology of the catalogue promises its tenants, on a whole platform with real servers and clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pytest
+
+from dbyard import catalogue, installations, wire
+from dbyard.runtimes.local import processes
+from dbyard.runtimes.local.processes import Process
+from tests import tenants
+from tests.e2e.platforms import Platform, kill_processes, platform, wait_for
+from tests.e2e.tenants import Writer, answers, await_answer, connect
+from tests.tenants import REACHES, Tenant, TenantModule
+
+NAME, NEIGHBOUR = "contract-db", "neighbour-db"
+SERVERS = [(each.slug, version) for each in catalogue.load().technologies.values() for version in each.versions]
+SECONDS = 60
+
+
+@dataclass
+class Contracted:
+    """A database of one technology and version on a platform of its own."""
+
+    home: Platform
+    technology: str
+    connection: wire.Connection
+
+    @property
+    def url(self) -> str:
+        return self.connection.url
+
+    @property
+    def server(self) -> Process:
+        return self.home.server(self.connection.port)
+
+    def tenant(self) -> Tenant:
+        if not tenants.exists(self.technology):
+            _refuse(f"tests/tenants/{self.technology}.py is missing: nobody knows how its clients connect")
+        return connect(self.technology, self.url)
+
+    def lose_server(self, end: Callable[[Process], object]) -> None:
+        """End the server and wait until the platform has brought it back where it was."""
+        server, operation = self.server, self.home.latest(NAME).id
+        end(server)
+        wait_for(lambda: not processes.is_alive(server), lambda: f"{server} does not end", SECONDS)
+        wait_for(
+            lambda: self.home.latest(NAME).id != operation, lambda: f"nothing heals it\n{self.home.log()}", SECONDS
+        )
+        assert self.home.latest(NAME).kind == "heal"
+        assert self.home.await_usable(NAME, seconds=SECONDS) == self.connection
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Platform]:
+    with platform() as made:
+        yield made.start()
+
+
+@pytest.fixture(scope="module", params=SERVERS, ids=lambda each: f"{each[0]}-{each[1].version}")
+def server(request: pytest.FixtureRequest, home: Platform) -> Iterator[tuple[str, str]]:
+    technology, version = request.param
+    if installations.find(technology, version.version) is None:
+        _refuse(f"{technology} {version.version} is not installed", always=version.on_request)
+    yield technology, version.version
+    _delete_all(home)
+
+
+@pytest.fixture
+def database(home: Platform, server: tuple[str, str]) -> Contracted:
+    """The one of the tests before, unless they have deleted it."""
+    technology, version = server
+    with home.client() as client:
+        there = any(each.name == NAME for each in client.list_databases())
+    if there:
+        return Contracted(home, technology, home.await_usable(NAME, seconds=SECONDS))
+    return Contracted(home, technology, home.create(NAME, technology, version, seconds=SECONDS))
+
+
+@pytest.fixture
+def neighbour(database: Contracted) -> Iterator[Process]:
+    """A server of another database on the same machine."""
+    home = database.home
+    yield home.server(home.create(NEIGHBOUR, "redis", "7.0").port)
+    with home.client() as client:
+        client.delete_database(NEIGHBOUR, confirm=NEIGHBOUR)
+
+
+def test_the_platform_says_which_server_it_is(database: Contracted, server: tuple[str, str]) -> None:
+    found = installations.find(*server)
+    assert found is not None
+    with database.home.client() as client:
+        details = client.get_details(NAME)
+        stats = client.get_metrics(NAME).database_stats
+    assert details.readable_version.startswith(found.full_version)
+    assert details.hostname == f"{database.connection.host}:{database.connection.port}"
+    assert all(isinstance(value, int | float) for value in stats.values())
+    assert stats
+
+
+def test_what_is_written_outlives_restarts(database: Contracted) -> None:
+    with closing(database.tenant()) as tenant:
+        tenant.write_many(range(1000))
+    server = database.server
+    database.home.terminate()
+    database.home.start()
+    assert database.server == server
+    database.lose_server(lambda server: os.kill(server.pid, signal.SIGTERM))
+    with closing(database.tenant()) as tenant:
+        assert tenant.read() == set(range(1000))
+
+
+def test_what_is_acknowledged_outlives_a_kill(database: Contracted) -> None:
+    database.tenant().close()
+    writer = Writer(database.technology, database.url, 100_000)
+    writer.await_some()
+    database.lose_server(lambda server: kill_processes([server]))
+    writer.join()
+    with closing(database.tenant()) as tenant:
+        found = tenant.read()
+    acknowledged = set(writer.acknowledged)
+    assert acknowledged <= found
+    assert found - acknowledged <= {*range(1000), max(acknowledged) + 1}
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_a_wrong_password_is_refused(database: Contracted, password: str) -> None:
+    database.tenant().close()
+    url = re.sub(r":[^:@/]+@", f":{password}@", database.url)
+    assert url != database.url
+    assert not answers(database.technology, url)
+
+
+def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:
+    module = tenants.load(database.technology)
+    assert set(module.ESCAPES) == REACHES
+    with closing(database.tenant()) as tenant:
+        tenant.write(1_000_000)
+        attempts = [(reach, escape) for reach, escapes in module.ESCAPES.items() for escape in escapes]
+        answered = {(reach, str(escape)): _attempt(tenant, module, escape) for reach, escape in attempts}
+    assert [each for each in answered.items() if not re.search(module.REFUSED, each[1])] == []
+
+
+def test_a_memory_bomb_ends_at_most_its_own_server(database: Contracted, neighbour: Process) -> None:
+    module = tenants.load(database.technology)
+    with closing(database.tenant()) as tenant:
+        tenant.write(2_000_000)
+        with pytest.raises((*module.ERRORS, OSError)):
+            tenant.bomb()
+    await_answer(database.technology, database.url, SECONDS)
+    with closing(database.tenant()) as tenant:
+        assert 2_000_000 in tenant.read()
+    assert processes.is_alive(neighbour)
+
+
+def test_nothing_is_left_of_a_deleted_one(database: Contracted) -> None:
+    server = database.server
+    database.home.delete(NAME)
+    assert not processes.is_alive(server)
+
+
+def _delete_all(home: Platform) -> None:
+    with home.client() as client:
+        for database in client.list_databases():
+            client.delete_database(database.id, confirm=database.name)
+    home.await_nothing_left()
+
+
+def _attempt(tenant: Tenant, module: TenantModule, escape: object) -> str:
+    """What the server says to it."""
+    try:
+        return f"gives {tenant.attempt(escape)}"
+    except module.ERRORS as error:
+        return str(error)
+
+
+def _refuse(reason: str, *, always: bool = False) -> NoReturn:
+    """What nobody has asked for is only skipped, everywhere."""
+    if os.environ.get("CI") and not always:
+        pytest.fail(reason)
+    pytest.skip(reason)
