@@ -164,7 +164,9 @@ def _launching(authority: Authority, templates: dict[tuple[str, str], Path]) -> 
     def launch(technology: str, version: str, *, start: bool = True) -> Server:
         installation = installations.find(technology, version)
         if installation is None:
-            _refuse(f"{technology} {version} is missing: dbyard engines install {technology}@{version}")
+            on_request = catalogue.load().version(technology, version).on_request
+            missing = f"{technology} {version} is missing: dbyard engines install {technology}@{version}"
+            _refuse(missing, fail=not on_request)
         server = _build(technology, installation, authority)
         servers.append(server)
         template = templates.get((technology, version))
@@ -213,8 +215,8 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     return Server(engine, installation, layout, Node(NODE, 1, plan, known.overhead_mb), credentials, uid)
 
 
-def _refuse(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
+def _refuse(reason: str, *, fail: bool) -> NoReturn:
+    if fail and os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 

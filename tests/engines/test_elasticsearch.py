@@ -367,6 +367,71 @@ class TestServer:
             assert secret not in server.log()
 
 
+@pytest.fixture(scope="module")
+def original(launch_shared: Launch) -> Server:
+    """Elasticsearch itself, where somebody has asked for it."""
+    server = launch_shared("elasticsearch", "7.17")
+    server.secure()
+    return server
+
+
+@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")
+class TestElasticsearch:
+    """What is done in another way there."""
+
+    def test_tenant_writes_and_searches_and_is_green(self, original: Server) -> None:
+        original.secure()
+        fill(original, "books", range(1000))
+        found = ask(original, "POST", "/books/_search", {"query": {"match": {"word": "w3"}}, "size": 1})
+        assert found["hits"]["total"]["value"] == 143
+        assert ask(original, "GET", "/_cluster/health?wait_for_status=green&timeout=10s")["status"] == "green"
+        told = engine.stats(original.endpoint, original.credentials)
+        assert (told["documents"], told["indices"], told["health"]) == (1000, 1, 0)
+        ask(original, "DELETE", "/books")
+
+    def test_its_client_takes_the_url(self, original: Server) -> None:
+        with closing(elasticsearch.Elasticsearch(engine.url(original.endpoint, original.credentials))) as session:
+            assert session.info()["version"]["number"].startswith("7.17.")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("GET", "/_snapshot", None),
+            ("PUT", "/_cluster/settings", {"persistent": {"cluster.blocks.read_only_allow_delete": None}}),
+            ("GET", "/_nodes", None),
+            ("GET", "/_nodes/stats", None),
+            ("GET", "/_security/user", None),
+            ("PUT", "/_security/role/tenant", {"cluster": ["all"]}),
+            ("POST", "/_security/api_key", {"name": "mine"}),
+            ("POST", "/_cluster/reroute", {}),
+        ],
+    )
+    def test_tenant_may_not_reach_beyond_its_data(self, original: Server, method: str, path: str, body: object) -> None:
+        status, answer = call(original, method, path, body)
+        assert status == 403, answer
+
+    @pytest.mark.parametrize(("user", "password"), [("", "wrong"), ("elastic", "changeme"), ("elastic", "")])
+    def test_needs_its_password(self, original: Server, user: str, password: str) -> None:
+        assert call(original, "GET", "/", user=user, password=password)[0] == 401
+
+    @pytest.mark.parametrize("restriction", [Restriction.READ_ONLY, Restriction.CLOSED])
+    def test_a_full_disk_may_be_read_and_freed(self, original: Server, restriction: Restriction) -> None:
+        fill(original, "books", range(10))
+        for _ in range(2):
+            engine.restrict(original.endpoint, original.credentials, restriction)
+        assert call(original, "PUT", "/books/_doc/new", {"a": 1})[0] == 403
+        assert count(original, "books") == 10
+        ask(original, "DELETE", "/books")
+        for _ in range(2):
+            engine.restrict(original.endpoint, original.credentials, Restriction.NONE)
+        fill(original, "books", range(10))
+        ask(original, "DELETE", "/books")
+
+    def test_acknowledged_documents_survive_a_kill(self, original: Server) -> None:
+        acknowledged = kill_while_writing(original)
+        assert set(acknowledged) <= {hit["_id"] for hit in scroll(original, "books")}
+
+
 def kill_while_writing(server: Server) -> list[str]:
     """Ids of documents that the server had acknowledged when it was killed in the midst of many."""
     acknowledged: list[str] = []

@@ -1,4 +1,4 @@
-"""Elasticsearch, served by its fork OpenSearch 2.19, which has users and roles; the platform is a user of its own."""
+"""Elasticsearch: by its fork OpenSearch 2.19, or itself in version 7.17. The platform is a user of its own there."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from collections.abc import Mapping
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
 
-from . import configuration, security
+from . import configuration
 from .client import log_in
+from .configuration import server_at
+from .passwords import ADMIN
 
 TECHNOLOGY = "elasticsearch"
 CAPABILITIES: frozenset[Capability] = frozenset()
-
-ADMIN = security.ADMIN
 
 _NAME_LIMIT = 48
 _ANSWER_SECONDS = 1.0
 _CHANGE_SECONDS = 15.0
 _STOP_SECONDS = 30.0
-_USERS = "/_plugins/_security/api/internalusers/"
 _HEALTH = {"green": 0, "yellow": 1, "red": 2}
-_TENANTS_INDICES = "*,-.opendistro_security"
 
 
 def name_tenant(name: str, suffix: str) -> tuple[str, str]:
@@ -40,7 +38,7 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
         argv=configuration.render_argv(plan, layout),
         init=(),
         files=configuration.render_files(node, layout, credentials),
-        env={"MALLOC_ARENA_MAX": "1"},
+        env={"MALLOC_ARENA_MAX": "1", "LIBFFI_TMPDIR": str(layout.run)},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
         address_space=None,  # the virtual machine reserves much more than it uses
         cpu=plan.cpu,
@@ -60,29 +58,22 @@ def ping(endpoint: Endpoint, credentials: Credentials) -> None:
 
 
 def secure(endpoint: Endpoint, credentials: Credentials) -> None:
-    """Users are made when the server first starts; what is there is left. One node keeps one copy of each shard."""
     with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
-        settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
-        if settings["persistent"].get("cluster.default_number_of_replicas") != "0":
-            session.ask("PUT", "/_cluster/settings", {"persistent": {"cluster.default_number_of_replicas": 0}})
-        if session.find(_USERS + credentials.user) is None:
-            session.ask("PUT", _USERS + credentials.user, security.render_user(credentials))
+        server_at(session).secure(session, credentials)
 
 
 def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
     """By the roles of the tenant's user, which the server keeps. Requests that run already end as they would."""
-    wanted, path = security.ROLES[restriction], _USERS + credentials.user
     with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
-        user = session.ask("GET", path)[credentials.user]
-        if user["opendistro_security_roles"] != wanted:
-            session.ask("PATCH", path, [{"op": "add", "path": "/opendistro_security_roles", "value": wanted}])
+        server_at(session).restrict(session, credentials, restriction)
 
 
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     try:
         with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
             health = session.ask("GET", "/_cluster/health")
-            indices = session.ask("GET", f"/{_TENANTS_INDICES}/_stats/docs,store?expand_wildcards=all")
+            tenants = f"*,-{server_at(session).SYSTEM_INDICES}"
+            indices = session.ask("GET", f"/{tenants}/_stats/docs,store?expand_wildcards=all")
             nodes = session.ask("GET", "/_nodes/_local/stats/jvm,http")
     except TemporaryError as error:
         raise NotReady(str(error)) from error

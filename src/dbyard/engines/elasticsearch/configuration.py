@@ -1,13 +1,15 @@
-"""How an OpenSearch server is started: its argv, and the configuration that stands in its files."""
+"""How a server is started: its argv, and the configuration that stands in its files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Protocol
 
-from dbyard.model import Credentials, File, Layout, Node, Plan
+from dbyard.model import Credentials, File, Layout, Node, Plan, Restriction
 
-from . import security
+from . import elastic, opensearch
+from .client import Session
 from .keystore import render_keystore
 
 # The memory of a Java virtual machine beside its heap: it fits into the overhead that the catalogue states.
@@ -25,17 +27,40 @@ _BESIDE_THE_HEAP = (
 _LEAST_HEAP_MB = 48
 _MOST_HEAP_MB = 31 * 1024  # pointers are short up to there
 _SHARDS = (100, 1000)
-# They warn at each start, or each request, of what is so on purpose.
-_QUIET = (
-    "org.opensearch.bootstrap.BootstrapChecks",
-    "org.opensearch.deprecation",
-    "org.opensearch.security.OpenSearchSecurityPlugin",
-    "org.opensearch.security.auditlog",
-)
+
+
+class Server(Protocol):
+    """What the two servers, each a module, do in their own ways; otherwise one is as the other."""
+
+    @property
+    def NAME(self) -> str: ...
+    @property
+    def MAIN(self) -> str: ...
+    @property
+    def PROPERTIES(self) -> str: ...
+    @property
+    def SYSTEM_INDICES(self) -> str: ...
+    @property
+    def QUIET(self) -> tuple[str, ...]: ...
+    def render_options(self, layout: Layout) -> list[str]: ...
+    def render_files(self, credentials: Credentials) -> dict[str, str]: ...
+    def render_settings(self, credentials: Credentials) -> dict[str, object]: ...
+    def secure(self, session: Session, credentials: Credentials) -> None: ...
+    def restrict(self, session: Session, credentials: Credentials, restriction: Restriction) -> None: ...
+
+
+def server_of(layout: Layout) -> Server:
+    return elastic if layout.full_version.startswith("7.") else opensearch
+
+
+def server_at(session: Session) -> Server:
+    """By what the server says of itself."""
+    distribution = session.ask("GET", "/")["version"].get("distribution")
+    return opensearch if distribution == opensearch.NAME else elastic
 
 
 def home(layout: Layout) -> Path:
-    return layout.root / "share" / "opensearch"
+    return layout.root / "share" / server_of(layout).NAME
 
 
 def archive(layout: Layout) -> Path:
@@ -44,7 +69,8 @@ def archive(layout: Layout) -> Path:
 
 
 def render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
-    heap = min(plan.memory_mb, _MOST_HEAP_MB)
+    server, heap = server_of(layout), min(plan.memory_mb, _MOST_HEAP_MB)
+    prefix = f"-D{server.PROPERTIES}"
     return (
         str(layout.bin / "java"),
         f"-Xms{_LEAST_HEAP_MB}m",
@@ -64,28 +90,29 @@ def render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
         "-XX:-OmitStackTraceInFastThrow",
         "-Dlog4j.shutdownHookEnabled=false",
         "-Dlog4j2.disable.jmx=true",
-        f"-Dsecurity.default_init.dir={layout.conf}",
-        f"-Dopensearch.path.home={home(layout)}",
-        f"-Dopensearch.path.conf={layout.conf}",
-        "-Dopensearch.distribution.type=zip",
-        "-Dopensearch.bundled_jdk=false",
+        *server.render_options(layout),
+        f"{prefix}.path.home={home(layout)}",
+        f"{prefix}.path.conf={layout.conf}",
+        f"{prefix}.distribution.type=zip",
+        f"{prefix}.bundled_jdk=false",
         "-cp",
         str(home(layout) / "lib" / "*"),
-        "org.opensearch.bootstrap.OpenSearch",
+        server.MAIN,
     )
 
 
 def render_files(node: Node, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
-    certificate = credentials.certificate
+    server, certificate = server_of(layout), credentials.certificate
+    keystore = f"{server.NAME}.keystore"
     if not certificate.certificate:  # a directory prepared for nobody yet
         return ()
     contents = {
-        "opensearch.yml": _settings(node, layout, credentials),
-        "opensearch.keystore": render_keystore("opensearch.keystore", node.id).decode("utf-8", "surrogateescape"),
+        f"{server.NAME}.yml": _settings(node, layout, credentials),
+        keystore: render_keystore(keystore, node.id).decode("utf-8", "surrogateescape"),
         "log4j2.properties": _logging(layout),
         "server.crt": certificate.certificate,
         "server.key": certificate.key,
-        **security.render_files(credentials),
+        **server.render_files(credentials),
     }
     return tuple(File(layout.conf / name, content) for name, content in contents.items())
 
@@ -103,7 +130,7 @@ def _settings(node: Node, layout: Layout, credentials: Credentials) -> str:
         "node.store.allow_mmap": False,  # hosts allow too few maps
         "cluster.max_shards_per_node": _most_shards(node.plan),
         "cluster.routing.allocation.disk.threshold_enabled": False,  # the host's disk is not the tenant's
-        **security.render_settings(credentials),
+        **server_of(layout).render_settings(credentials),
     }
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
@@ -131,7 +158,7 @@ def _logging(layout: Layout) -> str:
         "rootLogger.appenderRef.file.ref = file",
         *(
             f"logger.{number}.{line}"
-            for number, name in enumerate(_QUIET)
+            for number, name in enumerate(server_of(layout).QUIET)
             for line in (f"name = {name}", "level = error")
         ),
     )

@@ -1,21 +1,34 @@
-"""Who may do what on an OpenSearch server: its security plugin's files, all of them ours.
+"""OpenSearch: where its server lies, and who may do what there by its security plugin, whose files are all ours.
 
 They are read once, when a server first starts; from then on the server keeps users and roles in an index of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-import bcrypt
 from cryptography import x509
 
-from dbyard.model import Credentials, Restriction
+from dbyard.model import Credentials, Layout, Restriction
 
-ADMIN = "dbyard"
+from .client import Session
+from .passwords import ADMIN, hash_password
 
+NAME = "opensearch"
+MAIN = "org.opensearch.bootstrap.OpenSearch"
+PROPERTIES = "opensearch"
+SYSTEM_INDICES = ".opendistro_security"
+QUIET = (
+    "org.opensearch.bootstrap.BootstrapChecks",
+    "org.opensearch.deprecation",
+    "org.opensearch.security.OpenSearchSecurityPlugin",
+    "org.opensearch.security.auditlog",
+)
+"""Loggers that warn at each start, or each request, of what is so on purpose."""
+
+_USERS = "/_plugins/_security/api/internalusers/"
+_REPLICAS = "cluster.default_number_of_replicas"
 _TENANT, _READ_ONLY = "tenant", "tenant_read_only"
 ROLES: Mapping[Restriction, list[str]] = {
     Restriction.NONE: [_TENANT],
@@ -66,19 +79,11 @@ _READ_ONLY_ON_INDICES = (
     "indices:admin/flush*",
     "indices:admin/forcemerge*",
 )
-# A random password of 190 bits cannot be searched, however quickly a guess is made; each first login waits for it.
-_ROUNDS = 4
 
 
-def hash_password(password: str) -> str:
-    """The same for the same password, so that files that hold it need not change."""
-    salt = hashlib.sha256(f"salt {password}".encode()).hexdigest()[:21] + "."  # the last character holds two bits only
-    return bcrypt.hashpw(password.encode(), f"$2b${_ROUNDS:02}${salt}".encode()).decode()
-
-
-def render_user(credentials: Credentials) -> dict[str, object]:
-    """The tenant's user, as files and the server's own interface take it."""
-    return {"hash": hash_password(credentials.password), "opendistro_security_roles": ROLES[Restriction.NONE]}
+def render_options(layout: Layout) -> list[str]:
+    """What only this server's virtual machine is told."""
+    return [f"-Dsecurity.default_init.dir={layout.conf}"]
 
 
 def render_files(credentials: Credentials) -> dict[str, str]:
@@ -86,7 +91,7 @@ def render_files(credentials: Credentials) -> dict[str, str]:
     admin = {"hash": hash_password(credentials.admin_password), "opendistro_security_roles": ["all_access"]}
     contents: dict[str, Mapping[str, object]] = {
         "config": {"config": {"dynamic": {"http": {"anonymous_auth_enabled": False}, "authc": {"basic": _BASIC}}}},
-        "internalusers": {ADMIN: {**admin, "reserved": True}, credentials.user: render_user(credentials)},
+        "internalusers": {ADMIN: {**admin, "reserved": True}, credentials.user: _user(credentials)},
         "roles": {
             _TENANT: _role(_TENANT_ON_CLUSTER, ["indices:*"]),
             _READ_ONLY: _role(_READ_ONLY_ON_CLUSTER, _READ_ONLY_ON_INDICES),
@@ -116,6 +121,22 @@ def render_settings(credentials: Credentials) -> dict[str, object]:
     }
 
 
+def secure(session: Session, credentials: Credentials) -> None:
+    """Users are made when the server first starts; what is there is left. One node keeps one copy of each shard."""
+    settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
+    if settings["persistent"].get(_REPLICAS) != "0":
+        session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
+    if session.find(_USERS + credentials.user) is None:
+        session.ask("PUT", _USERS + credentials.user, _user(credentials))
+
+
+def restrict(session: Session, credentials: Credentials, restriction: Restriction) -> None:
+    wanted, path = ROLES[restriction], _USERS + credentials.user
+    user = session.ask("GET", path)[credentials.user]
+    if user["opendistro_security_roles"] != wanted:
+        session.ask("PATCH", path, [{"op": "add", "path": "/opendistro_security_roles", "value": wanted}])
+
+
 _BASIC = {
     "http_enabled": True,
     "order": 0,
@@ -130,6 +151,11 @@ _FILES = {
     "actiongroups": "action_groups.yml",
     "tenants": "tenants.yml",
 }
+
+
+def _user(credentials: Credentials) -> dict[str, object]:
+    """The tenant's, as files and the server's own interface take it."""
+    return {"hash": hash_password(credentials.password), "opendistro_security_roles": ROLES[Restriction.NONE]}
 
 
 def _role(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:
