@@ -79,9 +79,7 @@ class Platform:
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin-token").read_text().strip())
 
-    def create(
-        self, name: str, technology: str, version: str | None = None, *, seconds: float = 30
-    ) -> wire.Connection:
+    def create(self, name: str, technology: str, version: str | None = None, *, seconds: float = 30) -> wire.Connection:
         """A new database of the smallest plan that answers."""
         with self.client() as client:
             client.create_database(new_database(name, technology, version))

@@ -150,10 +150,12 @@ def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:
 
 def test_a_memory_bomb_ends_at_most_its_own_server(database: Contracted, neighbour: Process) -> None:
     module = tenants.load(database.technology)
+    server = database.server
     with closing(database.tenant()) as tenant:
         tenant.write(2_000_000)
-        with pytest.raises((*module.ERRORS, OSError)):
+        with pytest.raises((*module.ERRORS, OSError)) as refused:
             tenant.bomb()
+    assert re.search(module.FULL, str(refused.value)) or not processes.is_alive(server), repr(refused.value)
     await_answer(database.technology, database.url, SECONDS)
     with closing(database.tenant()) as tenant:
         assert 2_000_000 in tenant.read()

@@ -11,6 +11,7 @@ from tests.tenants import opensearch
 
 ERRORS: tuple[type[Exception], ...] = (elasticsearch.ElasticsearchException,)
 REFUSED = opensearch.REFUSED
+FULL = opensearch.FULL
 ESCAPES = opensearch.ESCAPES
 
 
@@ -26,7 +27,7 @@ class Tenant:
         bulk(self._client, ({"_index": "written", "_id": str(number), "number": number} for number in numbers))
 
     def read(self) -> set[int]:
-        self._client.cluster.health(wait_for_status="yellow", timeout="20s")
+        self._client.cluster.health(wait_for_status="yellow")
         self._client.indices.refresh(index="written")
         return {int(found["_id"]) for found in scan(self._client, index="written", size=5000, _source=False)}
 
@@ -35,6 +36,7 @@ class Tenant:
         return self._client.transport.perform_request(method, path, body=body)
 
     def bomb(self) -> None:
+        self._client.indices.refresh(index="written")  # scripts run on what is found
         query: dict[str, Any] = {"script_fields": {"found": {"script": {"source": opensearch.BOMB}}}}
         self._client.search(index="written", body=query)
 

@@ -14,6 +14,7 @@ Escape = Callable[[Documents], object]
 
 ERRORS: tuple[type[Exception], ...] = (pymongo.errors.PyMongoError,)
 REFUSED = r"not authorized|no such command"
+FULL = r"memory"
 
 
 def _admin(command: str, value: object = 1, **named: object) -> Escape:
@@ -70,8 +71,9 @@ class Tenant:
         return escape(self._database)
 
     def bomb(self) -> None:
-        numbers = {"$range": [0, 2_000_000_000]}
-        list(self._database.written.aggregate([{"$limit": 1}, {"$project": {"numbers": numbers}}]))
+        doubled = {"$concat": ["$$value", "$$value"]}
+        text = {"$reduce": {"input": {"$range": [0, 40]}, "initialValue": "x", "in": doubled}}
+        list(self._database.written.aggregate([{"$limit": 1}, {"$project": {"length": {"$strLenCP": text}}}]))
 
     def close(self) -> None:
         self._client.close()

@@ -16,6 +16,7 @@ def _script(source: str) -> tuple[str, str, object]:
     return "POST", "/written/_search", {"script_fields": {"found": {"script": {"source": source}}}}
 
 
+FULL = r"out_of_memory|circuit_breaking"
 ESCAPES: Mapping[str, Sequence[tuple[str, str, object]]] = {
     "files": [_script("new java.io.File('/etc/passwd').length()")],
     "programs": [_script("Runtime.getRuntime().exec('id')"), _script("System.exit(0)")],
@@ -44,7 +45,7 @@ ESCAPES: Mapping[str, Sequence[tuple[str, str, object]]] = {
         ("DELETE", "/.opendistro_security", None),
     ],
 }
-BOMB = "def l = []; while (true) { l.add(new long[100000]); } return 1"
+BOMB = "def found = []; for (int i = 0; i < 100000; i++) { found.add(new long[100000]); } return found.size()"
 
 
 class Tenant:
@@ -59,7 +60,7 @@ class Tenant:
         bulk(self._client, ({"_index": "written", "_id": str(number), "number": number} for number in numbers))
 
     def read(self) -> set[int]:
-        self._client.cluster.health(params={"wait_for_status": "yellow", "timeout": "20s"})
+        self._client.cluster.health(params={"wait_for_status": "yellow"})
         self._client.indices.refresh(index="written")
         return {int(found["_id"]) for found in scan(self._client, index="written", size=5000, _source=False)}
 
@@ -68,6 +69,7 @@ class Tenant:
         return self._client.transport.perform_request(method, path, body=body)
 
     def bomb(self) -> None:
+        self._client.indices.refresh(index="written")  # scripts run on what is found
         query: dict[str, Any] = {"script_fields": {"found": {"script": {"source": BOMB}}}}
         self._client.search(index="written", body=query)
 
