@@ -174,6 +174,8 @@ class TestEnsure:
 
     @pytest.mark.parametrize("sandboxed", [True, False])
     def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+        if not sandboxed and not os.stat("/").st_mode & stat.S_IXOTH:
+            pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
         note = directory(server) / "data" / "note"
         server.start(init=(Command(("/bin/sh", "-c", f"id -un > {note}")),))
