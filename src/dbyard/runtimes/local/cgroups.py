@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from dbyard.errors import TemporaryError
 from dbyard.model import InstanceSpec
+from dbyard.runtimes.local import processes
 
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "pids")
+_LEAVING_SECONDS = 5.0
 _PERIOD = 100_000  # microseconds
 
 
@@ -41,12 +46,10 @@ class Cgroups:
         return sorted(found)
 
     def remove(self, instance_id: str) -> None:
-        """Remove the instance's empty group; repeating is free."""
+        """Remove the instance's empty group; repeating is free. The dead may take a moment to leave it."""
         for group in self._groups(instance_id):
-            try:
-                group.rmdir()
-            except FileNotFoundError:
-                continue
+            if not processes.wait_until(partial(_is_removed, group), _LEAVING_SECONDS):
+                raise TemporaryError(f"processes of instance {instance_id} do not end", code="processes_left")
 
     def _groups(self, instance_id: str) -> list[Path]:
         return sorted({parent / instance_id for parent in self.parents.values()})
@@ -70,6 +73,18 @@ class Cgroups:
             for controller in self.parents
             for name, value in values[controller]
         ]
+
+
+def _is_removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
 
 
 def probe(name: str) -> Cgroups | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dbyard.errors import TemporaryError
 from dbyard.model import Command
-from dbyard.runtimes.local import processes
+from dbyard.runtimes.local import directories, processes
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell, wrap
 from dbyard.runtimes.local.watcher import Watcher
@@ -20,6 +20,7 @@ _INFO_FD = 3
 _COMMAND_SECONDS = 120.0
 _START_SECONDS = 10.0
 _OUTPUT_BYTES = 1024 * 1024
+_LAST_LINES = 10
 
 
 def start(
@@ -46,7 +47,7 @@ def run(
     output: Path,
     watcher: Watcher,
 ) -> None:
-    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError when it fails."""
+    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError with its last words."""
     argv = wrap(cell, command.argv, bubblewrap, None)
     with watcher.awaiting(lambda: _open_program(argv, env, output)) as program:
         try:
@@ -57,7 +58,9 @@ def run(
             message = f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s"
             raise TemporaryError(message, code="init_failed") from error
     if program.returncode != 0:
-        raise TemporaryError(f"{_name(command)} failed with exit code {program.returncode}", code="init_failed")
+        said = "\n".join(directories.last_lines(cell.directory, _LAST_LINES))
+        message = f"{_name(command)} failed with exit code {program.returncode}; its last lines:\n{said}"
+        raise TemporaryError(message, code="init_failed")
 
 
 def _open_program(argv: list[str], env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
