@@ -76,6 +76,15 @@ class Platform:
         self.process = None
         return time.monotonic() - started
 
+    def stop(self) -> None:
+        """As `dbyard stop` does it: the platform and all of its servers."""
+        argv = [sys.executable, "-m", "dbyard", "stop", "--home", str(self.home)]
+        done = subprocess.run(argv, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        if self.process is not None:
+            self.process.wait(10)
+            self.process = None
+
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin-token").read_text().strip())
 
@@ -94,9 +103,12 @@ class Platform:
         self.uids.add(ports.UID_BASE + connection.port)
         return connection
 
-    def latest(self, name: str) -> wire.Operation:
-        """The database's newest operation."""
+    def await_operation(
+        self, name: str, wanted: Callable[[wire.Operation], object], seconds: float = 30
+    ) -> wire.Operation:
+        """The newest operation of the database, once it is as wanted."""
         with self.client() as client:
+            wait_for(lambda: wanted(client.list_operations(name)[0]), lambda: f"{name}\n{self.log()}", seconds)
             return client.list_operations(name)[0]
 
     def delete(self, name: str) -> None:
@@ -125,12 +137,15 @@ class Platform:
         return [process for process in every_process() if process.pid != own and self._is_mine(process)]
 
     def server(self, port: int) -> Process:
-        """The process that listens on the port: the eldest one of its instance that bears the server's argv."""
-        path = next(path for path in self.home.glob("instances/*/placement.json") if read_json(path)["port"] == port)
-        record = read_json(path.with_name("process.json"))
-        found = processes.read(int(record["pid"]))
+        """The server on that port, as the platform has recorded it."""
+        found = processes.read(read_json(self.directory(port) / "process.json")["pid"])
         assert found is not None, f"the server on port {port} does not run"
         return found
+
+    def directory(self, port: int) -> Path:
+        """Where the instance on that port lives."""
+        placements = self.home.glob("instances/*/placement.json")
+        return next(path.parent for path in placements if read_json(path)["port"] == port)
 
     def log(self) -> str:
         """What the platform said last, for whoever reads a failure."""
