@@ -39,6 +39,8 @@ class World:
 
     missing: set[tuple[str, str]] = field(default_factory=set)
     """The (technology, version) pairs whose server is not on this machine."""
+    room: bool = True
+    """Whether its disk has room for another database."""
     log: list[str] = field(default_factory=list)
     wakes: int = 0
     revoked: list[bytes] = field(default_factory=list)
@@ -91,6 +93,7 @@ def service(store: Store, catalogue: Catalogue, authority: Authority, world: Wor
         box=Box(bytes(32)),
         authority=authority,
         installed=world.installed,
+        has_room=lambda: world.room,
         logs=world.logs,
         wake=world.wake,
         on_revoke=world.revoked.append,
