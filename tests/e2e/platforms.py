@@ -153,6 +153,11 @@ class Platform:
 
     def destroy(self) -> None:
         """End everything of this home, by its own processes' pids, and remove it."""
+        self.end_servers()
+        shutil.rmtree(self.home.parent)
+
+    def end_servers(self) -> None:
+        """Also the platform; afterwards only files are left."""
         self.kill()
         if self.home.is_dir():
             runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None)
@@ -162,7 +167,6 @@ class Platform:
             (ports.claims_directory() / str(port)).unlink(missing_ok=True)
         for path in [*cgroups_of(self.home), *_cgroup_parents(self.home)]:
             path.rmdir()
-        shutil.rmtree(self.home.parent)
 
     @property
     def _out(self) -> Path:

@@ -231,10 +231,15 @@ class LocalRuntime:
         if marker.exists():
             return
         directories.empty(cell.directory / "data")
-        with self._named_uid(cell) as named:
-            for command in spec.init:
-                env, output = self._environment(named, spec), self._output(named)
-                spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
+        try:
+            with self._named_uid(cell) as named:
+                for command in spec.init:
+                    env, output = self._environment(named, spec), self._output(named)
+                    spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
+        except Exception:
+            self._kill(spec.id)
+            directories.empty(cell.directory / "data")  # the disk may be full, and others need the room
+            raise
         self._output(cell).unlink(missing_ok=True)  # what preparing printed is not the server's log
         directories.sync(cell.directory)
         directories.write_json(marker, True, durable=True)
