@@ -99,7 +99,8 @@ class Platform:
             try:
                 connection = wait_usable(asking, name, timeout=seconds, report=lambda _: None)
             except DbyardError as error:
-                pytest.fail(f"{name} cannot be used: {error}\n{self.log()}")
+                latest = asking.list_operations(name)[0]
+                pytest.fail(f"{name} cannot be used: {error}\n{latest}\n{self.log()}")
         self.uids.add(ports.UID_BASE + connection.port)
         return connection
 
@@ -149,7 +150,7 @@ class Platform:
 
     def log(self) -> str:
         """What the platform said last, for whoever reads a failure."""
-        return "\n".join(self._err.read_text(errors="replace").splitlines()[-40:])
+        return "\n".join(self._err.read_text(errors="replace").splitlines()[-60:])
 
     def destroy(self) -> None:
         """End everything of this home, by its own processes' pids, and remove it."""
