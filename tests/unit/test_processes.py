@@ -24,6 +24,14 @@ ctypes.CDLL(None).syscall({exit_thread}, 0)
 EXIT_THREAD = {"x86_64": 60, "aarch64": 93}
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
 
+HARD_OF_HEARING = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+print("what?", flush=True)
+while True:
+    time.sleep(1)
+"""
+
 
 @pytest.fixture
 def start() -> Iterator[Start]:
@@ -119,6 +127,14 @@ class TestTerminate:
         assert found is not None
         assert not processes.terminate(found, signal.SIGTERM, 0.05)
         assert processes.is_alive(found)
+
+    def test_asks_again(self, start: Start) -> None:
+        program = start(HARD_OF_HEARING)
+        assert first_line(program) == b"what?\n"
+        found = processes.read(program.pid)
+        assert found is not None
+        assert processes.terminate(found, signal.SIGTERM, 10)
+        assert program.wait() == -signal.SIGTERM
 
     def test_of_a_dead_one_is_done_at_once(self, start: Start) -> None:
         program = start()

@@ -49,7 +49,7 @@ class Queue:
 
     def void_leases(self) -> None:
         with self._context.store.tx() as connection:
-            operations.void_leases(connection)
+            operations.void_leases(connection, self._context.now())
 
     def run(self, operation: Operation) -> None:
         """Run a claimed operation step by step until it waits, ends, or is not ours any more."""

@@ -71,9 +71,18 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
-def void_leases(connection: Connection) -> None:
-    """At start: the lock on the home proves that whoever held these leases is dead."""
+def void_leases(connection: Connection, now: float) -> None:
+    """At start: the lock on the home proves that whoever held these leases is dead.
+
+    Deadlines begin again, because nobody worked on these operations meanwhile.
+    """
     connection.execute("UPDATE operation SET lease_until = 0, token = NULL WHERE status = 'running'")
+    for kind, rules in OPERATIONS.items():
+        connection.execute(
+            "UPDATE operation SET deadline_at = max(deadline_at, ?)"
+            " WHERE kind = ? AND status IN ('pending', 'running')",
+            (now + rules.deadline, kind),
+        )
 
 
 def claim(connection: Connection, now: float) -> Operation | None:

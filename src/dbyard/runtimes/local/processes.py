@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+_SIGNAL_SECONDS = 1.0
 _STATE, _PARENT, _THREADS, _START_TIME = 0, 1, 17, 19  # fields of /proc/PID/stat after the program's name
 
 
@@ -85,17 +86,26 @@ def is_alive(process: Process) -> bool:
 
 
 def terminate(process: Process, signum: int, grace: float) -> bool:
-    """Signal the process and wait up to `grace` seconds for its end; True when it has ended."""
+    """Signal the process and wait up to `grace` seconds for its end; True when it has ended.
+
+    The signal comes again each second: while it starts, the first process of a sandbox does not hear it.
+    """
+    deadline = time.monotonic() + grace
     with open_pidfd(process) as fd:
         if fd is None:
             return True
-        try:
-            signal.pidfd_send_signal(fd, signum)
-        except ProcessLookupError:
-            return True
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        return bool(poll.poll(grace * 1000))
+        while True:
+            try:
+                signal.pidfd_send_signal(fd, signum)
+            except ProcessLookupError:
+                return True
+            left = deadline - time.monotonic()
+            if poll.poll(max(0.0, min(left, _SIGNAL_SECONDS)) * 1000):
+                return True
+            if left <= _SIGNAL_SECONDS:
+                return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
