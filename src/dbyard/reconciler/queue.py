@@ -158,6 +158,9 @@ class Queue:
             operations.retry(connection, operation, run_at, now, code, message)
 
     def _fail(self, operation: Operation, code: str, message: str) -> None:
+        with self._context.store.read() as connection:
+            if not operations.is_claimed(connection, operation):
+                return  # whoever has it now decides what becomes of its server
         log.error("operation %s (%s) failed at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
         try:
             KINDS[operation.kind].abandon(self._context, operation)

@@ -141,6 +141,14 @@ def finish(connection: Connection, operation: Operation, now: float) -> bool:
     return True
 
 
+def is_claimed(connection: Connection, operation: Operation) -> bool:
+    """Whether the operation is still its claimer's own."""
+    row = connection.execute(
+        "SELECT 1 FROM operation WHERE id = ? AND token = ?", (operation.id, operation.token)
+    ).fetchone()
+    return row is not None
+
+
 def fail(connection: Connection, operation: Operation, now: float, code: str, message: str) -> bool:
     """The operation ends in error, with a message for its owner."""
     changes = "status = 'error', token = NULL, lease_until = 0, finished_at = ?, error_code = ?, error = ?"
