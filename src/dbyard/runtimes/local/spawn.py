@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,8 +36,8 @@ def start(
     finally:
         os.close(out)
         os.close(writer)
-    with open(reader, encoding="ascii", errors="replace") as info:
-        pid = _read_child_pid(info.read()) if bubblewrap else outer
+    with open(reader, "rb") as info:
+        pid = _read_child_pid(info.fileno()) if bubblewrap else outer
     return _await_program(pid, tuple(argv)) if pid else None
 
 
@@ -84,9 +86,18 @@ def _spawn(argv: list[str], env: Mapping[str, str], out: int, info: int) -> int:
     )
 
 
-def _read_child_pid(info: str) -> int | None:
-    found = re.search(r'"child-pid": *(\d+)', info)
-    return int(found.group(1)) if found else None
+def _read_child_pid(info: int) -> int | None:
+    """What bwrap tells of its child. Killed halfway, it leaves a child that waits for ever and holds the pipe open."""
+    deadline, text = time.monotonic() + _START_SECONDS, b""
+    poll = select.poll()
+    poll.register(info, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        part = os.read(info, 4096)
+        if not part:
+            found = re.search(rb'"child-pid": *(\d+)', text)
+            return int(found.group(1)) if found else None
+        text += part
+    return None
 
 
 def _await_program(pid: int, argv: tuple[str, ...]) -> Process | None:
