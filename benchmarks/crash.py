@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from benchmarks.floor import Server, floor
 from benchmarks.measure import alternate, timed
-from benchmarks.platform import Platform, serving
+from benchmarks.platform import Platform, running
 from benchmarks.report import Line, duration
 from benchmarks.servers import installed
 from benchmarks.tenant import Tenant, await_answer
@@ -24,7 +24,7 @@ def restart(technology: str) -> Iterator[Line]:
     """Each database crashes once, because the platform waits between the restarts of one that keeps crashing."""
     installation = installed(technology)
     with ExitStack() as stack:
-        platform = stack.enter_context(serving())
+        platform = stack.enter_context(running(technology))
         server = stack.enter_context(floor(installation)).prepare(1)[0]
         tenants = [_create(platform, technology, f"bench-{number}") for number in range(_ROUNDS + 1)]
         platform.await_spares(technology, 3)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from benchmarks.floor import Server, floor
 from benchmarks.measure import Pair, alternate, timed
-from benchmarks.platform import Platform, serving
+from benchmarks.platform import Platform, running
 from benchmarks.report import Line, duration
 from benchmarks.servers import installed
 from benchmarks.tenant import await_answer
@@ -23,7 +23,7 @@ def first_query(technology: str) -> Iterator[Line]:
     """One database at a time, whenever the spares are full again."""
     installation = installed(technology)
     with ExitStack() as stack:
-        platform = stack.enter_context(serving(spares=_SPARES))
+        platform = stack.enter_context(running(technology, _SPARES))
         servers = stack.enter_context(floor(installation)).prepare(_ROUNDS + 1)
         names = (f"bench-{number}" for number in range(_ROUNDS + 1))
 
@@ -41,7 +41,7 @@ def burst() -> Iterator[Line]:
     installation = installed("postgresql")
     with ExitStack() as stack:
         servers = stack.enter_context(floor(installation)).prepare(_BURST)
-        platform = stack.enter_context(serving(spares=_BURST))
+        platform = stack.enter_context(running("postgresql", _BURST))
         platform.await_spares("postgresql", _BURST, seconds=150)
         pair = Pair([timed(lambda: _open_all(platform))], [timed(lambda: _open_by_hand(servers))])
     yield duration(f"{_BURST} databases at once, postgresql {installation.version}", pair, 1.3)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.platform import Platform, serving
+from benchmarks.platform import Platform, running
 from benchmarks.report import Line, amount
 from benchmarks.servers import installed
 from benchmarks.tenant import await_answer
@@ -21,7 +21,7 @@ _IDLE_SECONDS = 20.0
 
 def idle() -> Iterator[Line]:
     installation = installed("redis")
-    with serving() as platform, ThreadPoolExecutor(_CLIENTS) as pool:
+    with running("redis") as platform, ThreadPoolExecutor(_CLIENTS) as pool:
         list(pool.map(lambda number: _open(platform, f"bench-{number:03}"), range(_DATABASES)))
         platform.await_spares("redis", 3)
         time.sleep(_SETTLE_SECONDS)

@@ -153,17 +153,16 @@ def _popen(
     for path in (layout.data, layout.conf, layout.log, layout.run):
         os.chown(path, _uid(), _uid())
     libraries = {"LD_LIBRARY_PATH": ":".join(map(str, installation.libraries))} if installation.libraries else {}
-    user = None if os.geteuid() else _uid()
+    # Not by Popen's own `user`: it would then fork the whole of this process, which costs more than setpriv.
+    uid = str(_uid())
+    as_uid = () if os.geteuid() else ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups")
     return subprocess.Popen(
-        argv,
+        [*as_uid, *argv],
         cwd=layout.run,
         env={"PATH": os.defpath, "HOME": str(layout.run), "TMPDIR": str(layout.run), **libraries, **env},
         stdin=stdin,
         stdout=output,
         stderr=output,
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
         start_new_session=True,
     )
 

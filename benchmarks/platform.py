@@ -18,13 +18,14 @@ from typing import Any
 from benchmarks.measure import wait_until
 from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer
-from dbyard import config, daemon, installations
+from dbyard import config, daemon, installations, model
 from dbyard.catalogue import load
 from dbyard.model import Installation
 from dbyard.runtimes.local import LocalRuntime
 
 _CREATE_SECONDS = 120.0
 _POLL = 0.002
+_KEPT_SECONDS = 2.0
 
 
 class Platform:
@@ -42,13 +43,20 @@ class Platform:
         return {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self._connection()
         connection.request(method, path, None if body is None else json.dumps(body), self.headers)
         answer = connection.getresponse()
         text = answer.read()
         return answer.status, json.loads(text) if text else None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """A new one after a pause in which the server may have closed the last one."""
+        now, local = time.monotonic(), self._local
+        if now - getattr(local, "used_at", 0.0) > _KEPT_SECONDS:
+            local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        local.used_at = now
+        connection: http.client.HTTPConnection = local.connection
+        return connection
 
     def create(self, technology: str, name: str) -> None:
         plan = load().technologies[technology].plans[0].name
@@ -82,16 +90,21 @@ class Platform:
 
 
 @contextmanager
-def serving(home: Path | None = None, **settings: int) -> Iterator[Platform]:
-    """A platform until the block ends; then it and its databases are gone, but for a `home` that is the caller's."""
-    if home is None:
-        with scratch() as directory, serving(directory / "home", **settings) as platform:
+def running(technology: str, spares: int = 3) -> Iterator[Platform]:
+    """A platform that knows the servers of one technology only; in the end it and its databases are gone."""
+    with scratch() as directory:
+        engines = _only(technology, directory / "engines")
+        with serving(directory / "home", spares=str(spares), engines=str(engines)) as platform:
             try:
                 yield platform
             finally:
                 _end(platform.process)
                 _destroy_all(directory / "home")
-        return
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[Platform]:
+    """A platform on the caller's home until the block ends; databases go on."""
     process = _start(home, port := free_port(), settings)
     try:
         _await_serving(home, port, process)
@@ -100,8 +113,18 @@ def serving(home: Path | None = None, **settings: int) -> Iterator[Platform]:
         _end(process)
 
 
-def _start(home: Path, port: int, settings: dict[str, int]) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **{f"DBYARD_{name.upper()}": str(value) for name, value in settings.items()}}
+def _only(technology: str, place: Path) -> Path:
+    """The place of database servers without the other technologies, whose spares would only take time."""
+    place.mkdir(mode=0o755)
+    others = load().technologies.keys() - {technology}
+    for entry in model.engines_home().iterdir():
+        if entry.name not in others:
+            (place / entry.name).symlink_to(entry)
+    return place
+
+
+def _start(home: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, **{f"DBYARD_{name.upper()}": value for name, value in settings.items()}}
     home.mkdir(exist_ok=True)
     with (home.parent / f"{home.name}.log").open("ab") as output:
         argv = [sys.executable, "-m", "dbyard", "serve", "--home", str(home), "--listen", f"127.0.0.1:{port}"]

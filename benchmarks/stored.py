@@ -15,7 +15,7 @@ _BATCH = 1000
 
 def fill(home: Path, others: int) -> None:
     """A new home with `OWN` databases of the admin and so many of other accounts, `_BATCH` each."""
-    with serving(home, spares=0):
+    with serving(home, spares="0"):
         pass  # it makes the schema, the admin and the token
     connection = sqlite3.connect(home / "state" / "dbyard.db", isolation_level=None)
     (project,) = connection.execute("SELECT id FROM project").fetchone()
