@@ -41,6 +41,7 @@ class Platform:
 
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    listen: str = "127.0.0.1:0"
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     uids: set[int] = field(default_factory=set)
@@ -54,7 +55,7 @@ class Platform:
 
     def launch(self, *, program: tuple[str, ...] = SERVE, **environment: str) -> subprocess.Popen[bytes]:
         """Serve the home, or fail to: does not wait."""
-        argv = [sys.executable, *program, "--home", str(self.home), "--listen", "127.0.0.1:0"]
+        argv = [sys.executable, *program, "--home", str(self.home), "--listen", self.listen]
         env = {**os.environ, **self.environment, **environment}
         with self._out.open("wb") as out, self._err.open("ab") as err:
             self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -268,6 +269,10 @@ def claimed_ports(home: Path) -> set[int]:
 def cgroups_of(home: Path) -> list[Path]:
     """The control groups of the home's servers."""
     return [path for parent in _cgroup_parents(home) for path in parent.iterdir() if path.is_dir()]
+
+
+def has_cgroups(home: Path) -> bool:
+    return bool(_cgroup_parents(home))
 
 
 def kill_processes(found: list[Process]) -> None:

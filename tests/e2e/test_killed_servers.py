@@ -95,6 +95,17 @@ class TestRestart:
         kill_processes([fresh.server(connection.port)])
         tenants.await_answer(QUICK, connection.url, BACK_SECONDS)
 
+    def test_that_was_hard_finds_its_own_address_free(self, fresh: Platform) -> None:
+        """No server has inherited the platform's socket."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            fresh.listen = f"127.0.0.1:{probe.getsockname()[1]}"
+        url = fresh.start().url
+        fresh.create(NAME, QUICK)
+        with fresh.client() as client:
+            client.get_health()
+            fresh.kill()
+        assert fresh.start().url == url
+
 
 class TestStrangersPid:
     def test_is_never_signalled(self, fresh: Platform, stranger: Process) -> None:
