@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-
-import pytest
 
 from dbyard import wire
 from dbyard.catalogue import Catalogue
@@ -21,18 +16,6 @@ QUICK = "redis"
 NAME = "server-db"
 BACK_SECONDS = 10.0
 """The promise is 5 seconds; a busy machine gets twice that."""
-
-
-@pytest.fixture
-def stranger() -> Iterator[Process]:
-    """A program that has nothing to do with us, and must be alive in the end."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program:
-        found = processes.read(program.pid)
-        assert found is not None
-        yield found
-        assert processes.is_alive(found)
-        program.communicate(b"\n")
-        assert program.returncode == 0
 
 
 def listen(connection: wire.Connection) -> socket.socket:
