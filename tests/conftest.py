@@ -39,6 +39,8 @@ class World:
 
     missing: set[tuple[str, str]] = field(default_factory=set)
     """The (technology, version) pairs whose server is not on this machine."""
+    room: bool = True
+    """Whether its disk has room for another database."""
     log: list[str] = field(default_factory=list)
     disk_used: int = 0
     usages: list[Usage] = field(default_factory=list)
@@ -105,6 +107,7 @@ def service(store: Store, catalogue: Catalogue, authority: Authority, world: Wor
         box=Box(bytes(32)),
         authority=authority,
         installed=world.installed,
+        has_room=lambda: world.room,
         logs=world.logs,
         usage=world.usage,
         disk=world.disk,

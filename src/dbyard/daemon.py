@@ -72,6 +72,7 @@ def build(config: Config) -> Platform:
         box=box,
         authority=authority,
         installed=installations.find,
+        has_room=runtime.has_room,
         logs=runtime.logs,
         usage=runtime.usage,
         disk=runtime.disk,

@@ -12,6 +12,7 @@ from dbyard.service import Service
 from dbyard.store import Store
 from dbyard.web.app import list_routes
 from tests.builders import seed_body
+from tests.conftest import World
 
 PUBLIC = ["/healthz", "/openapi.json", "/v1/addon_providers", "/v1/addon_providers/redis/plans"]
 BROKEN = "There was a problem in the JSON you submitted: "
@@ -158,6 +159,14 @@ class TestInternalErrors:
         answer = api.post("/v1/databases", json=seed_body())
         assert answer.status_code == 503
         assert "cannot write" in answer.json()["error"]
+
+    def test_a_disk_without_room_refuses_creates_and_nothing_else(self, api: TestClient, world: World) -> None:
+        world.room = False
+        answer = api.post("/v1/databases", json=seed_body())
+        assert answer.status_code == 503
+        assert "no room" in answer.json()["error"]
+        assert api.get("/v1/databases").json() == {"databases": []}
+        assert api.post("/v1/databases", json={}).status_code == 422
 
 
 class TestHeaders:

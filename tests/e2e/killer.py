@@ -35,6 +35,8 @@ DELETE_INSTANTS: dict[str, Instant] = {
     "the port is released": (ports.Ports, "release", "after"),
 }
 
+NEED_CGROUPS = {name for name, (owner, _, _) in DELETE_INSTANTS.items() if owner is cgroups.Cgroups}
+
 
 def serve(point: str) -> None:
     def reach(name: str) -> None:

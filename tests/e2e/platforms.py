@@ -41,6 +41,7 @@ class Platform:
 
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    listen: str = "127.0.0.1:0"
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     uids: set[int] = field(default_factory=set)
@@ -54,7 +55,7 @@ class Platform:
 
     def launch(self, *, program: tuple[str, ...] = SERVE, **environment: str) -> subprocess.Popen[bytes]:
         """Serve the home, or fail to: does not wait."""
-        argv = [sys.executable, *program, "--home", str(self.home), "--listen", "127.0.0.1:0"]
+        argv = [sys.executable, *program, "--home", str(self.home), "--listen", self.listen]
         env = {**os.environ, **self.environment, **environment}
         with self._out.open("wb") as out, self._err.open("ab") as err:
             self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -76,6 +77,15 @@ class Platform:
         self.process = None
         return time.monotonic() - started
 
+    def stop(self) -> None:
+        """As `dbyard stop` does it: the platform and all of its servers."""
+        argv = [sys.executable, "-m", "dbyard", "stop", "--home", str(self.home)]
+        done = subprocess.run(argv, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        if self.process is not None:
+            self.process.wait(10)
+            self.process = None
+
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin-token").read_text().strip())
 
@@ -90,9 +100,18 @@ class Platform:
             try:
                 connection = wait_usable(asking, name, timeout=seconds, report=lambda _: None)
             except DbyardError as error:
-                pytest.fail(f"{name} cannot be used: {error}\n{self.log()}")
+                latest = asking.list_operations(name)[0]
+                pytest.fail(f"{name} cannot be used: {error}\n{latest}\n{self.log()}")
         self.uids.add(ports.UID_BASE + connection.port)
         return connection
+
+    def await_operation(
+        self, name: str, wanted: Callable[[wire.Operation], object], seconds: float = 30
+    ) -> wire.Operation:
+        """The newest operation of the database, once it is as wanted."""
+        with self.client() as client:
+            wait_for(lambda: wanted(client.list_operations(name)[0]), lambda: f"{name}\n{self.log()}", seconds)
+            return client.list_operations(name)[0]
 
     def latest(self, name: str) -> wire.Operation:
         """The database's newest operation."""
@@ -125,19 +144,27 @@ class Platform:
         return [process for process in every_process() if process.pid != own and self._is_mine(process)]
 
     def server(self, port: int) -> Process:
-        """The process that listens on the port: the eldest one of its instance that bears the server's argv."""
-        path = next(path for path in self.home.glob("instances/*/placement.json") if read_json(path)["port"] == port)
-        record = read_json(path.with_name("process.json"))
-        found = processes.read(int(record["pid"]))
+        """The server on that port, as the platform has recorded it."""
+        found = processes.read(read_json(self.directory(port) / "process.json")["pid"])
         assert found is not None, f"the server on port {port} does not run"
         return found
 
+    def directory(self, port: int) -> Path:
+        """Where the instance on that port lives."""
+        placements = self.home.glob("instances/*/placement.json")
+        return next(path.parent for path in placements if read_json(path)["port"] == port)
+
     def log(self) -> str:
         """What the platform said last, for whoever reads a failure."""
-        return "\n".join(self._err.read_text(errors="replace").splitlines()[-40:])
+        return "\n".join(self._err.read_text(errors="replace").splitlines()[-60:])
 
     def destroy(self) -> None:
         """End everything of this home, by its own processes' pids, and remove it."""
+        self.end_servers()
+        shutil.rmtree(self.home.parent)
+
+    def end_servers(self) -> None:
+        """Also the platform; afterwards only files are left."""
         self.kill()
         if self.home.is_dir():
             runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None)
@@ -147,7 +174,6 @@ class Platform:
             (ports.claims_directory() / str(port)).unlink(missing_ok=True)
         for path in [*cgroups_of(self.home), *_cgroup_parents(self.home)]:
             path.rmdir()
-        shutil.rmtree(self.home.parent)
 
     @property
     def _out(self) -> Path:
@@ -248,6 +274,10 @@ def claimed_ports(home: Path) -> set[int]:
 def cgroups_of(home: Path) -> list[Path]:
     """The control groups of the home's servers."""
     return [path for parent in _cgroup_parents(home) for path in parent.iterdir() if path.is_dir()]
+
+
+def has_cgroups(home: Path) -> bool:
+    return bool(_cgroup_parents(home))
 
 
 def kill_processes(found: list[Process]) -> None:

@@ -1,187 +1,119 @@
-"""A disk that fills up: the tenant is stopped in time, sees why, frees space, and goes on; whatever is killed."""
+"""A disk that is full, one that is read-only, and a start on either: a clear refusal and nothing half made."""
 
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psycopg
-import pymysql
 import pytest
-import redis
 
 from dbyard import wire
-from dbyard.errors import Conflict
+from dbyard.errors import Unavailable
 from dbyard.model import MIB
-from dbyard.wire.details import Disk
 from tests.e2e import tenants
-from tests.e2e.platforms import Platform, kill_processes, wait_for
+from tests.e2e.platforms import Platform, new_database, wait_for
 
-NAME = "small-disk-db"
-DISK_MB = 1000
-SMALL = ("-m", "tests.e2e.small_disks", "serve")
-TECHNOLOGIES = sorted(tenants.TENANTS)
+QUICK = "redis"
+ROOM_BYTES = 256 * MIB
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
 
 
 @pytest.fixture
-def small(fresh: Platform) -> Platform:
-    """A platform whose databases have 1,000 MB of disk each."""
-    return fresh.start(program=SMALL, DISK_MB=str(DISK_MB))
-
-
-def disk(home: Platform) -> Disk:
-    """What the Database API says of the database's disk."""
-    with home.client() as client:
-        return client.get_details(NAME).disk
-
-
-def await_restriction(home: Platform, wanted: str, seconds: float = 20) -> Disk:
-    """Until it is decided and applied."""
-
-    def found() -> Disk | None:
-        now = disk(home)
-        settled = now.restriction == wanted and home.latest(NAME).status == "done"
-        return now if settled else None
-
-    return wait_for(found, lambda: f"not {wanted}: {disk(home)}\n{home.log()}", seconds)
-
-
-def ballast(home: Platform, megabytes: int) -> Path:
-    """As much on the database's disk as if its tenant had written it."""
-    (data,) = home.home.glob("instances/*/data")
-    path = data / "ballast"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-    os.posix_fallocate(fd, 0, megabytes * MIB)
-    os.close(fd)
-    return path
-
-
-def write_on(write: Callable[[], object]) -> None:
-    """Until it is refused, or has written far too much."""
-    for _ in range(2000):
-        write()
-
-
-def can_write(technology: str, connection: wire.Connection, number: int) -> bool:
-    try:
-        tenant = tenants.connect(technology, connection.url)
-    except tenants.ERRORS:
-        return False
-    try:
-        tenant.write(number)
-    except tenants.ERRORS:
-        return False
-    finally:
-        tenant.close()
-    return True
-
-
-@pytest.mark.parametrize("technology", TECHNOLOGIES)
-def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) -> None:
-    connection = small.create(NAME, technology)
-    assert can_write(technology, connection, 1)
-    used = disk(small).used // MIB
-
-    path = ballast(small, 970 - used)
-    found = await_restriction(small, "read_only")
-    assert "% of its disk is used" in str(found.reason)
-    assert not can_write(technology, connection, 2)
-    with small.client() as client:
-        assert client.get_connection(NAME).url == connection.url
-
-    ballast(small, 1010 - used)
-    await_restriction(small, "closed")
-    assert not tenants.answers(technology, connection.url)
-    with small.client() as client, pytest.raises(Conflict, match="is closed"):
-        client.get_connection(NAME)
-
-    path.unlink()
-    found = await_restriction(small, "none")
-    assert found.reason is None
-    assert can_write(technology, connection, 3)
-    tenant = tenants.connect(technology, connection.url)
-    assert tenant.read() == {1, 3}
-    tenant.close()
-    with small.client() as client:
-        kinds = [operation.kind for operation in client.list_operations(NAME)]
-    assert kinds == ["restrict", "restrict", "restrict", "create"]
-
-
-@pytest.mark.parametrize("technology", TECHNOLOGIES)
-def test_holds_when_the_server_dies(small: Platform, technology: str) -> None:
-    connection = small.create(NAME, technology)
-    assert can_write(technology, connection, 1)
-    ballast(small, 970 - disk(small).used // MIB)
-    await_restriction(small, "read_only")
-    kill_processes([small.server(connection.port)])
-    wait_for(lambda: small.latest(NAME).kind == "heal", lambda: "no heal", 10)
-    small.await_usable(NAME)
-    tenants.await_answer(technology, connection.url, 20)
-    assert not can_write(technology, connection, 2)
-
-
-@pytest.mark.parametrize("point", ["restrict apply effect", "restrict apply recorded"])
-def test_a_platform_killed_in_between_ends_it(fresh: Platform, point: str) -> None:
-    fresh.start(program=SMALL, DISK_MB=str(DISK_MB))
-    connection = fresh.create(NAME, "redis")
+def small(fresh: Platform) -> Iterator[Platform]:
+    """A platform whose home is a file system of its own, with room for a few databases."""
+    fresh.home.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0711", "tmpfs", fresh.home], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    yield fresh
     fresh.kill()
-    process = fresh.start(program=SMALL, DISK_MB=str(DISK_MB), KILL_AT=point).process
-    assert process is not None
-    ballast(fresh, 970)
-    assert process.wait(60) == -signal.SIGKILL
-    fresh.start(program=SMALL, DISK_MB=str(DISK_MB))
-    await_restriction(fresh, "read_only")
-    assert not can_write("redis", connection, 1)
+    subprocess.run(["mount", "-o", "remount,rw", fresh.home], check=True)
+    fill(fresh.home, -1)
+    fresh.end_servers()
+    subprocess.run(["umount", fresh.home], check=True)
 
 
-class TestWriters:
-    """A tenant that writes as fast as it can."""
+def fill(home: Path, left: int) -> None:
+    """Leave so many bytes free; -1 for all that the platform itself does not use."""
+    path = home / "ballast"
+    path.unlink(missing_ok=True)
+    with path.open("wb", buffering=0) as file, suppress(OSError):  # others write at the same time
+        while left >= 0 and (free := shutil.disk_usage(home).free) > left:
+            file.write(bytes(min(free - left, MIB)))
 
-    def test_of_postgresql_is_stopped_and_frees_space(self, fresh: Platform) -> None:
-        small = fresh.start(program=SMALL, DISK_MB=str(2 * DISK_MB))
-        connection = small.create(NAME, "postgresql")
-        with psycopg.connect(connection.url, autocommit=True) as session:
-            session.execute("CREATE UNLOGGED TABLE big (text text)")
-            with pytest.raises(psycopg.Error):
-                write_on(
-                    lambda: session.execute("INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 9999)")
-                )
-        found = await_restriction(small, "read_only")
-        assert found.used < found.limit
-        with psycopg.connect(connection.url, autocommit=True) as session:
-            assert session.execute("SELECT count(*) FROM big").fetchone() is not None
-            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                session.execute("TRUNCATE big")
-            session.execute("BEGIN READ WRITE; TRUNCATE big; COMMIT")
-            await_restriction(small, "none")
-            session.execute("INSERT INTO big VALUES ('again')")
 
-    def test_of_mysql_is_stopped_and_frees_space(self, small: Platform) -> None:
-        connection = small.create(NAME, "mysql")
-        session = tenants.connect_mysql(connection.url)
-        with session.cursor() as cursor:
-            cursor.execute("CREATE TABLE big (text text)")
-            with pytest.raises(pymysql.Error):
-                write_on(lambda: cursor.execute("INSERT INTO big SELECT repeat('x', 1000) FROM seq_1_to_9999"))
-        found = await_restriction(small, "read_only")
-        assert found.used < DISK_MB * MIB
-        session = tenants.connect_mysql(connection.url)
-        with session.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM big")
-            cursor.execute("DROP TABLE big")
-        session.close()
-        await_restriction(small, "none")
-        assert can_write("mysql", connection, 1)
+def refuse(home: Platform, name: str) -> None:
+    with home.client() as client, pytest.raises(Unavailable):
+        client.create_database(new_database(name, QUICK))
 
-    def test_of_redis_is_stopped_and_its_file_rewritten(self, small: Platform) -> None:
-        connection = small.create(NAME, "redis")
-        with redis.Redis.from_url(connection.url) as session:
-            for number in range(1500):
-                with suppress(redis.ResponseError):  # it may be read-only while the file is rewritten
-                    session.set(f"big-{number % 20}", b"x" * MIB)
-            await_restriction(small, "none")
-            assert disk(small).used < DISK_MB * MIB
-            session.set("big", b"small")
+
+def directories(home: Platform) -> list[str]:
+    return sorted(path.name for place in ("instances", "spares", "trash") for path in (home.home / place).iterdir())
+
+
+class TestFullDisk:
+    def test_refuses_and_goes_on_when_there_is_room_again(self, small: Platform) -> None:
+        connection = small.start().create("before-db", QUICK)
+        tenant = tenants.connect(QUICK, connection.url)
+        before = directories(small)
+        fill(small.home, ROOM_BYTES - MIB)
+        refuse(small, "refused-db")
+        with small.client() as client:
+            assert [database.name for database in client.list_databases()] == ["before-db"]
+            assert client.get_connection("before-db").url == connection.url
+        assert directories(small) == before
+        tenant.write(1)
+        assert tenant.read() == {1}
+        fill(small.home, -1)
+        assert tenants.answers(QUICK, small.create("refused-db", QUICK).url)
+        tenant.close()
+
+    def test_to_the_last_byte_still_answers_reads(self, small: Platform) -> None:
+        connection = small.start().create("before-db", QUICK)
+        fill(small.home, 0)
+        refuse(small, "refused-db")
+        with small.client() as client:
+            with pytest.raises(Unavailable):
+                client.delete_database("before-db", confirm="before-db")
+            assert [database.name for database in client.list_databases()] == ["before-db"]
+            assert client.get_connection("before-db").url == connection.url
+        fill(small.home, -1)
+        small.create("after-db", QUICK)
+
+    def test_while_a_server_is_made_ends_well_when_there_is_room(self, small: Platform) -> None:
+        """As when tenants fill the disk between the answer and the server."""
+        small.start(DBYARD_WORKERS="1")
+        with small.client() as client:
+            client.create_database(new_database("early-db", "postgresql"))
+            fill(small.home, 8 * MIB)  # less than it takes
+            wait_for(lambda: failed(client.list_operations("early-db")[0]), small.log, 30)
+            fill(small.home, -1)
+        tenants.await_answer("postgresql", small.await_usable("early-db").url, 10)
+        small.delete("early-db")
+
+    def test_at_the_start_is_refused(self, small: Platform) -> None:
+        small.start().terminate()
+        fill(small.home, 0)
+        assert small.launch().wait(30) == 1
+        assert "Traceback" not in small.log()
+        assert "Error: " in small.log()
+        fill(small.home, -1)
+        small.start()
+
+
+class TestReadOnlyHome:
+    def test_at_the_start_is_refused(self, small: Platform) -> None:
+        small.start().terminate()
+        subprocess.run(["mount", "-o", "remount,ro", small.home], check=True)
+        assert small.launch().wait(30) == 1
+        assert f"Error: cannot use the home {small.home}" in small.log()
+        assert "Traceback" not in small.log()
+
+
+def failed(operation: wire.Operation) -> bool:
+    return operation.error is not None and operation.attempt > 1

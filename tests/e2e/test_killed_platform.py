@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,8 +14,8 @@ from dbyard.errors import Unreachable
 from dbyard.model import OperationKind
 from dbyard.operations.kinds import KINDS
 from tests.e2e import tenants
-from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS
-from tests.e2e.platforms import Platform, new_database
+from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS, NEED_CGROUPS
+from tests.e2e.platforms import Platform, has_cgroups, new_database, wait_for
 
 NAME = "killed-db"
 KILLER = ("-m", "tests.e2e.killer", "serve")
@@ -80,9 +81,34 @@ class TestDelete:
         self.check(empty, point, "redis")
 
     def check(self, home: Platform, point: str, technology: str) -> None:
+        if point in NEED_CGROUPS and not has_cgroups(home.home):
+            pytest.skip("no control groups here")
         connection = home.create(NAME, technology)
         restart_killed_at(home, point, lambda client: client.delete_database(NAME, confirm=NAME))
         with home.client() as client:
             assert client.list_databases() == []
         home.await_nothing_left()
         assert not tenants.answers(technology, connection.url)
+
+
+class TestSpares:
+    @pytest.mark.parametrize("point", [point for point in CREATE_INSTANTS if "server" not in point])
+    def test_unfinished_ones_are_discarded(self, empty: Platform, point: str) -> None:
+        empty.kill()
+        killed = empty.launch(program=KILLER, KILL_AT=point, DBYARD_SPARES="1")
+        assert killed.wait(60) == -signal.SIGKILL, empty.log()
+        empty.start()
+        empty.await_nothing_left()
+        assert not list((empty.home / "spares").iterdir())
+
+    def test_a_claimed_one_is_not_lost(self, empty: Platform) -> None:
+        empty.kill()
+        empty.start(DBYARD_SPARES="1")
+        spares, wanted = empty.home / "spares", new_database(NAME, "redis")
+        wait_for(lambda: list(spares.glob("redis-*")), empty.log, 30)
+        restart_killed_at(empty, "create place effect", lambda client: client.create_database(wanted))
+        assert not list(spares.glob("redis-*"))
+        assert tenants.answers("redis", empty.await_usable(NAME).url)
+        empty.delete(NAME)
+        shutil.rmtree(spares)  # of other servers
+        spares.mkdir()

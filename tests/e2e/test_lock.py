@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-
-import pytest
-
 from dbyard import daemon
-from dbyard.runtimes.local import processes
+from dbyard.runtimes.local.processes import Process
 from tests.e2e.platforms import Platform
-
-
-@pytest.fixture
-def stranger() -> Iterator[int]:
-    """The pid of a program that has nothing to do with us, and must be alive in the end."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program:
-        found = processes.read(program.pid)
-        assert found is not None
-        yield program.pid
-        assert processes.is_alive(found)
-        program.communicate(b"\n")
-        assert program.returncode == 0
-
-
-def stop(home: Platform) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "dbyard", "stop", "--home", str(home.home)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
 
 class TestLock:
@@ -45,15 +22,15 @@ class TestLock:
         with fresh.client() as client:
             assert client.get_health().status == "ok"
 
-    def test_file_with_a_strangers_pid_signals_nobody(self, fresh: Platform, stranger: int) -> None:
+    def test_file_with_a_strangers_pid_signals_nobody(self, fresh: Platform, stranger: Process) -> None:
         fresh.start().kill()
-        (fresh.home / "lock").write_text(f"{stranger}\n")
-        assert stop(fresh).returncode == 0
+        (fresh.home / "lock").write_text(f"{stranger.pid}\n")
+        fresh.stop()
         assert daemon.ask_to_end(fresh.home) is None
 
-    def test_held_with_a_strangers_pid_in_it_signals_nobody(self, fresh: Platform, stranger: int) -> None:
+    def test_held_with_a_strangers_pid_in_it_signals_nobody(self, fresh: Platform, stranger: Process) -> None:
         """As for an instant when a platform has the lock and not yet written its pid."""
         fresh.start()
-        (fresh.home / "lock").write_text(f"{stranger}\n")
+        (fresh.home / "lock").write_text(f"{stranger.pid}\n")
         assert daemon.holder(fresh.home) is None
         assert daemon.ask_to_end(fresh.home) is None

@@ -19,7 +19,7 @@ import pytest
 from dbyard.errors import StaleGeneration, TemporaryError
 from dbyard.model import Command, Installation, InstanceState
 from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import LocalRuntime, directories, ports, processes
+from dbyard.runtimes.local import LocalRuntime, directories, ports, processes, spawn
 from tests.runtimes.conftest import Server, place
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -174,6 +174,8 @@ class TestEnsure:
 
     @pytest.mark.parametrize("sandboxed", [True, False])
     def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+        if not sandboxed and not os.stat("/").st_mode & stat.S_IXOTH:
+            pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
         note = directory(server) / "data" / "note"
         server.start(init=(Command(("/bin/sh", "-c", f"id -un > {note}")),))
@@ -203,6 +205,23 @@ class TestEnsure:
         assert "for root" not in lines
         assert neighbour.id not in report.read_text()
         assert not (conf / "x").exists()
+
+    @as_root
+    def test_does_not_wait_for_a_sandbox_that_was_killed_halfway(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its first process is gone, and the second holds the pipe open in which the first tells of it."""
+        halfway = tmp_path / "bwrap"
+        halfway.write_text("#!/bin/sh\nsleep 1000 &\nkill -9 $$\n")
+        halfway.chmod(0o755)
+        monkeypatch.setattr(spawn, "_START_SECONDS", 0.2)
+        with monkeypatch.context() as patch:
+            patch.setattr(server.runtime, "_bubblewrap", halfway)
+            with pytest.raises(TemporaryError, match="ended while it was started"):
+                server.start()
+        monkeypatch.undo()
+        server.start()
+        assert answers(server)
 
 
 class TestReplace:

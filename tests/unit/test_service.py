@@ -88,7 +88,6 @@ class TestChoose:
             with pytest.raises(Invalid, match=NAME_RULE[:20]):
                 choose(service, wire.Draft(name, "redis", "redis-starter-256"))
 
-
     @pytest.mark.parametrize(("missing", "chosen"), [((), "8.0"), (("8.0",), "7.0"), (("8.0", "7.0"), "0.7")])
     def test_a_preferred_server_where_one_is_found(
         self, service: Service, world: World, missing: tuple[str, ...], chosen: str

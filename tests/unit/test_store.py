@@ -54,6 +54,11 @@ class TestTransaction:
         with store.read() as connection, pytest.raises(sqlite3.OperationalError):
             fill(connection)
 
+    def test_is_synced_unless_it_need_not_outlive_a_power_cut(self, store: Store) -> None:
+        for durable, level in ((False, 1), (True, 2)):  # NORMAL, FULL
+            with store.tx(durable=durable) as connection:
+                assert connection.execute("PRAGMA synchronous").fetchone()[0] == level
+
     def test_a_disk_that_refuses_is_unavailable(self, store: Store) -> None:
         with store.tx() as connection:
             connection.execute("PRAGMA query_only = ON")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dbyard import engines
 from dbyard.engines import Engine
-from dbyard.errors import PermanentError
+from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import (
     Certificate,
     Credentials,
@@ -42,12 +42,14 @@ class Subject:
 
 
 def load(context: Context, operation: Operation) -> Subject:
-    """Raises PermanentError when the database or its server is not there any more."""
+    """Raises StaleGeneration when the database is being deleted, PermanentError when its server is not there."""
     with context.store.read() as connection:
-        database = databases.get(connection, operation.database_id)
+        # In this order: a delete marks the database and raises the generation at once, so the generation of an instance
+        # whose database is not marked yet is one that the delete's own steps make stale.
         instance = instances.get_for(connection, operation.database_id)
-    if database is None or instance is None:
-        raise PermanentError("the database is gone", code="gone")
+        database = databases.get(connection, operation.database_id)
+    if database is None or instance is None or database.deleted_at is not None:
+        raise StaleGeneration(f"database {operation.database_id} is deleted")
     installation = context.installed(database.technology, database.version)
     if installation is None:
         raise PermanentError(

@@ -49,7 +49,7 @@ class Queue:
 
     def void_leases(self) -> None:
         with self._context.store.tx() as connection:
-            operations.void_leases(connection)
+            operations.void_leases(connection, self._context.now())
 
     def run(self, operation: Operation) -> None:
         """Run a claimed operation step by step until it waits, ends, or is not ours any more."""
@@ -68,7 +68,7 @@ class Queue:
             due = operations.next_due(connection)
         if due is None or due > now:
             return None
-        with self._context.store.tx() as connection:
+        with self._context.store.tx(durable=False) as connection:
             return operations.claim(connection, now)
 
     def _work(self) -> None:
@@ -130,8 +130,8 @@ class Queue:
         return None
 
     def _apply(self, operation: Operation, outcome: Outcome) -> Operation | None:
-        now = self._context.now()
-        with self._context.store.tx() as connection:
+        now, ends = self._context.now(), isinstance(outcome, Done)
+        with self._context.store.tx(durable=ends) as connection:
             match outcome:
                 case Next(step, save):
                     mine = operations.advance(connection, operation, step, now)
@@ -143,7 +143,7 @@ class Queue:
                     mine = operations.finish(connection, operation, now)
             if mine and save is not None:
                 save(connection)
-        if mine and isinstance(outcome, Done):
+        if mine and ends:
             self._count_end(operation, "done")
         if not mine or not isinstance(outcome, Next):
             return None
@@ -158,6 +158,9 @@ class Queue:
             operations.retry(connection, operation, run_at, now, code, message)
 
     def _fail(self, operation: Operation, code: str, message: str) -> None:
+        with self._context.store.read() as connection:
+            if not operations.is_claimed(connection, operation):
+                return  # whoever has it now decides what becomes of its server
         log.error("operation %s (%s) failed at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
         try:
             KINDS[operation.kind].abandon(self._context, operation)

@@ -49,6 +49,8 @@ class Spares:
 
     def _next_needed(self) -> Installation | None:
         """The server that lacks most spares, counted as being made until `_make` ends."""
+        if not self._context.runtime.has_room():
+            return None
         with self._lock:
             lacking = {
                 key: installation for key, installation in self._servers().items() if self._lack(key, installation)

@@ -102,4 +102,4 @@ def heal_delay(recent: int) -> float:
     """Seconds to wait before a heal: none for the first few in a minute, then doubling, so that a loop stays slow."""
     if recent < _HEALS_AT_ONCE:
         return 0.0
-    return float(min(2.0 ** (recent - _HEALS_AT_ONCE), _HEAL_DELAY_MOST))
+    return min(2.0 ** min(recent - _HEALS_AT_ONCE, 10), _HEAL_DELAY_MOST)

@@ -54,6 +54,9 @@ class Runtime(Protocol):
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Call `on_exit(instance_id)` from another thread within milliseconds of a server's death."""
 
+    def has_room(self) -> bool:
+        """Whether another server may be made: one that meets a full disk stops, and those that run have to write."""
+
     def limits(self) -> Mapping[str, str]:
         """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
 

@@ -25,6 +25,8 @@ class Service:
     authority: Authority
     installed: Callable[[str, str], Installation | None]
     """The server of a (technology, version) on this machine, if it is there."""
+    has_room: Callable[[], bool]
+    """Whether the disk has room for another database."""
     logs: Callable[[str, int], Sequence[str]]
     """The last lines (at most so many) of an instance's log."""
     usage: Callable[[str], Usage]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from dbyard import engines, wire
-from dbyard.errors import Conflict, Invalid, NotFound
+from dbyard.errors import Conflict, Invalid, NotFound, Unavailable
 from dbyard.model import ADDON_PREFIX, Certificate, Database, Instance, OperationKind, Principal
 from dbyard.secrets import make_id, make_password
 from dbyard.service import Service
@@ -32,13 +32,15 @@ class Repeatable:
 def create(service: Service, principal: Principal, draft: wire.Draft, repeatable: Repeatable | None = None) -> bytes:
     """The encoded `DatabaseAnswer`; the server itself is started by the operation that is queued here.
 
-    Raises Invalid with every wrong field at once, then NotFound for the project.
+    Raises Invalid with every wrong field at once, Unavailable when the disk is full, then NotFound for the project.
     """
     with service.store.read() as connection:
         kept = _recall(service, connection, principal, repeatable)
     if kept is not None:
         return kept
     choice = choose(service, draft)
+    if not service.has_room():
+        raise Unavailable("The platform's disk has no room for another database; nothing was made")
     database_id = make_id()
     certificate = service.authority.issue(database_id)
     with service.store.tx() as connection:

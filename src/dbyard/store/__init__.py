@@ -1,4 +1,6 @@
-"""The platform's state in one SQLite file (WAL, synchronous=FULL): reads per thread, one writer at a time.
+"""The platform's state in one SQLite file in WAL mode: reads per thread, one writer at a time.
+
+What a client was told survives a power cut (synchronous=FULL); how far an operation has come need not.
 
 One process owns the file, so what `cached` keeps until the next commit is exact. The queries are plain functions of a
 connection in the modules beside this one: one small function a query.
@@ -53,10 +55,14 @@ class Store:
             raise
 
     @contextmanager
-    def tx(self) -> Iterator[Connection]:
-        """One write transaction: all of it or nothing. Raises Unavailable when the disk refuses it."""
+    def tx(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One write transaction: all of it or nothing. Raises Unavailable when the disk refuses it.
+
+        Without `durable` a power cut may undo it (never the death of this process): for what is then done again.
+        """
         with self._lock:
             try:
+                self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")

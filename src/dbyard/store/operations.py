@@ -86,9 +86,18 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
-def void_leases(connection: Connection) -> None:
-    """At start: the lock on the home proves that whoever held these leases is dead."""
+def void_leases(connection: Connection, now: float) -> None:
+    """At start: the lock on the home proves that whoever held these leases is dead.
+
+    Deadlines begin again, because nobody worked on these operations meanwhile.
+    """
     connection.execute("UPDATE operation SET lease_until = 0, token = NULL WHERE status = 'running'")
+    for kind, rules in OPERATIONS.items():
+        connection.execute(
+            "UPDATE operation SET deadline_at = max(deadline_at, ?)"
+            " WHERE kind = ? AND status IN ('pending', 'running')",
+            (now + rules.deadline, kind),
+        )
 
 
 def claim(connection: Connection, now: float) -> Operation | None:
@@ -145,6 +154,14 @@ def finish(connection: Connection, operation: Operation, now: float) -> bool:
         return False
     _record(connection, operation, now, "done", "")
     return True
+
+
+def is_claimed(connection: Connection, operation: Operation) -> bool:
+    """Whether the operation is still its claimer's own."""
+    row = connection.execute(
+        "SELECT 1 FROM operation WHERE id = ? AND token = ?", (operation.id, operation.token)
+    ).fetchone()
+    return row is not None
 
 
 def fail(connection: Connection, operation: Operation, now: float, code: str, message: str) -> bool:

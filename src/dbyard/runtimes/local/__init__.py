@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
-from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
+from dbyard.model import MIB, Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
 from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn, usage
 from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _SPARE = "spare-"
 _NOBODY = 65534
 _GONE_SECONDS = 10.0
+_ROOM_BYTES = 256 * MIB
 
 
 class LocalRuntime:
@@ -119,6 +120,9 @@ class LocalRuntime:
     def watch(self, on_exit: Callable[[str], None]) -> None:
         processes.become_subreaper()
         self._watcher.start(on_exit)
+
+    def has_room(self) -> bool:
+        return shutil.disk_usage(self._home).free >= _ROOM_BYTES
 
     def limits(self) -> Mapping[str, str]:
         held = self._cgroups
@@ -242,10 +246,15 @@ class LocalRuntime:
         if marker.exists():
             return
         directories.empty(cell.directory / "data")
-        with self._named_uid(cell) as named:
-            for command in spec.init:
-                env, output = self._environment(named, spec), self._output(named)
-                spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
+        try:
+            with self._named_uid(cell) as named:
+                for command in spec.init:
+                    env, output = self._environment(named, spec), self._output(named)
+                    spawn.run(named, command, env, self._bubblewrap, output, self._watcher)
+        except Exception:
+            self._kill(spec.id)
+            directories.empty(cell.directory / "data")  # the disk may be full, and others need the room
+            raise
         self._output(cell).unlink(missing_ok=True)  # what preparing printed is not the server's log
         directories.sync(cell.directory)
         directories.write_json(marker, True, durable=True)

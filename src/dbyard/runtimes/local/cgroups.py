@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dbyard.errors import TemporaryError
 from dbyard.model import InstanceSpec
-from dbyard.runtimes.local.processes import wait_until
+from dbyard.runtimes.local import processes
 
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu", "pids")
 _CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
-_EMPTY_SECONDS = 2.0
+_LEAVING_SECONDS = 5.0
 _PERIOD = 100_000  # microseconds
 
 
@@ -27,13 +28,15 @@ class Cgroups:
     parents: Mapping[str, Path]
 
     def ensure(self, spec: InstanceSpec) -> tuple[Path, ...]:
-        """Make the instance's group with its limits; returns the files that a process joins by writing its pid."""
+        """Make the instance's group with its limits; returns the files that a shell joins by writing 0 (itself)."""
         groups = self._groups(spec.id)
         for group in groups:
             group.mkdir(exist_ok=True)
         for path, value in self._limits(spec):
             path.write_text(value, encoding="ascii")
-        return tuple(group / "cgroup.procs" for group in groups)
+        # Only a thread that moves nothing but itself need not wait for a grace period of the kernel: 8 ms.
+        joined = "cgroup.procs" if self.version == 2 else "tasks"
+        return tuple(group / joined for group in groups)
 
     def members(self, instance_id: str) -> list[int]:
         """The pids in the instance's group; empty when it has none."""
@@ -46,10 +49,10 @@ class Cgroups:
         return sorted(found)
 
     def remove(self, instance_id: str) -> None:
-        """Remove the instance's empty group; repeating is free."""
+        """Remove the instance's empty group; repeating is free. The dead may take a moment to leave it."""
         for group in self._groups(instance_id):
-            if not wait_until(partial(_is_removed, group), _EMPTY_SECONDS):
-                group.rmdir()  # says why not
+            if not processes.wait_until(partial(_is_removed, group), _LEAVING_SECONDS):
+                raise TemporaryError(f"processes of instance {instance_id} do not end", code="processes_left")
 
     def _groups(self, instance_id: str) -> list[Path]:
         return sorted({parent / instance_id for parent in self.parents.values()})
@@ -91,9 +94,9 @@ def _is_removed(group: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
-        return False
+        if error.errno == errno.EBUSY:
+            return False
+        raise
     return True
 
 

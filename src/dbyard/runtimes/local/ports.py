@@ -92,7 +92,7 @@ class Ports:
             return str(json.loads((self.claims / str(port)).read_text(encoding="utf-8"))["home"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             return ""  # half written by somebody who died; no home is called so, hence stale
 
 

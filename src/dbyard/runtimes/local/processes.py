@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-_STATE, _PARENT, _START_TIME = 0, 1, 19  # fields of /proc/PID/stat after the program's name
+_SIGNAL_SECONDS = 1.0
+_STATE, _PARENT, _THREADS, _START_TIME = 0, 1, 17, 19  # fields of /proc/PID/stat after the program's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def read(pid: int) -> Process | None:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return None
-    if fields[_STATE] in "ZX":
+    if _is_dead(fields):
         return None
     return Process(pid, int(fields[_START_TIME]), tuple(os.fsdecode(part) for part in argv.split(b"\0")[:-1]))
 
@@ -85,17 +86,26 @@ def is_alive(process: Process) -> bool:
 
 
 def terminate(process: Process, signum: int, grace: float) -> bool:
-    """Signal the process and wait up to `grace` seconds for its end; True when it has ended."""
+    """Signal the process and wait up to `grace` seconds for its end; True when it has ended.
+
+    The signal comes again each second: while it starts, the first process of a sandbox does not hear it.
+    """
+    deadline = time.monotonic() + grace
     with open_pidfd(process) as fd:
         if fd is None:
             return True
-        try:
-            signal.pidfd_send_signal(fd, signum)
-        except ProcessLookupError:
-            return True
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        return bool(poll.poll(grace * 1000))
+        while True:
+            try:
+                signal.pidfd_send_signal(fd, signum)
+            except ProcessLookupError:
+                return True
+            left = deadline - time.monotonic()
+            if poll.poll(max(0.0, min(left, _SIGNAL_SECONDS)) * 1000):
+                return True
+            if left <= _SIGNAL_SECONDS:
+                return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -113,6 +123,11 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
+def _is_dead(fields: list[str]) -> bool:
+    """A zombie whose other threads still end is not dead yet: it holds its ports and files."""
+    return fields[_STATE] in "ZX" and int(fields[_THREADS]) <= 1
+
+
 def _pids() -> Iterator[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
@@ -126,7 +141,7 @@ def _is_of_uid(pid: int, uid: int) -> bool:
 
 def _is_zombie(pid: int) -> bool:
     try:
-        return _stat(pid)[_STATE] == "Z"
+        return _is_dead(_stat(pid))
     except OSError:
         return False
 

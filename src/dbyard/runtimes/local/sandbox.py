@@ -22,7 +22,7 @@ _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One server's surroundings: its directory, uid and installation, and the pid files of its cgroup."""
+    """One server's surroundings: its directory, uid and installation, and the files to join its cgroup by."""
 
     directory: Path
     uid: int
@@ -61,7 +61,7 @@ def passwd(uid: int) -> str:
 
 
 def _shell(cell: Cell) -> str:
-    parts = [f"echo $$ > {shlex.quote(str(path))}" for path in cell.cgroup]
+    parts = [f"echo 0 > {shlex.quote(str(path))}" for path in cell.cgroup]
     parts += ["ulimit -c 0", f"cd {shlex.quote(str(cell.directory / 'run'))}"]
     if cell.address_space is not None:
         parts.append(f"ulimit -v {cell.address_space // 1024}")

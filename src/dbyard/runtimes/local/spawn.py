@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dbyard.errors import TemporaryError
 from dbyard.model import Command
-from dbyard.runtimes.local import processes
+from dbyard.runtimes.local import directories, processes
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell, wrap
 from dbyard.runtimes.local.watcher import Watcher
@@ -20,6 +22,7 @@ _INFO_FD = 3
 _COMMAND_SECONDS = 120.0
 _START_SECONDS = 10.0
 _OUTPUT_BYTES = 1024 * 1024
+_LAST_LINES = 10
 
 
 def start(
@@ -33,8 +36,8 @@ def start(
     finally:
         os.close(out)
         os.close(writer)
-    with open(reader, encoding="ascii", errors="replace") as info:
-        pid = _read_child_pid(info.read()) if bubblewrap else outer
+    with open(reader, "rb") as info:
+        pid = _read_child_pid(info.fileno()) if bubblewrap else outer
     return _await_program(pid, tuple(argv)) if pid else None
 
 
@@ -46,7 +49,7 @@ def run(
     output: Path,
     watcher: Watcher,
 ) -> None:
-    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError when it fails."""
+    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError with its last words."""
     argv = wrap(cell, command.argv, bubblewrap, None)
     with watcher.awaiting(lambda: _open_program(argv, env, output)) as program:
         try:
@@ -57,7 +60,9 @@ def run(
             message = f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s"
             raise TemporaryError(message, code="init_failed") from error
     if program.returncode != 0:
-        raise TemporaryError(f"{_name(command)} failed with exit code {program.returncode}", code="init_failed")
+        said = "\n".join(directories.last_lines(cell.directory, _LAST_LINES))
+        message = f"{_name(command)} failed with exit code {program.returncode}; its last lines:\n{said}"
+        raise TemporaryError(message, code="init_failed")
 
 
 def _open_program(argv: list[str], env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
@@ -81,9 +86,18 @@ def _spawn(argv: list[str], env: Mapping[str, str], out: int, info: int) -> int:
     )
 
 
-def _read_child_pid(info: str) -> int | None:
-    found = re.search(r'"child-pid": *(\d+)', info)
-    return int(found.group(1)) if found else None
+def _read_child_pid(info: int) -> int | None:
+    """What bwrap tells of its child. Killed halfway, it leaves a child that waits for ever and holds the pipe open."""
+    deadline, text = time.monotonic() + _START_SECONDS, b""
+    poll = select.poll()
+    poll.register(info, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        part = os.read(info, 4096)
+        if not part:
+            found = re.search(rb'"child-pid": *(\d+)', text)
+            return int(found.group(1)) if found else None
+        text += part
+    return None
 
 
 def _await_program(pid: int, argv: tuple[str, ...]) -> Process | None:

@@ -1,0 +1,53 @@
+"""python -m benchmarks [NAME…]: run them and print a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from benchmarks import crash, creates, density, reads
+from benchmarks.report import Line, render
+from benchmarks.servers import Missing
+
+BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
+    "postgresql": partial(creates.first_query, "postgresql"),
+    "mysql": partial(creates.first_query, "mysql"),
+    "redis": partial(creates.first_query, "redis"),
+    "burst": creates.burst,
+    "reads": reads.against_bare,
+    "stored": reads.many_stored,
+    "idle": density.idle,
+    "crash": partial(crash.restart, "postgresql"),
+}
+
+
+def main() -> int:
+    arguments = _parse()
+    lines: list[Line] = []
+    for name in arguments.names or BENCHMARKS:
+        started = time.monotonic()
+        try:
+            lines += BENCHMARKS[name]()
+        except Missing as reason:
+            print(f"{name}: skipped, {reason}", file=sys.stderr)
+            continue
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    print(render(lines, markdown=arguments.markdown))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--markdown", action="store_true", help="print the table as the README shows it")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

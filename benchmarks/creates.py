@@ -1,0 +1,59 @@
+"""From `POST /v1/databases` to the tenant's first authenticated query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from benchmarks.floor import Server, floor
+from benchmarks.measure import Pair, alternate, timed
+from benchmarks.platform import Platform, running
+from benchmarks.report import Line, duration
+from benchmarks.servers import installed
+from benchmarks.tenant import await_answer
+
+_ROUNDS = 12
+_SPARES = 3
+_BURST = 60
+_CLIENTS = 8
+
+
+def first_query(technology: str) -> Iterator[Line]:
+    """One database at a time, whenever the spares are full again."""
+    installation = installed(technology)
+    with ExitStack() as stack:
+        platform = stack.enter_context(running(technology, _SPARES))
+        servers = stack.enter_context(floor(installation)).prepare(_ROUNDS + 1)
+        names = (f"bench-{number}" for number in range(_ROUNDS + 1))
+
+        def ours() -> float:
+            platform.await_spares(technology, _SPARES)
+            name = next(names)
+            return timed(lambda: platform.open(technology, name))
+
+        pair = alternate(_ROUNDS, ours, lambda: timed(servers.pop().open))
+    yield duration(f"POST to the tenant's first query, {installation.technology} {installation.version}", pair, 1.5)
+
+
+def burst() -> Iterator[Line]:
+    """Many at once, out of as many spares."""
+    installation = installed("postgresql")
+    with ExitStack() as stack:
+        servers = stack.enter_context(floor(installation)).prepare(_BURST)
+        platform = stack.enter_context(running("postgresql", _BURST))
+        platform.await_spares("postgresql", _BURST, seconds=150)
+        pair = Pair([timed(lambda: _open_all(platform))], [timed(lambda: _open_by_hand(servers))])
+    yield duration(f"{_BURST} databases at once, postgresql {installation.version}", pair, 1.3)
+
+
+def _open_all(platform: Platform) -> None:
+    names = [f"bench-{number}" for number in range(_BURST)]
+    with ThreadPoolExecutor(_CLIENTS) as pool:
+        list(pool.map(lambda name: platform.create("postgresql", name), names))
+        list(pool.map(lambda name: await_answer(platform.await_tenant("postgresql", name, 0.02)), names))
+
+
+def _open_by_hand(servers: list[Server]) -> None:
+    with ThreadPoolExecutor(_CLIENTS) as pool:
+        list(pool.map(lambda server: server.open(), servers))

@@ -1,0 +1,183 @@
+"""The floor of everything that starts servers: prepared directories, started by hand without any platform.
+
+The servers have the same programs, settings and statements as the platform's; what they lack is all that the platform
+adds: sandbox, limits, ports and uids of their own, records that survive a kill, certificates made for each.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.places import free_port, scratch
+from benchmarks.tenant import Tenant, await_answer, retry
+from dbyard import catalogue, engines
+from dbyard.certificates import Authority
+from dbyard.errors import NotReady
+from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+
+_DIRECTORIES = ("data", "conf", "log", "run")
+_NO_CERTIFICATE = Certificate("", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Makes copies of one prepared directory; each can be started once."""
+
+    installation: Installation
+    template: Path
+    admin_password: str
+    certificate: Certificate
+
+    def prepare(self, count: int) -> list[Server]:
+        """So many directories, durable before they are used."""
+        servers = [self._copy() for _ in range(count)]
+        os.sync()
+        return servers
+
+    def _copy(self) -> Server:
+        directory = self.template.with_name(secrets.token_hex(6))
+        subprocess.run(["cp", "-a", self.template, directory], check=True)
+        user, database = engines.load(self.installation.technology).name_tenant("floor", secrets.token_hex(4))
+        credentials = Credentials(self.admin_password, user, secrets.token_urlsafe(24), database, self.certificate)
+        return Server(self.installation, _layout(directory, self.installation), credentials)
+
+
+class Server:
+    """One server started by hand."""
+
+    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials) -> None:
+        self._installation = installation
+        self._engine = engines.load(installation.technology)
+        self._layout = layout
+        self._credentials = credentials
+        self._process: subprocess.Popen[bytes] | None = None
+        endpoint = Endpoint(layout.host, layout.port)
+        self.tenant = Tenant(
+            installation.technology,
+            self._engine.url(endpoint, credentials),
+            *(endpoint.host, endpoint.port, credentials.user, credentials.password, credentials.database),
+        )
+
+    def open(self) -> None:
+        """From the prepared directory to the tenant's first answer."""
+        self.start()
+        retry(self._secure, (NotReady,))
+        await_answer(self.tenant)
+
+    def start(self) -> None:
+        spec = _render(self._installation, self._layout, self._credentials)
+        _write(spec)
+        with (self._layout.log / "output.log").open("ab") as output:
+            self._process = _popen(self._installation, self._layout, spec.argv, spec.env, output.fileno())
+
+    def restart_after_crash(self) -> None:
+        """Killed and started again at once; again when what the dead one left was still in the way."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+        self.start()
+        await_answer(self.tenant, self._start_if_ended)
+
+    def _start_if_ended(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+
+    def _secure(self) -> None:
+        self._engine.secure(Endpoint(self._layout.host, self._layout.port), self._credentials)
+
+
+@contextmanager
+def floor(installation: Installation) -> Iterator[Floor]:
+    """In the end no server of its directories runs, and they are gone."""
+    with scratch() as directory:
+        admin_password = secrets.token_urlsafe(32)
+        certificate = Authority.load_or_make(directory / "ca").issue("floor")
+        template = _make_template(installation, directory / "template", admin_password)
+        try:
+            yield Floor(installation, template, admin_password, certificate)
+        finally:
+            _end_all(directory)
+
+
+def _make_template(installation: Installation, directory: Path, admin_password: str) -> Path:
+    """What a spare is: the directory after the engine's own first-start commands."""
+    for name in _DIRECTORIES:
+        (directory / name).mkdir(parents=True)
+        (directory / name).chmod(0o700)
+    layout = _layout(directory, installation)
+    spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE))
+    _write(spec)
+    for command in spec.init:
+        process = _popen(installation, layout, command.argv, spec.env, subprocess.DEVNULL, subprocess.PIPE)
+        process.communicate(command.stdin.encode())
+        if process.returncode:
+            raise RuntimeError(f"{command.argv[0]} ended with {process.returncode}")
+    return directory
+
+
+def _layout(directory: Path, installation: Installation) -> Layout:
+    data, conf, log, run = (directory / name for name in _DIRECTORIES)
+    return Layout("127.0.0.1", free_port(), data, conf, log, run, installation.bin, installation.root)
+
+
+def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    technology = catalogue.load().technologies[installation.technology]
+    node = Node("5410093073f7563d50300001", 1, technology.plans[0], technology.overhead_mb)
+    return engines.load(installation.technology).render(node, layout, credentials)
+
+
+def _write(spec: InstanceSpec) -> None:
+    for file in spec.files:
+        file.path.write_text(file.content, encoding="utf-8")
+        file.path.chmod(0o600)
+        shutil.chown(file.path, _uid(), _uid())
+
+
+def _popen(
+    installation: Installation,
+    layout: Layout,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    output: int,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    for path in (layout.data, layout.conf, layout.log, layout.run):
+        os.chown(path, _uid(), _uid())
+    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, installation.libraries))} if installation.libraries else {}
+    # Not by Popen's own `user`: it would then fork the whole of this process, which costs more than setpriv.
+    uid = str(_uid())
+    as_uid = () if os.geteuid() else ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups")
+    return subprocess.Popen(
+        [*as_uid, *argv],
+        cwd=layout.run,
+        env={"PATH": os.defpath, "HOME": str(layout.run), "TMPDIR": str(layout.run), **libraries, **env},
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
+
+
+def _uid() -> int:
+    """Servers refuse to run as root."""
+    return os.geteuid() or pwd.getpwnam("nobody").pw_uid
+
+
+def _end_all(directory: Path) -> None:
+    """End the servers of these directories, told by their working directory."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if Path(os.readlink(entry / "cwd")).is_relative_to(directory):
+                    os.kill(int(entry.name), signal.SIGKILL)
+            except OSError:
+                continue

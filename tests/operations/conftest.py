@@ -1,0 +1,181 @@
+"""A platform's inside, driven by hand: the store, a real runtime, real Redis servers, and a clock that tests move."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from dbyard import installations, wire
+from dbyard.catalogue import Catalogue
+from dbyard.engines import redis as engine
+from dbyard.metrics import Metrics
+from dbyard.model import Credentials, Instance, InstanceSpec, InstanceState, Layout, Node, Operation, Principal
+from dbyard.operations import Context, Outcome
+from dbyard.operations.kinds import KINDS
+from dbyard.reconciler.queue import Queue
+from dbyard.runtimes.local import LocalRuntime, processes
+from dbyard.service import Service, access, databases
+from dbyard.store import Connection, Store, accounts, instances, operations
+from tests.conftest import Clock
+from tests.e2e.platforms import claimed_ports, require
+
+NAME = "steps-db"
+TECHNOLOGY = "redis"
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that steps work with; operations advance only when a test says so."""
+
+    context: Context
+    service: Service
+    queue: Queue
+    runtime: LocalRuntime
+    home: Path
+    principal: Principal
+
+    def create(self, name: str = NAME, technology: str = TECHNOLOGY) -> str:
+        """Ask for a database; its id."""
+        plan = self.context.catalogue.technologies[technology].plans[0].name
+        databases.create(self.service, self.principal, wire.Draft(name=name, technology=technology, plan=plan))
+        return self.claimable().database_id
+
+    def delete(self, name: str = NAME) -> None:
+        databases.delete(self.service, self.principal, name, name)
+
+    def claimable(self) -> Operation:
+        """The active operation; not claimed."""
+        with self.context.store.read() as connection:
+            (found,) = connection.execute("SELECT database_id FROM operation WHERE status = 'pending'").fetchall()
+            return operations.list_for(connection, found["database_id"])[0][0]
+
+    def claim(self) -> Operation:
+        operation = self.queue.claim()
+        assert operation is not None, "no operation is due"
+        return operation
+
+    def act(self, operation: Operation) -> Outcome:
+        """What the operation's step does and returns, nothing recorded."""
+        return KINDS[operation.kind].steps[operation.step](self.context, operation)
+
+    def advance(self, operation: Operation) -> Operation:
+        """Its next step, under the same claim."""
+        following = self.queue._advance(operation)
+        assert following is not None, f"{operation.kind} stopped at {operation.step}: {self.latest(operation)}"
+        return following
+
+    def advance_to(self, step: str) -> Operation:
+        """Claim the due operation and bring it to a step, which has not run yet."""
+        operation = self.claim()
+        while operation.step != step:
+            operation = self.advance(operation)
+        return operation
+
+    def finish(self) -> None:
+        """Run the due operation to its end."""
+        self.queue.run(self.claim())
+
+    def latest(self, operation: Operation) -> Operation:
+        with self.context.store.read() as connection:
+            found = operations.list_for(connection, operation.database_id)
+        return next(each for each, _ in found if each.id == operation.id)
+
+    def history(self, operation: Operation) -> list[tuple[str, str, str]]:
+        with self.context.store.read() as connection:
+            found = {each.id: events for each, events in operations.list_for(connection, operation.database_id)}
+        return [(event.step, event.outcome, event.message) for event in found[operation.id]]
+
+    def instance(self, database_id: str) -> Instance:
+        with self.context.store.read() as connection:
+            found = instances.get_for(connection, database_id)
+        assert found is not None
+        return found
+
+    def pid(self, instance: Instance) -> int:
+        process = self.runtime._find(instance.id)
+        assert process is not None
+        return process.pid
+
+    def is_running(self, instance: Instance) -> bool:
+        return self.runtime.state(instance.id) is InstanceState.RUNNING
+
+    def answers(self) -> bool:
+        """Whether the tenant is let in at the URL that the platform gives."""
+        url = access.connection(self.service, self.principal, NAME).connection.url
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+
+    def rows(self) -> dict[str, int]:
+        tables = ("database", "instance", "credential", "operation", "operation_event")
+        with self.context.store.read() as connection:
+            return {table: _count(connection, table) for table in tables if _count(connection, table)}
+
+    def leftovers(self) -> list[str]:
+        """What is on the machine of this home's servers."""
+        found = [str(path) for place in ("instances", "spares", "trash") for path in (self.home / place).iterdir()]
+        found += [f"claim of port {port}" for port in claimed_ports(self.home)]
+        return found + [f"row of {table}" for table in self.rows()]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory.chmod(0o711)
+    yield directory / "home"
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def runtime(home: Path) -> Iterator[LocalRuntime]:
+    made = LocalRuntime(home, "127.0.0.1", (26000, 26999), installations.tool("bwrap"))
+    yield made
+    for instance_id in made.list_instances():
+        made.destroy(instance_id, sys.maxsize)
+
+
+@pytest.fixture
+def bench(
+    store: Store, catalogue: Catalogue, service: Service, runtime: LocalRuntime, home: Path, clock: Clock, token: str
+) -> Bench:
+    require(TECHNOLOGY, catalogue.technologies[TECHNOLOGY].default_version.version)
+    service = replace(service, installed=installations.find, logs=runtime.logs)
+    context = Context(
+        store, catalogue, service.box, service.authority, runtime, installations.find, Metrics(), now=clock
+    )
+    with store.read() as connection:
+        admin = accounts.find_account(connection, "admin")
+    assert admin is not None
+    return Bench(context, service, Queue(context, threading.Event(), 0), runtime, home, Principal(admin, ""))
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in the place of the Redis server."""
+    real = engine.render
+
+    def play(script: str) -> None:
+        def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+            return replace(
+                real(node, layout, credentials), argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5
+            )
+
+        monkeypatch.setattr(engine, "render", render)
+
+    return play
+
+
+def await_gone(pid: int) -> None:
+    assert processes.wait_until(lambda: processes.read(pid) is None, SECONDS)
+
+
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608

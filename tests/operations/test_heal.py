@@ -1,0 +1,125 @@
+"""heal, step by step: the same endpoint and the same data, or a cause."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from dbyard.errors import Conflict, PermanentError
+from dbyard.model import OperationKind, OperationStatus
+from dbyard.reconciler.sweep import Sweep
+from dbyard.service import access
+from tests.conftest import Clock
+from tests.operations.conftest import NAME, Bench
+
+
+@pytest.fixture
+def dead(bench: Bench) -> str:
+    """The id of a database whose server has just died; nothing has noticed it yet."""
+    database_id = bench.create()
+    bench.finish()
+    bench.runtime.stop(bench.instance(database_id).id)
+    return database_id
+
+
+@pytest.fixture
+def sweep(bench: Bench) -> Sweep:
+    return Sweep(bench.context, bench.queue._stopping, lambda: None)
+
+
+class TestSweep:
+    def test_heals_what_should_run(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        sweep.sweep()
+        operation = bench.claimable()
+        assert (operation.kind, operation.database_id) == (OperationKind.HEAL, dead)
+        with pytest.raises(Conflict, match="is being repaired"):
+            access.connection(bench.service, bench.principal, NAME)
+        bench.finish()
+        assert bench.answers()
+
+    def test_of_a_death_told_at_once_makes_one_operation(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        sweep.server_ended(bench.instance(dead).id)
+        sweep.server_ended(bench.instance(dead).id)
+        sweep.sweep()
+        assert bench.claimable().kind is OperationKind.HEAL
+
+    def test_leaves_alone_what_runs(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        sweep.sweep()
+        bench.finish()
+        sweep.sweep()
+        assert bench.queue.claim() is None
+
+    def test_leaves_alone_what_is_deleted(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        bench.delete()
+        bench.finish()
+        sweep.sweep()
+        assert bench.rows() == {}
+
+    def test_asks_again_for_a_delete_that_did_not_end(
+        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+    ) -> None:
+        bench.delete()
+        bench.queue._fail(bench.claim(), "deadline", "not done in time")
+        sweep.sweep()
+        clock.advance(60)
+        bench.finish()
+        assert bench.leftovers() == []
+
+    def test_slows_down_a_server_that_dies_again_and_again(
+        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+    ) -> None:
+        delays = []
+        for _ in range(6):
+            sweep.sweep()
+            delays.append(bench.claimable().run_at - clock())
+            clock.advance(delays[-1])
+            bench.finish()
+            bench.runtime.stop(bench.instance(dead).id)
+        assert delays[:3] == [0, 0, 0]
+        assert delays == sorted(delays)
+        assert delays[-1] > 0
+
+
+class TestLaunch:
+    def test_keeps_the_endpoint(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        before = bench.instance(dead)
+        sweep.sweep()
+        bench.finish()
+        assert bench.instance(dead) == before
+        assert bench.is_running(before)
+
+    def test_says_that_the_port_is_taken_and_tries_again(
+        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+    ) -> None:
+        before = bench.instance(dead)
+        assert before.placement is not None
+        sweep.sweep()
+        operation = bench.claimable()
+        with socket.create_server((before.placement.host, before.placement.port)):
+            for attempt in (1, 2, 3):
+                bench.finish()
+                latest = bench.latest(operation)
+                assert (latest.status, latest.error_code, latest.attempt) == (
+                    OperationStatus.PENDING, "port_taken", attempt,
+                )  # fmt: skip
+                clock.advance(20)
+        bench.finish()
+        assert bench.latest(operation).status is OperationStatus.DONE
+        assert bench.instance(dead) == before
+        assert bench.answers()
+
+    def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        sweep.sweep()
+        operation = bench.claim()
+        bench.act(operation)
+        pid = bench.pid(bench.instance(dead))
+        bench.act(operation)
+        assert bench.pid(bench.instance(dead)) == pid
+
+    def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        bench.runtime.destroy(bench.instance(dead).id, 1)
+        sweep.sweep()
+        operation = bench.claim()
+        with pytest.raises(PermanentError, match="directory"):
+            bench.act(operation)

@@ -1,0 +1,132 @@
+"""Control groups: limits that hold, members that are found, groups that go away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbyard.errors import TemporaryError
+from dbyard.model import MIB, InstanceSpec
+from dbyard.runtimes.local import cgroups
+from dbyard.runtimes.local.cgroups import Cgroups
+
+GIB = 1024 * MIB
+SPEC = InstanceSpec(
+    id="54100930736f7563d5030000",
+    generation=1,
+    argv=("serve",),
+    init=(),
+    files=(),
+    env={},
+    memory=GIB,
+    address_space=None,
+    cpu=1.5,
+    processes=30,
+    disk=GIB,
+    stop_signal=signal.SIGTERM,
+    stop_grace=1.0,
+)
+
+
+def parents(root: Path, version: int) -> Cgroups:
+    """As on a machine of either version, in plain directories."""
+    names = ("memory", "cpu", "pids")
+    if version == 2:
+        return Cgroups(2, dict.fromkeys(names, root))
+    for name in names:
+        (root / name).mkdir()
+    return Cgroups(1, {name: root / name for name in names})
+
+
+def written(root: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+class TestLimits:
+    def test_of_version_2(self, tmp_path: Path) -> None:
+        joins = parents(tmp_path, 2).ensure(SPEC)
+        assert joins == (tmp_path / SPEC.id / "cgroup.procs",)
+        assert written(tmp_path) == {"memory.max": str(GIB), "cpu.max": "150000 100000", "pids.max": "30"}
+
+    def test_of_version_1(self, tmp_path: Path) -> None:
+        joins = parents(tmp_path, 1).ensure(SPEC)
+        assert sorted(joins) == [tmp_path / name / SPEC.id / "tasks" for name in ("cpu", "memory", "pids")]
+        assert written(tmp_path) == {
+            "memory.limit_in_bytes": str(GIB),
+            "cpu.cfs_period_us": "100000",
+            "cpu.cfs_quota_us": "150000",
+            "pids.max": "30",
+        }
+
+
+@pytest.fixture
+def real() -> Iterator[Cgroups]:
+    """The control groups of this machine."""
+    found = cgroups.probe("test-cgroups")
+    if found is None:
+        pytest.skip("no control groups can be made here")
+    yield found
+    found.remove(SPEC.id)
+    for parent in set(found.parents.values()):
+        parent.rmdir()
+
+
+@pytest.fixture
+def member(real: Cgroups) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the group, as the sandbox's shell puts it there."""
+    joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(SPEC))
+    with subprocess.Popen(["/bin/sh", "-c", f"{joins} && echo joined && exec sleep 1000"], stdout=-1) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"joined\n"
+        yield program
+        program.kill()
+
+
+class TestReal:
+    def test_again_changes_limits_in_place(self, real: Cgroups) -> None:
+        assert real.ensure(SPEC) == real.ensure(SPEC)
+
+    def test_finds_its_members(self, real: Cgroups, member: subprocess.Popen[bytes]) -> None:
+        assert real.members(SPEC.id) == [member.pid]
+
+    def test_of_nobody_has_no_members(self, real: Cgroups) -> None:
+        assert real.members("nobody") == []
+
+    def test_goes_away_and_again(self, real: Cgroups) -> None:
+        groups = [path.parent for path in real.ensure(SPEC)]
+        real.remove(SPEC.id)
+        real.remove(SPEC.id)
+        assert [group for group in groups if group.exists()] == []
+
+    def test_does_not_go_while_somebody_is_in_it(
+        self, real: Cgroups, member: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cgroups, "_LEAVING_SECONDS", 0.05)
+        with pytest.raises(TemporaryError, match="do not end"):
+            real.remove(SPEC.id)
+        member.kill()
+        monkeypatch.setattr(cgroups, "_LEAVING_SECONDS", 10)
+        real.remove(SPEC.id)
+
+    def test_kills_who_wants_more_memory(self, real: Cgroups) -> None:
+        if "memory" not in real.parents:
+            pytest.skip("memory is not limited here")
+        joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(_with_memory(64 * MIB)))
+        greedy = "exec /usr/bin/python3 -c 'bytearray(512 * 1024 * 1024)'"
+        done = subprocess.run(["/bin/sh", "-c", f"{joins} && {greedy}"], check=False, timeout=60)
+        assert done.returncode == -signal.SIGKILL
+
+
+def _with_memory(limit: int) -> InstanceSpec:
+    values = {name: getattr(SPEC, name) for name in InstanceSpec.__dataclass_fields__}
+    return InstanceSpec(**{**values, "memory": limit})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root has control groups")
+def test_without_root_there_are_none() -> None:
+    assert cgroups.probe("test-cgroups") is None

@@ -1,0 +1,151 @@
+"""Claims of ports: one holder each on the whole machine, and none for ever."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbyard.errors import TemporaryError
+from dbyard.model import Placement
+from dbyard.runtimes.local import directories
+from dbyard.runtimes.local.ports import Ports, is_free
+
+FIRST, LAST = 27900, 27904
+Open = Callable[..., Ports]
+
+
+@pytest.fixture
+def open_ports(tmp_path: Path) -> Open:
+    """The claims of a home called `name`; all homes share one directory of claims."""
+
+    def open_ports(name: str = "a", first: int = FIRST, last: int = LAST) -> Ports:
+        home = tmp_path / name
+        directories.make_home(home)
+        return Ports(tmp_path / "claims", home, "127.0.0.1", first, last)
+
+    return open_ports
+
+
+def place(ports: Ports, name: str, usable: Callable[[int], bool] = lambda _: True) -> int:
+    """Claim a port and write down what lives there, as the runtime does."""
+    with ports.locked():
+        port = ports.claim(usable)
+        directory = ports.home / "instances" / name
+        directory.mkdir()
+        directories.write_placement(directory, Placement("127.0.0.1", port, 0, "seed"))
+    return port
+
+
+def place_many(ports: Ports, names: list[str], found: multiprocessing.Queue[int]) -> None:
+    for name in names:
+        found.put(place(ports, name))
+
+
+class TestClaim:
+    def test_gives_each_port_once(self, open_ports: Open) -> None:
+        ports = open_ports()
+        assert {place(ports, str(number)) for number in range(5)} == set(range(FIRST, LAST + 1))
+        with pytest.raises(TemporaryError, match=f"no free port between {FIRST} and {LAST}"):
+            place(ports, "one-more")
+
+    def test_of_two_homes_are_never_the_same(self, open_ports: Open) -> None:
+        homes = [open_ports("a"), open_ports("b")]
+        claimed = [place(homes[number % 2], str(number)) for number in range(5)]
+        assert len(set(claimed)) == 5
+
+    def test_of_many_processes_are_never_the_same(self, open_ports: Open) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        found = spawn.Queue()
+        workers = [
+            spawn.Process(target=place_many, args=(open_ports(home, 27910, 27949), [str(n) for n in range(10)], found))
+            for home in "abcd"
+        ]
+        for worker in workers:
+            worker.start()
+        claimed = [found.get(timeout=30) for _ in range(40)]
+        for worker in workers:
+            worker.join()
+        assert sorted(claimed) == list(range(27910, 27950))
+
+    def test_leaves_out_what_is_not_usable_and_keeps_no_claim_of_it(self, open_ports: Open) -> None:
+        ports = open_ports()
+        assert place(ports, "x", lambda port: port == LAST) == LAST
+        assert [path.name for path in ports.claims.glob("[0-9]*")] == [str(LAST)]
+
+    def test_leaves_out_a_port_on_which_somebody_listens(self, open_ports: Open) -> None:
+        with socket.create_server(("127.0.0.1", FIRST)):
+            assert place(open_ports(last=FIRST + 1), "x") == FIRST + 1
+
+    @pytest.mark.parametrize("content", ["", "{", "{}", '{"home": "/nonexistent"}', "[]"])
+    def test_takes_over_what_a_dead_home_left(self, open_ports: Open, content: str) -> None:
+        ports = open_ports(last=FIRST)
+        ports.claims.mkdir()
+        (ports.claims / str(FIRST)).write_text(content)
+        assert place(ports, "x") == FIRST
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+    def test_leaves_alone_what_another_users_home_has(self, open_ports: Open, tmp_path: Path) -> None:
+        theirs, mine = open_ports("theirs", last=FIRST), open_ports("mine", last=FIRST)
+        place(theirs, "x")
+        for path in (theirs.home, *theirs.home.iterdir()):
+            path.chmod(0o700)
+        for path in (tmp_path, *tmp_path.parents[:-2]):
+            path.chmod(path.stat().st_mode | 0o011)
+        os.seteuid(65534)
+        try:
+            assert not mine._take(FIRST)
+        finally:
+            os.seteuid(0)
+
+
+class TestRelease:
+    def test_frees_the_port(self, open_ports: Open) -> None:
+        ports = open_ports(last=FIRST)
+        place(ports, "x")
+        ports.release(FIRST)
+        ports.release(FIRST)
+        assert place(ports, "y") == FIRST
+
+    def test_of_another_home_changes_nothing(self, open_ports: Open) -> None:
+        mine, other = open_ports("a", last=FIRST), open_ports("b", last=FIRST)
+        place(mine, "x")
+        other.release(FIRST)
+        assert json.loads((mine.claims / str(FIRST)).read_text())["home"] == str(mine.home)
+
+
+class TestReleaseUnplaced:
+    def test_frees_what_was_never_written_down(self, open_ports: Open) -> None:
+        mine, other = open_ports("a"), open_ports("b")
+        kept = {place(mine, "x"), place(other, "y")}
+        with mine.locked():
+            mine.claim(lambda _: True)
+        with other.locked():
+            kept.add(other.claim(lambda _: True))  # of a home that is at work
+        with mine.locked():
+            mine.release_unplaced()
+        assert {int(path.name) for path in mine.claims.glob("[0-9]*")} == kept
+
+
+class TestIsFree:
+    def test_tells_who_listens(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            assert not is_free("127.0.0.1", port)
+        assert is_free("127.0.0.1", port)
+
+    def test_sees_who_listens_everywhere(self) -> None:
+        with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104
+            assert not is_free("127.0.0.1", listener.getsockname()[1])
+
+    def test_does_not_mind_connections_that_linger(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)):
+                listener.accept()[0].close()
+        assert is_free("127.0.0.1", port)

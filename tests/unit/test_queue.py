@@ -1,0 +1,328 @@
+"""The queue: one claim each, results only under it, pauses that grow, and what each outcome means."""
+
+from __future__ import annotations
+
+import errno
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbyard.errors import NotReady, PermanentError, StaleGeneration, TemporaryError, Unavailable
+from dbyard.metrics import Metrics
+from dbyard.model import OPERATIONS, Database, Operation, OperationKind, OperationStatus
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Wait
+from dbyard.reconciler import queue as queues
+from dbyard.reconciler.queue import Queue, back_off
+from dbyard.reconciler.sweep import heal_delay
+from dbyard.service import Service
+from dbyard.store import Connection, Store, databases, operations
+from tests.conftest import Clock
+
+Script = list[Callable[[], Outcome]]
+MANY = 40
+ABANDONED = Done
+"""What `script` gets when an operation is abandoned."""
+
+
+class TestBackOff:
+    @given(st.integers(1, 100), st.integers())
+    def test_stays_between_its_bounds(self, attempt: int, seed: int) -> None:
+        random.seed(seed)
+        most = min(0.25 * 2 ** (attempt - 1), 15)
+        assert most / 2 <= back_off(attempt) <= most
+
+    @given(st.integers(1, 100))
+    def test_grows_but_for_its_jitter(self, attempt: int) -> None:
+        assert back_off(attempt + 1) >= back_off(attempt) / 2
+
+    def test_never_overflows(self) -> None:
+        assert back_off(10**9) <= 15
+
+    @given(st.floats(0, 600))
+    def test_leaves_several_attempts_before_a_deadline(self, begin: float) -> None:
+        deadline, at, attempt = begin + OPERATIONS[OperationKind.CREATE].deadline, begin, 1
+        while at < deadline:
+            at += back_off(attempt)
+            attempt += 1
+        assert attempt > 10
+
+
+class TestHealDelay:
+    @given(st.integers(0, 10_000))
+    def test_never_shrinks_and_has_an_end(self, recent: int) -> None:
+        assert 0 <= heal_delay(recent) <= heal_delay(recent + 1) <= 30
+
+    def test_is_none_for_the_first(self) -> None:
+        assert [heal_delay(recent) for recent in range(4)] == [0, 0, 0, 1]
+
+
+@pytest.fixture
+def context(service: Service, store: Store, clock: Clock) -> Context:
+    """No step of these tests touches a runtime."""
+    runtime: Any = None
+    return Context(
+        store, service.catalogue, service.box, service.authority, runtime, service.installed, Metrics(), now=clock
+    )
+
+
+@pytest.fixture
+def queue(context: Context) -> Queue:
+    return Queue(context, threading.Event(), 0)
+
+
+@pytest.fixture
+def order(store: Store, clock: Clock) -> Callable[[], str]:
+    """Puts one more database with a create operation into the store; the operation's id."""
+    made: list[str] = []
+
+    def order() -> str:
+        name = f"queued-{len(made)}"
+        made.append(name)
+        with store.tx() as connection:
+            insert_database(connection, name)
+            return operations.insert(connection, name, OperationKind.CREATE, clock())
+
+    return order
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """What the steps of a create do, one after the other; ABANDONED comes behind them when that failed."""
+    acts: Script = []
+
+    def step(_context: Context, _operation: Operation) -> Outcome:
+        return acts.pop(0)()
+
+    steps = dict.fromkeys(("place", "launch", "await_ready", "secure", "finish"), step)
+    monkeypatch.setattr(queues, "KINDS", {OperationKind.CREATE: Kind(steps, lambda *_: acts.append(ABANDONED))})
+    return acts
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = Store(tmp_path_factory.mktemp("store") / "state.db")
+    yield store
+    store.close()
+
+
+def insert_database(connection: Connection, name: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO account (id, username, email, created_at) VALUES ('a', 'a', 'a', 0)")
+    connection.execute("INSERT OR IGNORE INTO project (id, account_id, name, created_at) VALUES ('p', 'a', 'p', 0)")
+    databases.insert(connection, Database(name, name, "p", "redis", "7.0", "redis-starter-128", 0.0, None))
+
+
+def raising(error: Exception) -> Callable[[], Outcome]:
+    def act() -> Outcome:
+        raise error
+
+    return act
+
+
+def latest(store: Store, database_id: str = "queued-0") -> Operation:
+    with store.read() as connection:
+        return operations.list_for(connection, database_id)[0][0]
+
+
+class TestClaim:
+    def test_takes_the_one_that_is_due_longest(self, queue: Queue, order: Callable[[], str], clock: Clock) -> None:
+        ids = [order()]
+        clock.advance(1)
+        ids.append(order())
+        claimed = [queue.claim(), queue.claim(), queue.claim()]
+        assert [each.id if each else None for each in claimed] == [*ids, None]
+
+    def test_of_many_threads_is_never_the_same(self, queue: Queue, order: Callable[[], str]) -> None:
+        ids = {order() for _ in range(MANY)}
+        claimed: list[str] = []
+
+        def work() -> None:
+            while operation := queue.claim():
+                claimed.append(operation.id)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(claimed) == sorted(ids)
+
+    def test_counts_as_an_attempt(self, queue: Queue, order: Callable[[], str], store: Store) -> None:
+        order()
+        assert latest(store).attempt == 0
+        queue.claim()
+        assert latest(store).attempt == 1
+
+    def test_holds_as_long_as_its_lease(self, queue: Queue, order: Callable[[], str], clock: Clock) -> None:
+        order()
+        first = queue.claim()
+        clock.advance(operations.LEASE - 1)
+        assert queue.claim() is None
+        clock.advance(1)
+        second = queue.claim()
+        assert first is not None
+        assert second is not None
+        assert (second.id, second.token != first.token) == (first.id, True)
+
+    @given(acts=st.lists(st.sampled_from(["claim", "use", "give back", "expire", "restart", "supersede"]), max_size=15))
+    def test_only_the_newest_counts_until_it_is_given_back(self, shared: Store, acts: list[str]) -> None:
+        """Every claim ever made tries to record after each act: only the one that holds may."""
+        now, claims, holder = 0.0, list[Operation](), None
+        with shared.tx() as connection:
+            connection.execute("DELETE FROM database")
+            insert_database(connection, "only-one")
+            operations.insert(connection, "only-one", OperationKind.CREATE, now)
+            for act in acts:
+                if act == "claim" and (found := operations.claim(connection, now)):
+                    claims.append(found)
+                    holder = found
+                elif act == "give back" and holder:
+                    assert operations.wait(connection, holder, now, "")
+                    holder = None
+                elif act == "expire":
+                    now += operations.LEASE  # until somebody claims it, the old claim still counts
+                elif act == "restart":
+                    operations.void_leases(connection, now)
+                    holder = None
+                elif act == "supersede":
+                    operations.supersede(connection, "only-one", now)
+                    holder = None
+                lost = [claim for claim in claims if claim is not holder]
+                assert not any(operations.advance(connection, claim, "launch", now) for claim in lost)
+                assert holder is None or operations.advance(connection, holder, "launch", now)
+
+
+class TestOutcomes:
+    def test_next_goes_on_under_the_same_claim(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+    ) -> None:
+        order()
+        script += [lambda: Next("launch"), lambda: Next("finish"), lambda: Done()]
+        claimed = queue.claim()
+        assert claimed is not None
+        queue.run(claimed)
+        assert script == []
+        assert latest(store).status is OperationStatus.DONE
+
+    def test_wait_runs_the_same_step_again_and_is_no_attempt(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        for _ in range(3):
+            script.append(lambda: Wait(5, "not yet"))
+            run(queue)
+            assert (latest(store).step, latest(store).attempt, latest(store).error) == ("place", 0, "not yet")
+            assert queue.claim() is None
+            clock.advance(5)
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (TemporaryError("no", code="busy"), "busy"),
+            (NotReady("no"), "not_ready"),
+            (OSError(errno.ENOSPC, "no space"), "disk_full"),
+            (OSError(errno.EIO, "broken"), "system"),
+            (ZeroDivisionError(), "internal"),
+        ],
+    )
+    def test_a_failure_comes_again_later(
+        self,
+        queue: Queue,
+        order: Callable[[], str],
+        script: Script,
+        store: Store,
+        clock: Clock,
+        error: Exception,
+        code: str,
+    ) -> None:
+        order()
+        script.append(raising(error))
+        run(queue)
+        found = latest(store)
+        assert (found.status, found.error_code, found.attempt) == (OperationStatus.PENDING, code, 1)
+        assert clock() < found.run_at <= clock() + 15
+
+    def test_a_permanent_failure_ends_it(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+    ) -> None:
+        order()
+        script.append(raising(PermanentError("never", code="lost")))
+        run(queue)
+        assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "lost")
+        assert script == [ABANDONED]
+
+    def test_a_permanent_failure_of_a_lost_claim_abandons_nothing(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        script.append(raising(PermanentError("never")))
+        lost = queue.claim()
+        assert lost is not None
+        clock.advance(operations.LEASE)
+        held = queue.claim()
+        queue.run(lost)
+        assert script == []
+        assert latest(store) == held
+
+    def test_a_stale_step_changes_nothing(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+    ) -> None:
+        order()
+        script.append(raising(StaleGeneration("old")))
+        claimed = queue.claim()
+        assert claimed is not None
+        queue.run(claimed)
+        assert latest(store) == claimed
+
+    def test_an_internal_error_tells_nothing_of_itself(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+    ) -> None:
+        order()
+        script.append(raising(ZeroDivisionError("secret")))
+        run(queue)
+        assert "secret" not in (latest(store).error or "")
+
+    def test_a_deadline_ends_it_with_what_it_waited_for(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        script.append(lambda: Wait(1000, "the moon"))
+        run(queue)
+        assert latest(store).run_at <= latest(store).deadline_at
+        clock.advance(OPERATIONS[OperationKind.CREATE].deadline)
+        run(queue)
+        assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "deadline")
+        assert "the moon" in (latest(store).error or "")
+
+    def test_what_a_lost_claim_wanted_saved_is_dropped(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        saved: list[str] = []
+        script.append(lambda: Next("launch", lambda _: saved.append("first")))
+        lost = queue.claim()
+        assert lost is not None
+        clock.advance(operations.LEASE)
+        assert queue.claim() is not None
+        queue.run(lost)
+        assert saved == []
+        assert latest(store).step == "place"
+
+    def test_a_store_that_cannot_be_written_is_tried_again(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order()
+        monkeypatch.setattr(queues, "_STORE_PAUSE", 0.0)
+        script += [raising(Unavailable("full")), raising(Unavailable("full")), lambda: Done()]
+        run(queue)
+        assert latest(store).status is OperationStatus.DONE
+
+
+def run(queue: Queue) -> None:
+    claimed = queue.claim()
+    assert claimed is not None
+    queue.run(claimed)
