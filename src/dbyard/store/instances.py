@@ -110,6 +110,14 @@ def list_versions(connection: Connection) -> list[tuple[str, str]]:
     return [(row["technology"], row["version"]) for row in rows]
 
 
+def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Name, technology, version and full version of every database that still has an instance, deleted ones too."""
+    rows = connection.execute(
+        "SELECT d.name, d.technology, d.version, i.full_version FROM instance i JOIN database d ON d.id = i.database_id"
+    ).fetchall()
+    return [(row["name"], row["technology"], row["version"], row["full_version"]) for row in rows]
+
+
 def forget(connection: Connection, database_id: str) -> None:
     """Remove a deleted database and everything that hangs on it."""
     connection.execute("DELETE FROM database WHERE id = ? AND deleted_at IS NOT NULL", (database_id,))
