@@ -48,7 +48,7 @@ def load(context: Context, operation: Operation) -> Subject:
         instance = instances.get_for(connection, operation.database_id)
     if database is None or instance is None:
         raise PermanentError("the database is gone", code="gone")
-    installation = context.installed(database.technology, database.version)
+    installation = context.installed(database.technology, database.version, instance.full_version)
     if installation is None:
         raise PermanentError(
             f"the server of {database.technology} {database.version} is not installed any more:"

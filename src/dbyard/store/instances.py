@@ -44,6 +44,11 @@ def set_ready(connection: Connection, instance_id: str, now: float) -> None:
     connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
 
 
+def set_full_version(connection: Connection, instance_id: str, full_version: str) -> None:
+    """Another build of its server has taken the instance over."""
+    connection.execute("UPDATE instance SET full_version = ? WHERE id = ?", (full_version, instance_id))
+
+
 def set_restriction(
     connection: Connection, instance_id: str, restriction: Restriction, reason: str | None, now: float
 ) -> None:
