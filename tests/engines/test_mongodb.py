@@ -260,6 +260,17 @@ ESCAPES: dict[str, Callable[[Client], object]] = {
     "another database, by rename": lambda mine: mine.admin.command(
         "renameCollection", "other.items", to=f"{mine.get_default_database().name}.items"
     ),
+    "another database, by moving there": lambda mine: mine.admin.command(
+        "renameCollection", f"{mine.get_default_database().name}.items", to="other.items"
+    ),
+    "another database, by a view": lambda mine: mine.get_default_database().create_collection(
+        "view", viewOn="items", pipeline=[{"$merge": {"into": {"db": "other", "coll": "x"}}}]
+    ),
+    "a view that writes": lambda mine: mine.get_default_database().create_collection(
+        "view", viewOn="items", pipeline=[{"$facet": {"x": [{"$out": "copy"}]}}]
+    ),
+    "stepping down": lambda mine: mine.admin.command("replSetStepDown", 1000),
+    "everybody's sessions": lambda mine: mine.admin.command("killAllSessions", []),
     "users": lambda mine: mine.admin["system.users"].find_one(),
     "all databases": lambda mine: mine.admin.command("listDatabases"),
     "its own rights": lambda mine: mine.get_default_database().command(
@@ -290,9 +301,25 @@ class TestEscapes:
                     attempt(mine)
                 assert refused.value.code in REFUSED, (what, refused.value)
 
-    def test_writing_to_any_collection_at_once(self, secured: Server) -> None:
-        with connect(secured) as mine, pytest.raises(ClientBulkWriteException, match="not authorized"):
-            mine.bulk_write([pymongo.InsertOne({}, namespace="other.items")])
+    def test_writing_to_several_collections_at_once(self, secured: Server) -> None:
+        own = f"{secured.credentials.database}.items"
+        with connect(secured) as mine:
+            assert mine.bulk_write([pymongo.InsertOne({}, namespace=own)]).inserted_count == 1
+            for spaces in (["other.items"], [own, "other.items"], ["admin.system.users"]):
+                with pytest.raises(ClientBulkWriteException, match="not authorized"):
+                    mine.bulk_write([pymongo.InsertOne({}, namespace=space) for space in spaces])
+        with as_admin(secured) as server:
+            assert "other" not in server.list_database_names()
+
+    def test_views_and_moves_of_its_own(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            database = mine.get_default_database()
+            database.items.insert_one({"_id": 1, "other": 1})
+            lookup = {"from": "items", "localField": "other", "foreignField": "_id", "as": "others"}
+            database.create_collection("view", viewOn="items", pipeline=[{"$lookup": lookup}])
+            assert len(database.view.find_one({})["others"]) == 1  # type: ignore[index]
+            database.items.rename("things")
+            assert database.things.count_documents({}) == 1
 
 
 class TestSecure:
@@ -393,6 +420,9 @@ WRITES: list[Callable[[Any], object]] = [
     lambda database: database.create_collection("another"),
     lambda database: list(database.items.aggregate([{"$out": "copy"}])),
     lambda database: list(database.items.aggregate([{"$merge": {"into": "copy"}}])),
+    lambda database: database.client.admin.command(
+        "bulkWrite", 1, ops=[{"insert": 0, "document": {}}], nsInfo=[{"ns": f"{database.name}.items"}]
+    ),
 ]
 
 

@@ -14,11 +14,11 @@ from dbyard.operations.subject import load
 from dbyard.service import Service, accounts, databases
 from dbyard.store import operations
 from tests.builders import claim
-from tests.conftest import Clock
+from tests.conftest import Clock, World
 
 
 @pytest.fixture
-def context(service: Service) -> Context:
+def context(service: Service, world: World) -> Context:
     none: object = None
     return Context(
         store=service.store,
@@ -26,7 +26,7 @@ def context(service: Service) -> Context:
         box=service.box,
         authority=service.authority,
         runtime=none,  # type: ignore[arg-type]  # a turn does not depend on it
-        installed=service.installed,
+        installed=world.installed,
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
     )

@@ -48,6 +48,10 @@ class TenantModule(Protocol):
         """A regular expression: what the server says to whoever wants more memory, if it can still say something."""
 
     @property
+    def LASTING(self) -> bool:
+        """Whether what is acknowledged outlives its server; a cache forgets."""
+
+    @property
     def ESCAPES(self) -> Mapping[str, Sequence[Any]]:
         """By each of `REACHES`: attempts at it; none where the technology has no such thing."""
 

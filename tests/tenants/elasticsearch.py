@@ -12,6 +12,7 @@ from tests.tenants import opensearch
 ERRORS: tuple[type[Exception], ...] = (elasticsearch.ElasticsearchException,)
 REFUSED = opensearch.REFUSED
 FULL = opensearch.FULL
+LASTING = True
 ESCAPES = opensearch.ESCAPES
 
 

@@ -18,6 +18,7 @@ class InfluxError(Exception):
 ERRORS: tuple[type[Exception], ...] = (InfluxError, httpx2.HTTPError)
 REFUSED = r"not authorized|requires admin|authorization failed"
 FULL = r"max-series-per-database limit exceeded"
+LASTING = True
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": [],  # nothing in its language names one
     "programs": [],

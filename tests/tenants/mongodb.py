@@ -15,6 +15,7 @@ Escape = Callable[[Documents], object]
 ERRORS: tuple[type[Exception], ...] = (pymongo.errors.PyMongoError,)
 REFUSED = r"not authorized|no such command"
 FULL = r"memory"
+LASTING = True
 
 
 def _admin(command: str, value: object = 1, **named: object) -> Escape:

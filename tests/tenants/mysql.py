@@ -13,6 +13,7 @@ Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 ERRORS: tuple[type[Exception], ...] = (pymysql.Error,)
 REFUSED = r"denied|not allowed|doesn't exist or you don't have"
 FULL = r"[Oo]ut of memory|Needed \d+ bytes"
+LASTING = True
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": ["SELECT 1 INTO OUTFILE '/tmp/stolen'", "LOAD DATA INFILE '/etc/passwd' INTO TABLE written"],
     "programs": ["INSTALL SONAME 'ha_archive'", "CREATE FUNCTION f RETURNS STRING SONAME 'libc.so.6'"],

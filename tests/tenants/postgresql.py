@@ -10,6 +10,7 @@ import psycopg
 ERRORS: tuple[type[Exception], ...] = (psycopg.Error,)
 REFUSED = r"permission denied|must be owner|must be superuser|Only roles with"
 FULL = r"out of memory"
+LASTING = True
 ESCAPES: Mapping[str, Sequence[LiteralString]] = {
     "files": [
         "SELECT pg_read_file('/etc/passwd')",

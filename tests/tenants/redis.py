@@ -9,6 +9,7 @@ import redis
 ERRORS: tuple[type[Exception], ...] = (redis.RedisError,)
 REFUSED = r"no permissions|not allowed"
 FULL = r"maxmemory"
+LASTING = True
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": ["CONFIG SET dir /tmp", "SAVE", "DEBUG SET-ACTIVE-EXPIRE 1"],
     "programs": ["MODULE LOAD /tmp/x.so", "MODULE LIST"],

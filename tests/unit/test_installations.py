@@ -265,7 +265,8 @@ class TestDebian:
         for thread in threads:
             thread.join()
         assert len({installed for installed, _ in results}) == 1
-        assert sum(bool(lines) for _, lines in results) == 1
+        waiting = ["Redis 7.0: another install of it is at work; waiting for its end"]
+        assert sum(lines not in ([], waiting) for _, lines in results) == 1
 
     def test_killed_in_the_middle(self, engines: Path, toy: Version) -> None:
         program = f"""
@@ -279,7 +280,8 @@ class TestDebian:
         """
         killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)])
         assert killed.returncode == -signal.SIGKILL
-        assert left_in(engines) == [".partial-7.0"]
+        assert left_in(engines)
+        assert all(name.startswith(".partial-7.0-") for name in left_in(engines))
         assert installations.find("redis", "7.0") is None
         install(toy)
         assert left_in(engines) == ["7.0.99"]
@@ -476,6 +478,8 @@ PROGRAMS = {
     "mysql": ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
     "redis": ("redis-server", "redis-cli"),
     "mongodb": ("secantusd",),
+    "elasticsearch": ("java",),
+    "opensearch": ("opensearch", "java"),
     "influxdb": ("influxd",),
 }
 

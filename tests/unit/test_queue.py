@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbyard import installations
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, TemporaryError, Unavailable
 from dbyard.metrics import Metrics
 from dbyard.model import OPERATIONS, Database, Operation, OperationKind, OperationStatus
@@ -66,7 +67,7 @@ def context(service: Service, store: Store, clock: Clock) -> Context:
     """No step of these tests touches a runtime."""
     runtime: Any = None
     return Context(
-        store, service.catalogue, service.box, service.authority, runtime, service.installed, Metrics(), now=clock
+        store, service.catalogue, service.box, service.authority, runtime, installations.find, Metrics(), now=clock
     )
 
 

@@ -23,7 +23,7 @@ _LOG_LINES = 20
 
 @click.command()
 @click.argument("name")
-@click.option("-t", "--technology", required=True, help="postgresql, mysql or redis.")
+@click.option("-t", "--technology", required=True, help="Such as postgresql, mysql or redis.")
 @click.option("-p", "--plan", required=True, help="A plan of the technology, such as postgresql-starter-512.")
 @click.option("--version", help="The technology's version; its newest when absent.")
 @click.option("--project", metavar="ID", help="The project it belongs to; your default one when absent.")

@@ -70,8 +70,12 @@ def unpack(recipe: MavenRecipe, tree: Path, scratch: Path, apt: Path, report: Re
     for artifact in artifacts:
         _place(files / artifact.into / artifact.file, artifact, tree / artifact.into)
     shutil.copytree(_ASSEMBLIES / recipe.assembly / "tree", tree, dirs_exist_ok=True)
-    packages = [Package(f"{each.group}:{each.name}", each.version, each.sha256) for each in artifacts]
-    return Unpacked(f"Maven {main.title}, {java.source}", (*packages, *java.packages), java.libraries)
+    return Unpacked(f"Maven {main.title}, {java.source}", (*pinned(recipe), *java.packages), java.libraries)
+
+
+def pinned(recipe: MavenRecipe) -> tuple[Package, ...]:
+    """The artifacts, the server's own first."""
+    return tuple(Package(f"{each.group}:{each.name}", each.version, each.sha256) for each in _read(recipe.assembly))
 
 
 def prepare(recipe: MavenRecipe, partial: Path, final: Path, libraries: Sequence[str], report: Report) -> None:

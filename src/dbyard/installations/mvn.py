@@ -5,20 +5,25 @@ It works on a repository of that run, so nothing is left in anybody's home.
 
 from __future__ import annotations
 
+import re
 import shutil
 import ssl
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 
 from dbyard.errors import InstallationError
 from dbyard.installations import debian
 from dbyard.installations.programs import Report, run
 
 _PACKAGES = debian.Wanted(("maven",), sections=frozenset({"java"}))
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _LAUNCHER = "org.codehaus.plexus.classworlds.launcher.Launcher"
 _PASSWORD = "changeit"  # noqa: S105 - Java wants one; what it guards is public
 
@@ -56,9 +61,18 @@ def _trust(java: Path, scratch: Path) -> list[str]:
     file = ssl.get_default_verify_paths().cafile
     if file is None:
         raise InstallationError("this machine trusts no certificates (as root: apt-get install ca-certificates)")
-    known = x509.load_pem_x509_certificates(Path(file).read_bytes())
+    known = _certificates(Path(file).read_bytes())
     entries = [pkcs12.PKCS12Certificate(each, f"{number}".encode()) for number, each in enumerate(known)]
     store = scratch / "cacerts.p12"
     store.write_bytes(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(_PASSWORD.encode())))
     store_options = {"": store, "Type": "PKCS12", "Password": _PASSWORD}
     return [f"-Djavax.net.ssl.trustStore{name}={value}" for name, value in store_options.items()]
+
+
+def _certificates(text: bytes) -> Iterator[x509.Certificate]:
+    """Lists of real machines have some that break a rule or two: what can be read is taken, silently."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for found in _CERTIFICATE.finditer(text):
+            with suppress(ValueError):
+                yield x509.load_pem_x509_certificate(found[0])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,14 @@ def read(root: Path) -> Installation | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def read_packages(root: Path) -> tuple[Package, ...]:
+    """What the installation in a directory was made of; nothing for what is no complete installation."""
+    try:
+        return tuple(Package(**each) for each in json.loads((root / MANIFEST).read_text())["packages"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def write(installation: Installation, packages: Sequence[Package]) -> None:
@@ -101,12 +110,22 @@ def open_to_all(tree: Path) -> None:
                 os.chmod(path, 0o755 if mode & 0o111 else 0o644)
 
 
+def free(path: Path) -> Path:
+    """The path, or a name beside it while something has it: the same server made of other packages."""
+    builds = (path.with_name(f"{path.name}+{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], builds) if each.is_symlink() or not each.exists())
+
+
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Only one process or thread at a time; the kernel lets go of the lock of one that died."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -1,56 +1,127 @@
-"""`dbyard engines`: which database servers this machine has, and how to get those that it has not."""
+"""`dbyard engines`: which database servers this machine has, how to get those that it has not, and how to part."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from dbyard.model import Version
+    from dbyard.installations.packs import Pack
+    from dbyard.model import Installation, Version
 
-_COLUMNS = ("technology", "version", "full_version", "default", "server", "licence", "source", "path")
+_WANTED = "[TECHNOLOGY[@VERSION]]..."
+_json_option = click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
+@_json_option
 @click.pass_context
 def engines(context: click.Context, as_json: bool) -> None:
     """List the database servers of this machine, or install them.
 
     They lie in DBYARD_ENGINES (as root /var/lib/dbyard/engines), one place that all homes share.
     """
+    from dbyard.local import listing
+
     if context.invoked_subcommand is not None:
         return
-    rows = [_row(version) for version in _versions()]
-    click.echo(json.dumps(rows, indent=2) if as_json else _table(rows))
+    versions = _versions()
+    if as_json:
+        click.echo(json.dumps([listing.row(version) for version in versions], indent=2))
+    else:
+        click.echo(f"{listing.table(versions)}\n\n{listing.advice(versions)}")
 
 
 @engines.command()
-@click.argument("wanted", nargs=-1, metavar="[TECHNOLOGY[@VERSION]]...")
-def install(wanted: Sequence[str]) -> None:
-    """Install database servers; without arguments all that dbyard knows and this machine lacks.
+@click.argument("name", metavar="TECHNOLOGY[@VERSION]")
+@_json_option
+def show(name: str, as_json: bool) -> None:
+    """Tell everything about a server: what it is compatible with, licence, source, digest, path."""
+    from dbyard.local import listing
 
-    Nothing is configured or started, and nothing outside DBYARD_ENGINES is changed.
+    only = _parse(name)
+    versions = [
+        each for each in _versions() if each.technology == only.technology and ("@" not in name or each == only)
+    ]
+    if as_json:
+        click.echo(json.dumps([listing.row(version) for version in versions], indent=2))
+    else:
+        click.echo("\n\n".join(map(listing.page, versions)))
+
+
+@engines.command()
+@click.argument("wanted", nargs=-1, metavar=_WANTED)
+@click.option("--upgrade", is_flag=True, help="Look for newer packages of Debian as well.")
+@click.option(
+    "--offline", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="From a pack, without a network."
+)
+def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
+    """Install database servers; without arguments all that dbyard brings by default and this machine lacks.
+
+    What a server is called on request is installed by name only. Nothing is configured or started, nothing outside
+    DBYARD_ENGINES is changed, and what is newer goes beside what is there.
     """
     from dbyard import installations
+    from dbyard.installations import packs
     from dbyard.model import engines_home
 
-    versions = list(dict.fromkeys(map(_parse, wanted))) if wanted else _missing()
+    pack = packs.read(offline) if offline else None
+    if pack:
+        click.echo(f"SHA-256 of {pack.directory / packs.MANIFEST}: {pack.digest}")
+    versions = _named(wanted) if wanted else _default(upgrade, pack)
     if not versions:
         click.echo(f"Every database server is there: {engines_home()}")
         return
-    errors = _install_all(versions)
-    for error in dict.fromkeys(errors):
-        click.echo(f"Error: {error}", err=True)
-    if errors:
-        sys.exit(1)
+    for version in versions:
+        if version.notice:
+            click.echo(f"{version.server}: {version.notice}")
+    _all_at_once(versions, lambda version: installations.install(version, click.echo, upgrade=upgrade, pack=pack))
     if wanted and not installations.tool("bwrap"):
         click.echo("Servers run in a sandbox if bwrap is there: `dbyard engines install` brings it")
+
+
+@engines.command()
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("wanted", nargs=-1, metavar=_WANTED)
+def pack(directory: Path, wanted: Sequence[str]) -> None:
+    """Write installed servers into DIR, for `install --offline DIR` on machines without a network.
+
+    Without names all that dbyard brings by default. What is missing here is installed first.
+    """
+    from dbyard import installations
+    from dbyard.installations import packs
+
+    packs.refuse_filled(directory)
+    versions = _named(wanted) if wanted else _packable()
+    installed = _all_at_once(versions, lambda version: installations.install(version, click.echo))
+    written = packs.write(installed, directory, click.echo)
+    size = sum(each.size for each in written.archives) / 1_000_000
+    click.echo(f"{len(written.archives)} servers are in {directory}, {size:.0f} MB")
+    click.echo(f"SHA-256 of {packs.MANIFEST}: {written.digest}; `install --offline` tells it as well, to compare")
+
+
+@engines.command()
+@click.argument("name", metavar="TECHNOLOGY[@VERSION]")
+def uninstall(name: str) -> None:
+    """Remove a server that no database uses; VERSION may be a full version, to remove an older one only.
+
+    Databases are those of all homes that have claimed a port on this machine, running or not.
+    """
+    from dbyard import installations
+    from dbyard.local import usage
+
+    found = _removable(name)
+    for installation in found:
+        installations.refuse_used(installation, usage.users_of(installation))
+    for installation in found:
+        installations.uninstall(installation, usage.users_of)
+        click.echo(f"removed {installation.technology} {installation.full_version} from {installation.root}")
 
 
 def _versions() -> list[Version]:
@@ -64,67 +135,76 @@ def _parse(text: str) -> Version:
     from dbyard.errors import Invalid
 
     technology, _, version = text.partition("@")
+    known = catalogue.load()
+    tool = known.tools.get(technology)
+    if tool is not None and version in ("", tool.version):
+        return tool
     try:
-        return catalogue.load().version(technology, version or None)
+        return known.version(technology, version or None)
     except Invalid as error:
         raise click.BadParameter(f"{text}: {error}") from error
 
 
-def _missing() -> list[Version]:
+def _named(wanted: Sequence[str]) -> list[Version]:
+    """Each once, and a server that two technologies share under the name of its own."""
+    from dbyard import installations
+
+    return list(dict.fromkeys(installations.real(_parse(text)) for text in wanted))
+
+
+def _packable() -> list[Version]:
+    """All that `install` brings to a machine that has nothing, slow ones first."""
+    from dbyard import catalogue, installations
+    from dbyard.model import MavenRecipe
+
+    servers = dict.fromkeys(installations.real(each) for each in _versions() if not each.on_request)
+    return sorted([*servers, *catalogue.load().tools.values()], key=lambda each: type(each.recipe) is not MavenRecipe)
+
+
+def _default(upgrade: bool, pack: Pack | None) -> list[Version]:
+    """All of a pack, else all that comes by default; without those that are there."""
+    wanted = _named([f"{each.technology}@{each.version}" for each in pack.archives]) if pack else _packable()
+    return [each for each in wanted if upgrade or _is_lacking(each)]
+
+
+def _is_lacking(version: Version) -> bool:
     from dbyard import catalogue, installations
 
-    wanted = [each for each in _versions() if not each.on_request]
-    servers = [each for each in wanted if installations.find(each.technology, each.version) is None]
-    return servers + [each for each in catalogue.load().tools.values() if installations.tool(each.command) is None]
+    if version in catalogue.load().tools.values():
+        return installations.tool(version.command) is None
+    return installations.is_lacking(version)
 
 
-def _install_all(versions: Sequence[Version]) -> list[str]:
-    """All at once: one waits for the network while another unpacks. The errors of those that failed."""
+def _removable(name: str) -> list[Installation]:
+    from dbyard import installations
+    from dbyard.model import engines_home
+
+    technology, _, version = name.partition("@")
+    placed = installations.list_placed(technology) if version else []
+    found = [each for each in placed if version in (each.version, each.full_version, each.root.name)]
+    found = found or installations.list_ours(_parse(name))
+    if not found:
+        raise click.ClickException(f"{name} is not installed in {engines_home()}")
+    return found
+
+
+def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installation]) -> list[Installation]:
+    """One waits for the network while another unpacks. When one fails the others go on, and then the command fails."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from dbyard import installations
+    from dbyard.errors import InstallationError
 
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
-        futures = [pool.submit(installations.install, version, click.echo) for version in versions]
+        futures = [pool.submit(work, version) for version in versions]
         try:
-            return [str(error) for future in futures if (error := future.exception())]
+            errors = [error for future in futures if (error := future.exception())]
         except KeyboardInterrupt:
             os._exit(130)  # without waiting for the others: what an install leaves behind, the next one removes
-
-
-def _row(version: Version) -> dict[str, object]:
-    from dbyard import installations
-
-    found = installations.find(version.technology, version.version)
-    return {
-        "technology": version.technology,
-        "version": version.version,
-        "full_version": found.full_version if found else None,
-        "default": version.default,
-        "server": version.server,
-        "licence": version.licence,
-        "path": str(found.bin) if found else None,
-        "source": found.source if found else None,
-        "install": None if found else _command(version),
-    }
-
-
-def _command(version: Version) -> str:
-    return f"dbyard engines install {version.technology}{'' if version.default else f'@{version.version}'}"
-
-
-def _table(rows: Sequence[dict[str, object]]) -> str:
-    lines = [
-        [column.replace("_", " ").upper() for column in _COLUMNS],
-        *([_cell(row, each) for each in _COLUMNS] for row in rows),
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
-def _cell(row: dict[str, object], column: str) -> str:
-    if column == "path" and row["path"] is None:
-        return f"missing: {row['install']}"
-    if column == "default":
-        return "yes" if row["default"] else ""
-    return str(row[column] or "-")
+    for error in errors:
+        if not isinstance(error, InstallationError):
+            raise error
+    for text in dict.fromkeys(map(str, errors)):
+        click.echo(f"Error: {text}", err=True)
+    if errors:
+        sys.exit(1)
+    return [future.result() for future in futures]

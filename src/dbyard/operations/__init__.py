@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
@@ -47,16 +48,21 @@ class Done:
 Outcome = Next | Wait | Done
 
 
+class FindServer(Protocol):
+    def __call__(self, technology: str, version: str, full_version: str | None = None, /) -> Installation | None:
+        """The newest server of this version; with the `full_version` of an instance that one, else a newer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What steps work with; `installed(technology, version)` finds a server, `now()` is Unix time."""
+    """What steps work with; `now()` is Unix time."""
 
     store: Store
     catalogue: Catalogue
     box: Box
     authority: Authority
     runtime: Runtime
-    installed: Callable[[str, str], Installation | None]
+    installed: FindServer
     metrics: Metrics
     now: Callable[[], float]
 

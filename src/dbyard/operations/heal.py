@@ -5,15 +5,22 @@ from __future__ import annotations
 from dbyard.model import Operation, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
 from dbyard.operations.subject import load, render
+from dbyard.store import instances
 
 
 def launch(context: Context, operation: Operation) -> Outcome:
-    """Start the server where it was: a port that somebody took is a cause to show, and to try again."""
+    """Start the server where it was: a port that somebody took is a cause to show, and to try again.
+
+    Where the server itself is gone a newer one of its version takes over, and that is recorded.
+    """
     subject = load(context, operation)
     if waiting := server.await_turn(context, operation, subject):
         return waiting
     context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
-    return Next("await_ready")
+    instance, found = subject.instance, subject.installation.full_version
+    if found == instance.full_version:
+        return Next("await_ready")
+    return Next("await_ready", lambda connection: instances.set_full_version(connection, instance.id, found))
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:

@@ -50,7 +50,7 @@ def load(context: Context, operation: Operation) -> Subject:
         database = databases.get(connection, operation.database_id)
     if database is None or instance is None or database.deleted_at is not None:
         raise StaleGeneration(f"database {operation.database_id} is deleted")
-    installation = context.installed(database.technology, database.version)
+    installation = context.installed(database.technology, database.version, instance.full_version)
     if installation is None:
         raise PermanentError(
             f"the server of {database.technology} {database.version} is not installed any more:"

@@ -11,10 +11,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 from dbyard.errors import ConfigError, Unavailable
 
@@ -101,6 +102,14 @@ class Store:
         connection.execute("PRAGMA foreign_keys = ON")
         self._all.append(connection)
         return connection
+
+
+@contextmanager
+def look_into(path: Path) -> Iterator[Connection]:
+    """The state file of another platform, which may be at work on it, for queries only. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
 
 
 def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:

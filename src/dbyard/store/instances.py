@@ -44,6 +44,11 @@ def set_ready(connection: Connection, instance_id: str, now: float) -> None:
     connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
 
 
+def set_full_version(connection: Connection, instance_id: str, full_version: str) -> None:
+    """Another build of its server has taken the instance over."""
+    connection.execute("UPDATE instance SET full_version = ? WHERE id = ?", (full_version, instance_id))
+
+
 def set_restriction(
     connection: Connection, instance_id: str, restriction: Restriction, reason: str | None, now: float
 ) -> None:
@@ -108,6 +113,14 @@ def list_versions(connection: Connection) -> list[tuple[str, str]]:
     """The (technology, version) pairs that databases use."""
     rows = connection.execute("SELECT DISTINCT technology, version FROM database WHERE deleted_at IS NULL").fetchall()
     return [(row["technology"], row["version"]) for row in rows]
+
+
+def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Name, technology, version and full version of every database that still has an instance, deleted ones too."""
+    rows = connection.execute(
+        "SELECT d.name, d.technology, d.version, i.full_version FROM instance i JOIN database d ON d.id = i.database_id"
+    ).fetchall()
+    return [(row["name"], row["technology"], row["version"], row["full_version"]) for row in rows]
 
 
 def forget(connection: Connection, database_id: str) -> None:

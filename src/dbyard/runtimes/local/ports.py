@@ -96,6 +96,17 @@ class Ports:
             return ""  # half written by somebody who died; no home is called so, hence stale
 
 
+def claiming_homes() -> set[Path]:
+    """The homes that have a server on this machine, as far as their claims lie where ours do."""
+    found: set[Path] = set()
+    for path in claims_directory().glob("[0-9]*"):
+        try:
+            found.add(Path(json.loads(path.read_text(encoding="utf-8"))["home"]))
+        except (OSError, ValueError, KeyError):
+            continue  # given back meanwhile, or half written by somebody who died
+    return found
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now (connections that linger do not count)."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:

@@ -10,7 +10,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import wiredtiger
 from secantus import cli, commands, connreg, server, storage
@@ -102,6 +104,40 @@ class Storage(storage.Storage):  # type: ignore[misc]
                 session.close()
 
 
+# Commands whose own table of rights has forgotten them, and what they should ask for.
+FORGOTTEN = {
+    "bulkWrite": (commands.A_INSERT, commands.SCOPE_COLLECTION),
+    "replSetStepDown": (commands.A_FSYNC, commands.SCOPE_CLUSTER),
+    "killAllSessions": (commands.A_KILLOP, commands.SCOPE_CLUSTER),
+    "killAllSessionsByPattern": (commands.A_KILLOP, commands.SCOPE_CLUSTER),
+}
+
+Resource = tuple[str | None, bool]
+
+
+def resource(own: Callable[[str, Any, str], Resource], name: str, order: Any, default: str) -> Resource:
+    """What rights a command needs on what; for those that name several databases its own looks at one, or at none.
+
+    Where they really are several, the rights are those on everything, which only the admin has.
+    """
+    if name == "bulkWrite":
+        spaces = [each.get("ns") if isinstance(each, dict) else None for each in order.get("nsInfo") or [None]]
+    elif name == "renameCollection":
+        spaces = [order.get("renameCollection"), order.get("to")]
+    elif name in ("create", "collMod") and not is_reading(order, default):
+        return None, True
+    else:
+        return own(name, order, default)
+    databases = {str(each).partition(".")[0] for each in spaces}
+    return (databases.pop(), False) if len(databases) == 1 else (None, True)
+
+
+def is_reading(order: Any, database: str) -> bool:
+    """Whether a view only reads, and from its own database: it would write for whoever reads it."""
+    wanted = commands._pipeline_secondary_requirements(order, database)
+    return all(each == (commands.A_FIND, database) for each in wanted)
+
+
 def main() -> int:
     log, admin, connections = sys.argv[1:4]
     del sys.argv[1:4]
@@ -112,8 +148,8 @@ def main() -> int:
     server.ConnectionRegistry = functools.partial(Connections, admin, limit)
     server.Storage = Storage
     cli.SecantusDBServer = functools.partial(cli.SecantusDBServer, max_connections=limit * PER_LOGIN + PLATFORM)
-    # It asks nobody's rights for this command, which writes to any database: now it wants those of an admin.
-    commands._COMMAND_ACTIONS["bulkWrite"] = (commands.A_FSYNC, commands.SCOPE_CLUSTER)
+    commands._COMMAND_ACTIONS.update(FORGOTTEN)
+    commands._resource_for_command = functools.partial(resource, commands._resource_for_command)
     return int(cli.main())
 
 

@@ -1,0 +1,99 @@
+"""Which server brings a database back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbyard import wire
+from dbyard.errors import PermanentError
+from dbyard.model import Installation, InstanceSpec, Layout, Operation, OperationKind, Placement
+from dbyard.operations import Context, Next, heal
+from dbyard.service import Service, accounts, databases
+from dbyard.store import instances, operations
+from tests.builders import claim, get_ready
+
+
+class Runtime:
+    """Starts nothing, and remembers by which server it was asked to."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
+        data, conf, log, run = (Path("/nowhere") / instance_id / name for name in ("data", "conf", "log", "run"))
+        return Layout(placement.host, placement.port, data, conf, log, run, installation.bin, installation.root)
+
+    def ensure(self, _spec: InstanceSpec, _placement: Placement, installation: Installation) -> None:
+        self.started.append(installation.full_version)
+
+
+class Machine:
+    """Has some full versions of a server, the newest first, and finds among them as `installations.find` does."""
+
+    def __init__(self, *full_versions: str) -> None:
+        self.full_versions = full_versions
+
+    def __call__(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
+        known = self.full_versions
+        fitting = [each for each in known if full_version in (None, each)] or [each for each in known if full_version]
+        root = Path("/nowhere")
+        return Installation(technology, version, fitting[0], root, (), root, "test") if fitting else None
+
+
+@pytest.fixture
+def runtime() -> Runtime:
+    return Runtime()
+
+
+@pytest.fixture
+def healing(service: Service, token: str) -> Operation:
+    """The heal operation of a database whose instance records Redis 7.0.1."""
+    draft = wire.Draft("my-redis-db", "redis", "redis-starter-128")
+    databases.create(service, accounts.authenticate(service, token), draft)
+    get_ready(service)
+    with service.store.tx() as connection:
+        (instance,) = instances.list_settled(connection)
+        operations.insert(connection, instance.database_id, OperationKind.HEAL, service.clock())
+    return claim(service)
+
+
+@pytest.fixture
+def context(service: Service, runtime: Runtime) -> Context:
+    none: object = None
+    return Context(
+        store=service.store,
+        catalogue=service.catalogue,
+        box=service.box,
+        authority=service.authority,
+        runtime=runtime,  # type: ignore[arg-type]
+        installed=Machine(),
+        metrics=none,  # type: ignore[arg-type]
+        now=service.clock,
+    )
+
+
+class TestLaunch:
+    def test_by_the_server_that_the_instance_records(
+        self, context: Context, runtime: Runtime, healing: Operation
+    ) -> None:
+        outcome = heal.launch(replace(context, installed=Machine("7.0.2", "7.0.1")), healing)
+        assert (outcome, runtime.started) == (Next("await_ready"), ["7.0.1"])
+
+    def test_by_a_newer_one_where_that_is_gone_and_records_it(
+        self, context: Context, runtime: Runtime, healing: Operation
+    ) -> None:
+        outcome = heal.launch(replace(context, installed=Machine("7.0.2")), healing)
+        assert isinstance(outcome, Next)
+        assert outcome.save is not None
+        with context.store.tx() as connection:
+            outcome.save(connection)
+            instance = instances.get_for(connection, healing.database_id)
+        assert instance is not None
+        assert (instance.full_version, runtime.started) == ("7.0.2", ["7.0.2"])
+
+    def test_by_none_where_none_is_left(self, context: Context, healing: Operation) -> None:
+        with pytest.raises(PermanentError, match=r"run dbyard engines install redis@7\.0"):
+            heal.launch(context, healing)
