@@ -44,7 +44,7 @@ class TestSizes:
 class TestEngines:
     @pytest.mark.parametrize("technology", sorted(catalogue.load().technologies))
     def test_every_technology_has_one(self, technology: str) -> None:
-        assert engines.load(technology).TECHNOLOGY == technology
+        assert technology == engines.load(technology).TECHNOLOGY
 
 
 class TestDocs:
