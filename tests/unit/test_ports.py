@@ -15,6 +15,7 @@ from dbyard.errors import TemporaryError
 from dbyard.model import Placement
 from dbyard.runtimes.local import directories
 from dbyard.runtimes.local.ports import Ports, is_free
+from tests.strangers import needs_open_root
 
 FIRST, LAST = 15900, 15904  # below what platforms take, so that no server of theirs is in the way
 Open = Callable[..., Ports]
@@ -90,6 +91,7 @@ class TestClaim:
         assert place(ports, "x") == FIRST
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+    @needs_open_root
     def test_leaves_alone_what_another_users_home_has(self, open_ports: Open, tmp_path: Path) -> None:
         theirs, mine = open_ports("theirs", last=FIRST), open_ports("mine", last=FIRST)
         place(theirs, "x")
