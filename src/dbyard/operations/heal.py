@@ -15,7 +15,8 @@ def launch(context: Context, operation: Operation) -> Outcome:
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
-    return server.await_ready(context, load(context, operation)) or Done()
+    subject = load(context, operation)
+    return server.await_ready(context, subject, subject.engine.ping) or Done()
 
 
 def abandon(context: Context, operation: Operation) -> None:
