@@ -59,5 +59,5 @@ _DEPENDENTS = (
     "INSERT INTO credential (database_id, username, dbname, password, certificate, private_key)"
     " SELECT id, 'user', 'user', zeroblob(60), hex(zeroblob(400)), zeroblob(270)",
     "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at, finished_at)"
-    " SELECT lower(hex(randomblob(12))), id, 'create', 'finish', 'done', 0, 0, 0, 0",
+    " SELECT lower(hex(randomblob(12))), id, 'create', 'secure', 'done', 0, 0, 0, 0",
 )

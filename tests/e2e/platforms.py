@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 SERVE = ("-m", "dbyard", "serve")
 FIRST_PORT, LAST_PORT = 20000, 29999
-UIDS = range(ports.UID_BASE + FIRST_PORT, ports.UID_BASE + LAST_PORT + 1)
 _TABLES = ("database", "instance", "credential", "operation", "operation_event", "idempotency")
 
 

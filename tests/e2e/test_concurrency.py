@@ -40,7 +40,7 @@ class TestCreates:
 class TestHomes:
     def test_share_no_port_and_no_uid(self, fresh: Platform) -> None:
         """In a range that just holds all of them, so that each wants what the other has."""
-        limits = {"DBYARD_FIRST_PORT": "24000", "DBYARD_LAST_PORT": "24011"}
+        limits = {"DBYARD_FIRST_PORT": "15700", "DBYARD_LAST_PORT": "15711"}
         with platform(**limits) as other:
             fresh.environment = {**fresh.environment, **limits}
             homes = (fresh.start(), other.start())

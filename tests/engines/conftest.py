@@ -22,6 +22,7 @@ from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+from tests.strangers import where_all_may_pass
 
 ADMIN_PASSWORD = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"
 NO_CERTIFICATE = Certificate("", "", "")
@@ -109,6 +110,7 @@ class Server:
         command = list(argv)
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", *command]
+        command = where_all_may_pass(command, self.layout.run)
         return subprocess.Popen(
             command,
             stdin=stdin,

@@ -303,7 +303,7 @@ class TestConnections:
     def test_psql_takes_the_url(self, server: Server) -> None:
         server.secure()
         url = server.engine.url(server.endpoint, server.credentials)
-        assert server.run("psql", "-Atc", "SELECT 42", url) == "42\n"
+        assert server.run(str(server.layout.bin / "psql"), "-Atc", "SELECT 42", url) == "42\n"
 
     def test_a_wrong_password_is_refused(self, server17: Server) -> None:
         server17.secure()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbyard.errors import Conflict, NotReady, PermanentError
+from dbyard.errors import Conflict, PermanentError
 from dbyard.model import Operation, OperationStatus
 from dbyard.operations import Done, Next, Wait, create, server
 from dbyard.operations.kinds import KINDS
@@ -54,7 +54,7 @@ class TestLaunch:
     def test_starts_the_server(self, bench: Bench) -> None:
         bench.create()
         operation = bench.advance(bench.advance_to("launch"))
-        assert operation.step == "await_ready"
+        assert operation.step == "secure"
         assert bench.is_running(bench.instance(operation.database_id))
 
     def test_twice_leaves_the_server_alone(self, bench: Bench) -> None:
@@ -76,7 +76,7 @@ class TestLaunch:
             moved = bench.instance(operation.database_id).placement
             assert moved is not None
             assert moved.port != taken.port
-            assert bench.advance(again).step == "await_ready"
+            assert bench.advance(again).step == "secure"
 
     def test_moves_once_when_it_was_killed_between_moving_and_recording(self, bench: Bench) -> None:
         bench.create()
@@ -90,19 +90,40 @@ class TestLaunch:
         assert bench.instance(operation.database_id).placement != taken
 
 
-class TestAwaitReady:
-    def test_goes_on_when_the_server_answers(self, bench: Bench) -> None:
+class TestSecure:
+    def test_lets_the_tenant_in_and_makes_the_database_usable(self, bench: Bench, clock: Clock) -> None:
         bench.create()
-        assert bench.advance(bench.advance_to("await_ready")).step == "secure"
+        operation = bench.advance_to("secure")
+        with pytest.raises(Conflict):
+            access.connection(bench.service, bench.principal, NAME)
+        assert bench.queue._advance(operation) is None
+        assert bench.latest(operation).status is OperationStatus.DONE
+        assert bench.instance(operation.database_id).ready_at == clock()
+        assert bench.answers()
+
+    def test_twice_changes_nothing(self, bench: Bench) -> None:
+        bench.create()
+        operation = bench.advance_to("secure")
+        assert isinstance(bench.act(operation), Done)
+        assert isinstance(bench.act(operation), Done)
 
     def test_starts_a_server_that_died_meanwhile(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("await_ready")
+        operation = bench.advance_to("secure")
         instance = bench.instance(operation.database_id)
         bench.act(operation)
         bench.runtime.stop(instance.id)
-        assert bench.advance(operation).step == "secure"
+        assert isinstance(bench.act(operation), Done)
         assert bench.is_running(instance)
+
+    def test_moves_when_the_port_of_one_that_died_is_taken(self, bench: Bench) -> None:
+        bench.create()
+        operation = bench.advance_to("secure")
+        instance = bench.instance(operation.database_id)
+        bench.runtime.stop(instance.id)
+        assert instance.placement is not None
+        with socket.create_server((instance.placement.host, instance.placement.port)):
+            assert next_step(bench.act(operation)) == "launch"
 
     def test_waits_for_one_that_does_not_answer_and_says_what_it_printed(
         self, bench: Bench, play: Play, monkeypatch: pytest.MonkeyPatch
@@ -110,40 +131,9 @@ class TestAwaitReady:
         monkeypatch.setattr(server, "_PATIENCE", 0.3)
         play("echo thinking about it; while :; do sleep 1000; done")
         bench.create()
-        outcome = bench.act(bench.advance_to("await_ready"))
+        outcome = bench.act(bench.advance_to("secure"))
         assert isinstance(outcome, Wait)
         assert "thinking about it" in outcome.reason
-
-
-class TestSecure:
-    def test_lets_the_tenant_in(self, bench: Bench) -> None:
-        bench.create()
-        assert bench.advance(bench.advance_to("secure")).step == "finish"
-
-    def test_twice_changes_nothing(self, bench: Bench) -> None:
-        bench.create()
-        operation = bench.advance_to("secure")
-        assert next_step(bench.act(operation)) == next_step(bench.act(operation)) == "finish"
-
-    def test_fails_for_now_when_the_server_is_gone(self, bench: Bench) -> None:
-        bench.create()
-        operation = bench.advance_to("secure")
-        bench.runtime.stop(bench.instance(operation.database_id).id)
-        with pytest.raises(NotReady):
-            bench.act(operation)
-
-
-class TestFinish:
-    def test_makes_the_database_usable(self, bench: Bench, clock: Clock) -> None:
-        bench.create()
-        operation = bench.advance_to("finish")
-        with pytest.raises(Conflict):
-            access.connection(bench.service, bench.principal, NAME)
-        assert isinstance(bench.act(operation), Done)
-        assert bench.queue._advance(operation) is None
-        assert bench.latest(operation).status is OperationStatus.DONE
-        assert bench.instance(operation.database_id).ready_at == clock()
-        assert bench.answers()
 
     def test_leaves_a_history_of_all_steps(self, bench: Bench) -> None:
         bench.create()
@@ -193,12 +183,12 @@ class TestNeverReady:
 class TestRestart:
     def test_takes_up_a_step_that_nobody_ended(self, bench: Bench) -> None:
         bench.create()
-        killed = bench.advance_to("await_ready")
+        killed = bench.advance_to("secure")
         assert bench.queue.claim() is None
         bench.queue.void_leases()
-        assert bench.claim().step == "await_ready"
+        assert bench.claim().step == "secure"
         assert bench.queue._advance(killed) is None  # its claim is void
-        assert bench.latest(killed).step == "await_ready"
+        assert bench.latest(killed).step == "secure"
 
     def test_gives_the_time_back_in_which_nobody_worked(self, bench: Bench, clock: Clock) -> None:
         bench.create()

@@ -20,6 +20,7 @@ from dbyard.errors import StaleGeneration, TemporaryError
 from dbyard.model import Command, Installation, InstanceState
 from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import LocalRuntime, directories, ports, processes, spawn
+from tests import strangers
 from tests.runtimes.conftest import Server, place
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -61,23 +62,23 @@ class TestPlace:
         assert stat.S_IMODE(directory(server).stat().st_mode) == 0o711
 
     def test_takes_no_port_that_another_home_has(self, open_runtime: Open, home: Path, program: Installation) -> None:
-        first = open_runtime(home / "a", (23500, 23503))
-        second = open_runtime(home / "b", (23500, 23503))
+        first = open_runtime(home / "a", (15500, 15503))
+        second = open_runtime(home / "b", (15500, 15503))
         taken = {place(first, program).placement.port, place(second, program).placement.port}
-        assert taken == {23500, 23502}
+        assert taken == {15500, 15502}
         with pytest.raises(TemporaryError, match="no free port"):
             place(second, program)
 
     def test_takes_no_port_on_which_somebody_listens(self, open_runtime: Open, program: Installation) -> None:
-        with socket.create_server(("127.0.0.1", 23600)):
-            assert place(open_runtime(ports=(23600, 23603)), program).placement.port == 23602
+        with socket.create_server(("127.0.0.1", 15600)):
+            assert place(open_runtime(ports=(15600, 15603)), program).placement.port == 15602
 
     def test_takes_over_the_port_of_a_home_that_is_gone(self, open_runtime: Open, program: Installation) -> None:
-        runtime = open_runtime(ports=(23610, 23611))
+        runtime = open_runtime(ports=(15610, 15611))
         claims = ports.claims_directory()
         claims.mkdir(parents=True, exist_ok=True)
-        (claims / "23610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
-        assert place(runtime, program).placement.port == 23610
+        (claims / "15610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
+        assert place(runtime, program).placement.port == 15610
 
     def test_gives_back_what_it_claimed_and_could_not_write_down(
         self, runtime: LocalRuntime, program: Installation, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +175,7 @@ class TestEnsure:
 
     @pytest.mark.parametrize("sandboxed", [True, False])
     def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
-        if not sandboxed and not os.stat("/").st_mode & stat.S_IXOTH:
+        if not sandboxed and strangers.CLOSED:
             pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
         note = directory(server) / "data" / "note"

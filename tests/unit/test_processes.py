@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dbyard.runtimes.local import processes
+from tests.strangers import needs_open_root
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -153,6 +154,7 @@ class TestLists:
         assert other.pid not in processes.list_marked("MARK=/a home:1")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+    @needs_open_root
     def test_of_a_uid(self, start: Start) -> None:
         program = start("print('started', flush=True); input()", user=234567, cwd="/", executable="/usr/bin/python3")
         first_line(program)

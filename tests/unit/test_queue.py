@@ -99,7 +99,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     def step(_context: Context, _operation: Operation) -> Outcome:
         return acts.pop(0)()
 
-    steps = dict.fromkeys(("place", "launch", "await_ready", "secure", "finish"), step)
+    steps = dict.fromkeys(("place", "launch", "secure"), step)
     monkeypatch.setattr(queues, "KINDS", {OperationKind.CREATE: Kind(steps, lambda *_: acts.append(ABANDONED))})
     return acts
 
@@ -202,7 +202,7 @@ class TestOutcomes:
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store
     ) -> None:
         order()
-        script += [lambda: Next("launch"), lambda: Next("finish"), lambda: Done()]
+        script += [lambda: Next("launch"), lambda: Next("secure"), lambda: Done()]
         claimed = queue.claim()
         assert claimed is not None
         queue.run(claimed)

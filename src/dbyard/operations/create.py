@@ -1,4 +1,4 @@
-"""create: place -> launch -> await_ready -> secure -> finish."""
+"""create: place -> launch -> secure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dbyard.model import Operation
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, server
-from dbyard.operations.subject import Subject, credentials, load, render
+from dbyard.operations.subject import Subject, load, render
 from dbyard.runtimes import PortTaken
 from dbyard.store import Connection, instances
 
@@ -29,28 +29,18 @@ def launch(context: Context, operation: Operation) -> Outcome:
     except PortTaken:
         context.runtime.replace(subject.instance.id, subject.instance.generation)
         return Next("launch", _save_placement(_as_placed(context, subject)))
-    return Next("await_ready", _save_placement(subject))
-
-
-def await_ready(context: Context, operation: Operation) -> Outcome:
-    try:
-        waiting = server.await_ready(context, load(context, operation))
-    except PortTaken:
-        return Next("launch")
-    return waiting or Next("secure")
+    return Next("secure", _save_placement(subject))
 
 
 def secure(context: Context, operation: Operation) -> Outcome:
-    """Make the tenant's user and database."""
+    """As soon as the server answers, make the tenant's user and database. From then on the endpoint never changes."""
     subject = load(context, operation)
-    subject.engine.secure(subject.endpoint, credentials(context, subject))
-    return Next("finish")
-
-
-def finish(context: Context, operation: Operation) -> Outcome:
-    """From now on the endpoint never changes."""
-    subject, now = load(context, operation), context.now()
-    return Done(lambda connection: instances.set_ready(connection, subject.instance.id, now))
+    try:
+        waiting = server.await_ready(context, subject, subject.engine.secure)
+    except PortTaken:
+        return Next("launch")
+    now = context.now()
+    return waiting or Done(lambda connection: instances.set_ready(connection, subject.instance.id, now))
 
 
 def abandon(context: Context, operation: Operation) -> None:
@@ -61,10 +51,7 @@ def abandon(context: Context, operation: Operation) -> None:
         context.runtime.stop(instance.id)
 
 
-KIND = Kind(
-    steps={"place": place, "launch": launch, "await_ready": await_ready, "secure": secure, "finish": finish},
-    abandon=abandon,
-)
+KIND = Kind(steps={"place": place, "launch": launch, "secure": secure}, abandon=abandon)
 
 
 def _as_placed(context: Context, subject: Subject) -> Subject:

@@ -26,7 +26,8 @@ def launch(context: Context, operation: Operation) -> Outcome:
 def await_ready(context: Context, operation: Operation) -> Outcome:
     subject = load(context, operation)
     unrestricted = subject.instance.restriction is Restriction.NONE
-    return server.await_ready(context, subject) or (Done() if unrestricted else Next("restrict"))
+    waiting = server.await_ready(context, subject, subject.engine.ping)
+    return waiting or (Done() if unrestricted else Next("restrict"))
 
 
 def restrict_again(context: Context, operation: Operation) -> Outcome:

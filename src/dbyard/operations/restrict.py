@@ -21,7 +21,7 @@ def apply(context: Context, operation: Operation) -> Outcome:
     if operation.attempt > _PATIENCE and operation.error_code == NotReady.code:
         log.warning("the server of instance %s lets nobody in: it is started again", subject.instance.id)
         context.runtime.stop(subject.instance.id)
-    waiting = server.await_ready(context, subject)
+    waiting = server.await_ready(context, subject, subject.engine.ping)
     if waiting is not None:
         return waiting
     restrict(context, subject)

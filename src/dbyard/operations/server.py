@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import InstanceState, Operation
+from dbyard.model import Credentials, Endpoint, InstanceState, Operation
 from dbyard.operations import Context, Wait
 from dbyard.operations.subject import Subject, credentials, render
 from dbyard.store import operations
+
+Ask = Callable[[Endpoint, Credentials], None]
+"""Asks a server something; raises NotReady as long as it does not answer."""
 
 _PATIENCE = 2.0
 """Seconds that one step polls at most before it gives its thread back."""
@@ -33,8 +37,8 @@ def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait
     return Wait(_TURN, f"{before} servers of its kind start before it, {at_once} at once")
 
 
-def await_ready(context: Context, subject: Subject) -> Wait | None:
-    """None when the server answers; else how long to wait. A server that has ended is started again first.
+def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
+    """None when `ask` has its answer; else how long to wait. A server that has ended is started again first.
 
     Raises TemporaryError with the server's last log lines when it ends, PortTaken when its port is somebody else's.
     """
@@ -43,7 +47,7 @@ def await_ready(context: Context, subject: Subject) -> Wait | None:
     secrets, started, pause = credentials(context, subject), time.monotonic(), 0.002
     while True:
         try:
-            subject.engine.ping(subject.endpoint, secrets)
+            ask(subject.endpoint, secrets)
         except NotReady as error:
             said = str(error)
         else:
