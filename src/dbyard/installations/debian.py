@@ -22,8 +22,8 @@ from dbyard.installations.programs import Report, run, twice
 from dbyard.model import DebianRecipe
 
 LISTS_STAY_FRESH = 900.0
-# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]"
-_FETCHED = re.compile(r"Get:\d+ .* (\S+) \S+ (\S+) \[([^\]]+)\]$")
+# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]", without architectures where all is flat
+_FETCHED = re.compile(r"Get:\d+ (.+) (\S+) \[([^\]]+)\]$")
 # Where the top directories of packages go in a tree that is one prefix, like /usr itself.
 _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": "."}
 
@@ -70,7 +70,7 @@ def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> lis
     try:
         names = _closure(configuration, wanted)
         report(f"downloading {len(names)} packages from Debian")
-        seen = _progress(len(names), report)
+        seen = _progress(names, report)
         run(["apt-get", "-c", configuration, "-q", "download", *names], directory, seen)
     except InstallationError:
         (apt / "refreshed").unlink(
@@ -80,13 +80,14 @@ def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> lis
     return sorted(directory.glob("*.deb"))
 
 
-def _progress(total: int, report: Report) -> Report:
+def _progress(names: Sequence[str], report: Report) -> Report:
     """Makes a line of ours of each line in which apt says what it fetches."""
     fetched = itertools.count(1)
 
     def seen(line: str) -> None:
         if found := _FETCHED.match(line):
-            report(f"{next(fetched)} of {total}: {found[1]} {found[2]} ({found[3]})")
+            name = next((word for word in reversed(found[1].split()) if word in names), "a package")
+            report(f"{next(fetched)} of {len(names)}: {name} {found[2]} ({found[3]})")
 
     return seen
 
