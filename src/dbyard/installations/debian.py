@@ -58,15 +58,15 @@ def download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list
     main = wanted.packages[0]
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise InstallationError(f"{main} comes from Debian, and this machine has no apt-get and dpkg-deb")
-    with locked(apt / "lock"):
-        return twice(lambda: _download(wanted, directory, apt, report), main, report)
+    return twice(lambda: _download(wanted, directory, apt, report), main, report)
 
 
 def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list[Path]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    configuration = _configure(apt)
-    _refresh(apt, configuration, report)
+    with locked(apt / "lock"):
+        configuration = _configure(apt)
+        _refresh(apt, configuration, report)
     try:
         names = _closure(configuration, wanted)
         report(f"downloading {len(names)} packages from Debian")
@@ -96,9 +96,7 @@ def _configure(apt: Path) -> Path:
     """Read after the machine's own configuration: hooks and a foreign state would tie us to what is installed here."""
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
-    (apt / "status").touch()
-    path = apt / "apt.conf"
-    path.write_text(f"""\
+    text = f"""\
 #clear APT::Update;
 #clear DPkg;
 Dir::State "{apt}/state";
@@ -111,8 +109,18 @@ APT::Install-Recommends "false";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-""")
-    return path
+"""
+    _keep(apt / "status", "")
+    _keep(apt / "apt.conf", text)
+    return apt / "apt.conf"
+
+
+def _keep(path: Path, text: str) -> None:
+    """Others read it at the same time, and apt reads its lists anew when the time of a file has changed."""
+    if not path.exists() or path.read_text() != text:
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(text)
+        new.rename(path)
 
 
 def _refresh(apt: Path, configuration: Path, report: Report) -> None:
@@ -121,6 +129,7 @@ def _refresh(apt: Path, configuration: Path, report: Report) -> None:
         return
     report("reading Debian's package lists")
     run(["apt-get", "-c", configuration, "-q", "update"])
+    run(["apt-cache", "-c", configuration, "gencaches"])  # once for all who read the lists at the same time
     stamp.touch()
 
 
