@@ -23,7 +23,7 @@ from tests.e2e.platforms import Platform, kill_processes, wait_for
 NAME = "small-disk-db"
 DISK_MB = 1000
 SMALL = ("-m", "tests.e2e.small_disks", "serve")
-TECHNOLOGIES = sorted(tenants.TENANTS)
+TECHNOLOGIES = sorted(slug for slug, each in tenants.TENANTS.items() if each.LASTING)
 
 
 @pytest.fixture
@@ -65,6 +65,21 @@ def write_on(write: Callable[[], object]) -> None:
         write()
 
 
+def can_read(technology: str, connection: wire.Connection) -> bool:
+    """Some servers still know a tenant that they have closed, and show it nothing."""
+    try:
+        tenant = tenants.connect(technology, connection.url)
+    except tenants.ERRORS:
+        return False
+    try:
+        tenant.read()
+    except tenants.ERRORS:
+        return False
+    finally:
+        tenant.close()
+    return True
+
+
 def can_write(technology: str, connection: wire.Connection, number: int) -> bool:
     try:
         tenant = tenants.connect(technology, connection.url)
@@ -94,7 +109,7 @@ def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) 
 
     ballast(small, 1010 - used)
     await_restriction(small, "closed")
-    assert not tenants.answers(technology, connection.url)
+    assert not can_read(technology, connection)
     with small.client() as client, pytest.raises(Conflict, match="is closed"):
         client.get_connection(NAME)
 

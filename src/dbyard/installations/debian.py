@@ -22,8 +22,8 @@ from dbyard.installations.programs import Report, run, twice
 from dbyard.model import DebianRecipe
 
 LISTS_STAY_FRESH = 900.0
-# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]"
-_FETCHED = re.compile(r"Get:\d+ .* (\S+) \S+ (\S+) \[([^\]]+)\]$")
+# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]", without architectures where all is flat
+_FETCHED = re.compile(r"Get:\d+ (.+) (\S+) \[([^\]]+)\]$")
 # Where the top directories of packages go in a tree that is one prefix, like /usr itself.
 _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": "."}
 
@@ -58,19 +58,19 @@ def download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list
     main = wanted.packages[0]
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise InstallationError(f"{main} comes from Debian, and this machine has no apt-get and dpkg-deb")
-    with locked(apt / "lock"):
-        return twice(lambda: _download(wanted, directory, apt, report), main, report)
+    return twice(lambda: _download(wanted, directory, apt, report), main, report)
 
 
 def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list[Path]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    configuration = _configure(apt)
-    _refresh(apt, configuration, report)
+    with locked(apt / "lock"):
+        configuration = _configure(apt)
+        _refresh(apt, configuration, report)
     try:
         names = _closure(configuration, wanted)
         report(f"downloading {len(names)} packages from Debian")
-        seen = _progress(len(names), report)
+        seen = _progress(names, report)
         run(["apt-get", "-c", configuration, "-q", "download", *names], directory, seen)
     except InstallationError:
         (apt / "refreshed").unlink(
@@ -80,13 +80,14 @@ def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> lis
     return sorted(directory.glob("*.deb"))
 
 
-def _progress(total: int, report: Report) -> Report:
+def _progress(names: Sequence[str], report: Report) -> Report:
     """Makes a line of ours of each line in which apt says what it fetches."""
     fetched = itertools.count(1)
 
     def seen(line: str) -> None:
         if found := _FETCHED.match(line):
-            report(f"{next(fetched)} of {total}: {found[1]} {found[2]} ({found[3]})")
+            name = next((word for word in reversed(found[1].split()) if word in names), "a package")
+            report(f"{next(fetched)} of {len(names)}: {name} {found[2]} ({found[3]})")
 
     return seen
 
@@ -95,9 +96,7 @@ def _configure(apt: Path) -> Path:
     """Read after the machine's own configuration: hooks and a foreign state would tie us to what is installed here."""
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
-    (apt / "status").touch()
-    path = apt / "apt.conf"
-    path.write_text(f"""\
+    text = f"""\
 #clear APT::Update;
 #clear DPkg;
 Dir::State "{apt}/state";
@@ -110,8 +109,18 @@ APT::Install-Recommends "false";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-""")
-    return path
+"""
+    _keep(apt / "status", "")
+    _keep(apt / "apt.conf", text)
+    return apt / "apt.conf"
+
+
+def _keep(path: Path, text: str) -> None:
+    """Others read it at the same time, and apt reads its lists anew when the time of a file has changed."""
+    if not path.exists() or path.read_text() != text:
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(text)
+        new.rename(path)
 
 
 def _refresh(apt: Path, configuration: Path, report: Report) -> None:
@@ -120,6 +129,7 @@ def _refresh(apt: Path, configuration: Path, report: Report) -> None:
         return
     report("reading Debian's package lists")
     run(["apt-get", "-c", configuration, "-q", "update"])
+    run(["apt-cache", "-c", configuration, "gencaches"])  # once for all who read the lists at the same time
     stamp.touch()
 
 

@@ -36,7 +36,7 @@ def client(
     `scratch` has to live as long as it runs.
     """
     repository = f"-Dmaven.repo.local={scratch / 'repository'}"
-    if found := shutil.which("mvn"):
+    if found := _find():
         return [found, repository]
     report("fetching Maven from Debian for this installation only")
     for archive in debian.download(replace(_PACKAGES, beside=tuple(packages)), scratch / "client", apt, report):
@@ -52,6 +52,10 @@ def client(
     environment = f"LD_LIBRARY_PATH={':'.join(map(str, libraries))}"
     boot = home / "boot" / "plexus-classworlds-2.x.jar"
     return ["env", environment, java, "-classpath", boot, *options, _LAUNCHER, repository]
+
+
+def _find() -> str | None:
+    return shutil.which("mvn")
 
 
 def _trust(java: Path, scratch: Path) -> list[str]:

@@ -57,7 +57,8 @@ def count_starting_before(connection: Connection, operation: Operation, technolo
     """
     row = connection.execute(
         "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
-        " WHERE o.status IN ('pending', 'running') AND o.step IN ('place', 'launch', 'await_ready', 'secure') AND o.run_at <= ?"
+        " WHERE o.status IN ('pending', 'running') AND o.step IN ('place', 'launch', 'await_ready', 'secure')"
+        " AND o.run_at <= ?"
         f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({', '.join('?' * len(technologies))})",
         (now + 1.0, operation.created_at, operation.id, *technologies),
     ).fetchone()

@@ -1,0 +1,132 @@
+"""What engines and runtimes tell each other of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbyard.model.catalogue import Plan
+from dbyard.model.states import Restriction
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM texts: a leaf certificate, its PKCS8 key, and the authority that signed it."""
+
+    certificate: str
+    key: str
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All secrets of one instance. `user` is the tenant; the admin's name is the engine's own affair."""
+
+    admin_password: str = field(repr=False)
+    user: str
+    password: str = field(repr=False)
+    database: str
+    certificate: Certificate = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What an engine needs to know of an instance to render it."""
+
+    id: str
+    generation: int
+    plan: Plan
+    overhead_mb: int
+    restriction: Restriction = Restriction.NONE
+    """For servers that forget at a restart what `restrict` has told them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths and address of an instance as its own server sees them.
+
+    `data` and `log` belong to the server, `conf` is read-only for it, `run` is its scratch space.
+    """
+
+    host: str
+    port: int
+    data: Path
+    conf: Path
+    log: Path
+    run: Path
+    bin: Path
+    root: Path
+    full_version: str = field(default="", kw_only=True)
+    """The server's, as its installation tells it: for engines that know more than one server."""
+
+    @property
+    def inner_port(self) -> int:
+        """The server's own second port, for those that insist on one; never a tenant's."""
+        return self.port + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of `conf`, written whole before the server starts; only the server's uid and root can read it.
+
+    Bytes that are no UTF-8 stand in `content` as Python's surrogate escapes.
+    """
+
+    path: Path
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program that runs to its end in the instance's sandbox; secrets go through `stdin`, never through argv."""
+
+    argv: tuple[str, ...]
+    stdin: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """A server as an engine wants it and a runtime starts it: memory, disk in bytes, cpu in cores, grace in seconds."""
+
+    id: str
+    generation: int
+    argv: tuple[str, ...]
+    init: tuple[Command, ...]
+    files: tuple[File, ...]
+    env: Mapping[str, str]
+    memory: int
+    address_space: int | None
+    """RLIMIT_AS of each process, below `memory`, so that one query fails before the server is killed; None for none."""
+    cpu: float
+    processes: int
+    disk: int
+    stop_signal: int
+    stop_grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an instance uses at this moment: processor time in seconds since it was started, memory in bytes.
+
+    `memory` leaves out what the system only caches and takes back at will. None where this machine does not tell.
+    """
+
+    cpu_seconds: float | None
+    memory: int | None
+    memory_peak: int | None
+    swap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system's size and what is left of it, in bytes."""
+
+    total: int
+    free: int

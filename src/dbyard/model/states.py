@@ -1,0 +1,34 @@
+"""What things can be in, and which operations there are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """What an engine can do beyond create, ping, secure and delete; each names functions that the engine then has."""
+
+
+class DatabaseStatus(StrEnum):
+    """Derived from the operations and the instances of a database, never stored."""
+
+    CREATING = "creating"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class Restriction(StrEnum):
+    """What a server's disk still lets its tenant do."""
+
+    NONE = "none"
+    READ_ONLY = "read_only"
+    """Nothing new is written, but the tenant can free space."""
+    CLOSED = "closed"
+    """The tenant cannot log in, and its sessions are ended."""
+
+
+class InstanceState(StrEnum):
+    ABSENT = "absent"
+    STOPPED = "stopped"
+    RUNNING = "running"

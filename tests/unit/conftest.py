@@ -1,0 +1,73 @@
+"""What tests of installations share: an empty place for servers, and a Debian repository in a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dbyard import installations
+
+
+@pytest.fixture
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place that every uid can reach, on a machine without servers of its own."""
+    for path in (tmp_path, *tmp_path.parents[:-2]):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(path.stat().st_mode | 0o711)
+    monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
+    monkeypatch.setattr(installations, "_SYSTEM", tmp_path / "usr")
+    return tmp_path / "engines"
+
+
+class Repository:
+    """A Debian repository of small packages in a directory, and an apt configuration that knows nothing else."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "pool").mkdir(parents=True)
+        (directory / "Packages").touch()
+        (directory / "sources.list").write_text(f"deb [trusted=yes] file:{directory} ./\n")
+        self.configuration = directory / "apt.conf"
+        self.configuration.write_text(
+            f'Dir::Etc::sourcelist "{directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
+        )
+
+    def add(
+        self,
+        name: str,
+        files: dict[str, str],
+        *,
+        depends: str = "",
+        section: str = "misc",
+        more: str = "",
+        version: str = "7.0.99-1",
+    ) -> None:
+        tree = self.directory / "trees" / f"{name}-{version}"
+        fields = f"Package: {name}\nVersion: 5:{version}\nArchitecture: all\nSection: {section}\nMaintainer: nobody\n"
+        fields += f"Description: a test\n{f'Depends: {depends}' if depends else 'Suggests: nothing'}\n{more}"
+        for path, content in {"DEBIAN/control": fields, **files}.items():
+            file = tree / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+            file.chmod(0o4755 if "bin/" in path else 0o640)
+        archive = self.directory / "pool" / f"{name}_5%3a{version}_all.deb"
+        for control in (tree / "DEBIAN", tree / "DEBIAN" / "control"):
+            control.chmod(0o755)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, archive], check=True, capture_output=True)
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        place = f"Filename: ./pool/{archive.name}\nSize: {archive.stat().st_size}\nSHA256: {digest}\n"
+        with (self.directory / "Packages").open("a") as index:
+            index.write(f"{fields}{place}\n")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    repository = Repository(tmp_path / "repository")
+    repository.add("base", {"etc/base": "base"}, depends="libbase", more="Essential: yes\n")
+    repository.add("libbase", {"usr/lib/x86_64-linux-gnu/libbase.so.1": "base"}, section="libs")
+    monkeypatch.setenv("APT_CONFIG", str(repository.configuration))
+    return repository
