@@ -19,6 +19,7 @@ from dbyard import catalogue, certificates, installations, secrets
 from dbyard.config import Config
 from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
+from dbyard.model import engines_home
 from dbyard.operations import Context
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
@@ -57,6 +58,7 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
 def build(config: Config) -> Platform:
     """The parts of a platform on its locked home, nothing started yet."""
     runtime = open_runtime(config)
+    (config.home / "engines").write_text(f"{engines_home()}\n")  # for whoever wants to remove a server from there
     state = config.home / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     store = Store(state / "dbyard.db")

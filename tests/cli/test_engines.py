@@ -332,6 +332,14 @@ class TestUninstall:
         assert "the database my-data" in run("uninstall", "postgresql@17.9").stderr
         assert run("uninstall", "postgresql@17.10").exit_code == 0
 
+    def test_a_database_of_a_home_that_has_its_servers_elsewhere(
+        self, tmp_path: Path, make_database: MakeDatabase
+    ) -> None:
+        put(known("redis"))
+        make_database(tmp_path / "home", "my-data", "redis", "7.0", "7.0.1")
+        (tmp_path / "home" / "engines").write_text(f"{tmp_path}/elsewhere\n")
+        assert run("uninstall", "redis").exit_code == 0
+
     def test_a_home_that_cannot_be_read(self, tmp_path: Path) -> None:
         put(known("redis"))
         (tmp_path / "home" / "state").mkdir(parents=True)
@@ -347,6 +355,7 @@ def make_database() -> MakeDatabase:
 
     def make(home: Path, name: str, technology: str, version: str, full_version: str) -> None:
         (home / "state").mkdir(parents=True)
+        (home / "engines").write_text(f"{engines_home()}\n")
         store = Store(home / "state" / "dbyard.db")
         with store.tx() as connection:
             accounts.insert_account(connection, Account("us-1", "me", "me@example.org", admin=True), 0.0)

@@ -168,6 +168,13 @@ class TestFound:
 
 
 class TestTool:
+    @needs_apt
+    def test_twice_is_once(self, engines: Path, repository: Repository) -> None:
+        repository.add("toy-bwrap", {"usr/bin/bwrap": "#!/bin/sh\necho bubblewrap 0.8.0\n"})
+        tool = replace(catalogue.load().tools["bubblewrap"], recipe=DebianRecipe(("toy-bwrap",), "bin"))
+        first, _ = install(tool)
+        assert install(tool) == (first, [])
+
     def test_on_path(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         program = engines.parent / "bwrap"
         program.touch(0o755)

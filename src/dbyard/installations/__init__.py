@@ -83,8 +83,7 @@ def is_lacking(version: Version) -> bool:
     found = find(version.technology, version.version)
     if found is None:
         return True
-    ours = found.root.is_relative_to(engines_home())
-    return ours and not pins.is_met(real(version).recipe, places.read_packages(found.root))
+    return found.root.is_relative_to(engines_home()) and not _is_what_is_named(found, real(version))
 
 
 def real(version: Version) -> Version:
@@ -130,7 +129,7 @@ def install(version: Version, report: Report, *, upgrade: bool = False, pack: Pa
         places.make(home)
         with _locked(version, lambda: tell("another install of it is at work; waiting for its end")):
             newest = next(iter(list_ours(version)), None)
-            if newest and not upgrade and not is_lacking(version):
+            if newest and not upgrade and _is_what_is_named(newest, version):
                 return newest
             return _install(version, home, tell, newest, pack)
     except OSError as error:
@@ -180,6 +179,10 @@ def _refuse_to_install(version: Version, variable: str) -> NoReturn:
         f"{version.server} is not there, and dbyard has nowhere to get it from: install it as its makers say,"
         f" so that {version.command} is on the platform's PATH, or name the program in {variable}"
     )
+
+
+def _is_what_is_named(installation: Installation, version: Version) -> bool:
+    return pins.is_met(version.recipe, places.read_packages(installation.root))
 
 
 def _candidates(version: Version) -> Iterator[Installation]:

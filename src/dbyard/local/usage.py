@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dbyard import installations
-from dbyard.model import Installation, default_home
+from dbyard.model import Installation, default_home, engines_home
 from dbyard.runtimes.local import ports
 from dbyard.store import instances, look_into
 
@@ -31,12 +31,18 @@ def _databases(installation: Installation) -> Iterator[str]:
     for home in sorted({*ports.claiming_homes(), default_home()}):
         path = home / "state" / "dbyard.db"
         try:
-            if path.exists():
+            if path.exists() and _has_servers_here(home):
                 with look_into(path) as connection:
                     rows = instances.list_servers(connection)
                 yield from (f"the database {name} of {home}" for name, *server in rows if _is(installation, server))
         except (OSError, sqlite3.Error) as error:
             yield f"perhaps a database of {home}, whose state cannot be read ({error})"
+
+
+def _has_servers_here(home: Path) -> bool:
+    """A platform notes in its home where its servers are; without a note they may be here."""
+    note = home / "engines"
+    return not note.exists() or Path(note.read_text().strip()) in (Path(), engines_home())
 
 
 def _is(installation: Installation, server: list[str]) -> bool:
