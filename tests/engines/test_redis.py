@@ -105,7 +105,8 @@ class TestRender:
     def test_argv_names_configuration_and_data(self) -> None:
         spec = render()
         assert spec.argv == ("/e/usr/bin/redis-server", "/i/conf/redis.conf", "--dir", "/i/data")
-        assert spec.init == ()
+        (prepare,) = spec.init
+        assert prepare.argv[-1] == "/i/data/appendonlydir"
         assert spec.stop_signal == signal.SIGTERM
         assert spec.memory == 512 * MIB
         assert spec.address_space is None
@@ -239,7 +240,7 @@ class TestPing:
         server.process.send_signal(signal.SIGSTOP)
         begun = time.monotonic()
         try:
-            with pytest.raises(NotReady, match="Timeout"):
+            with pytest.raises(NotReady, match="timed out"):
                 engine.ping(server.endpoint, server.credentials)
         finally:
             server.process.send_signal(signal.SIGCONT)
@@ -265,6 +266,10 @@ class TestServer:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
         assert tuple(argv) == server.spec.argv
+
+    def test_starts_from_the_files_that_were_prepared(self, server: Server) -> None:
+        made = {path.name for path in (server.layout.data / "appendonlydir").iterdir()}
+        assert made == {"appendonly.aof.manifest", "appendonly.aof.1.incr.aof"}
 
     def test_acknowledged_keys_survive_a_kill(self, server: Server) -> None:
         with connect(server) as client:
