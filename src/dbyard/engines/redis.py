@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import signal
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Capability, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Restriction
-=======
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Plan
->>>>>>> main
+from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Restriction
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 TECHNOLOGY = "redis"
 CAPABILITIES: frozenset[Capability] = frozenset()
@@ -74,13 +68,8 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
         id=node.id,
         generation=node.generation,
         argv=(str(layout.bin / "redis-server"), str(configuration), "--dir", str(layout.data)),
-<<<<<<< HEAD
-        init=(),
-        files=(File(configuration, text),),
-=======
         init=(_prepare(layout.data),),
-        files=(File(configuration, _configuration(plan, layout, credentials)),),
->>>>>>> main
+        files=(File(configuration, text),),
         env={},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
         address_space=None,  # a snapshot is written by a copy of the whole process
@@ -109,26 +98,17 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
 
     The append-only file is rewritten, which gives back what overwritten and deleted keys still take.
     """
-    try:
-        with _session(endpoint, ADMIN, credentials.admin_password) as session:
-            execute: Callable[..., object] = session.execute_command
-            execute("ACL", "SETUSER", TENANT, *_TENANT_RULES[restriction].split())
-            if restriction is Restriction.CLOSED:
-                execute("CLIENT", "KILL", "USER", TENANT)
-            if restriction is not Restriction.NONE:
-                _rewrite(session)
-    except redis.ResponseError as error:
-        raise TemporaryError(f"Redis refuses: {error}", code="restrict_failed") from error
-    except redis.RedisError as error:
-        raise NotReady(str(error)) from error
+    with _session(endpoint, credentials) as session:
+        session.execute_command("ACL", "SETUSER", TENANT, *_TENANT_RULES[restriction].split())  # type: ignore[no-untyped-call]
+        if restriction is Restriction.CLOSED:
+            session.execute_command("CLIENT", "KILL", "USER", TENANT)  # type: ignore[no-untyped-call]
+        if restriction is not Restriction.NONE:
+            _rewrite(session)
 
 
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
-    try:
-        with _session(endpoint, ADMIN, credentials.admin_password) as session:
-            told = session.info("everything")
-    except redis.RedisError as error:
-        raise NotReady(str(error)) from error
+    with _session(endpoint, credentials) as session:
+        told = session.info("everything")
     keys = sum(each["keys"] for name, each in told.items() if name.startswith("db") and isinstance(each, dict))
     return {
         "data_size": told["used_memory_dataset"],
@@ -152,17 +132,13 @@ def url(endpoint: Endpoint, credentials: Credentials) -> str:
     return f"redis://{access}/{credentials.database}"
 
 
-<<<<<<< HEAD
-def _configuration(node: Node, layout: Layout, credentials: Credentials) -> str:
-    plan = node.plan
-    rules = _TENANT_RULES[node.restriction]
-=======
 def _prepare(data: Path) -> Command:
     return Command(("/bin/sh", "-c", _APPEND_ONLY, "prepare", str(data / "appendonlydir")))
 
 
-def _configuration(plan: Plan, layout: Layout, credentials: Credentials) -> str:
->>>>>>> main
+def _configuration(node: Node, layout: Layout, credentials: Credentials) -> str:
+    plan = node.plan
+    rules = _TENANT_RULES[node.restriction]
     lines = (
         f"bind {layout.host}",
         f"port {layout.port}",
@@ -193,36 +169,6 @@ def _password_hash(password: str) -> str:
 def _log_in(endpoint: Endpoint, user: str, password: str) -> None:
     """Raises NotReady when the server does not answer, TemporaryError when it lets nobody in with this password."""
     try:
-<<<<<<< HEAD
-        with _session(endpoint, user, password) as session:
-            session.ping()
-    except redis.ConnectionError as error:
-        if str(error) != _FULL:
-            raise
-
-
-@contextmanager
-def _session(endpoint: Endpoint, user: str, password: str) -> Iterator[redis.Redis]:
-    with redis.Redis(
-        host=endpoint.host,
-        port=endpoint.port,
-        username=user,
-        password=password,
-        socket_timeout=_ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        driver_info=None,  # it would be two more round trips
-    ) as session:
-        yield session
-
-
-def _rewrite(session: redis.Redis) -> None:
-    try:
-        session.bgrewriteaof()
-    except redis.ResponseError as error:
-        if "in progress" not in str(error):
-            raise
-=======
         with socket.create_connection((endpoint.host, endpoint.port), timeout=_ANSWER_SECONDS) as session:
             session.sendall(_encode("AUTH", user, password) + _encode("PING"))
             with session.makefile("rb") as answers:
@@ -246,4 +192,34 @@ def _encode(*words: str) -> bytes:
 
 def _text(line: bytes) -> str:
     return line.decode(errors="replace").strip().lstrip("-")
->>>>>>> main
+
+
+@contextmanager
+def _session(endpoint: Endpoint, credentials: Credentials) -> Iterator[Redis]:
+    """The admin's session, by the client library. Raises NotReady or TemporaryError as `restrict` does."""
+    import redis  # only here: what every create does goes without it
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    try:
+        with redis.Redis(
+            host=endpoint.host,
+            port=endpoint.port,
+            username=ADMIN,
+            password=credentials.admin_password,
+            socket_timeout=_ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            driver_info=None,  # it would be two more round trips
+        ) as session:
+            yield session
+    except redis.ResponseError as error:
+        raise TemporaryError(f"Redis refuses: {error}", code="restrict_failed") from error
+    except redis.RedisError as error:
+        raise NotReady(str(error)) from error
+
+
+def _rewrite(session: Redis) -> None:
+    """Unless a rewrite is under way already."""
+    if not session.info("persistence")["aof_rewrite_in_progress"]:
+        session.bgrewriteaof()
