@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from benchmarks import crash, creates, density, reads
+from benchmarks import crash, creates, density, neighbours, reads
 from benchmarks.report import Line, render
 from benchmarks.servers import Missing
 
@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "stored": reads.many_stored,
     "idle": density.idle,
     "crash": partial(crash.restart, "postgresql"),
+    "neighbours": neighbours.noisy_neighbour,
 }
 
 
