@@ -63,10 +63,11 @@ class Spares:
 
     def _servers(self) -> dict[str, Installation]:
         """Every server that a create may want: the default versions, and the versions in use."""
+        technologies = self._context.catalogue.technologies.values()
+        versions = [version for technology in technologies for version in technology.versions]
         with self._context.store.read() as connection:
-            used = set(instances.list_versions(connection))
-        used |= {(slug, each.default_version.version) for slug, each in self._context.catalogue.technologies.items()}
-        found = (self._context.installed(technology, version) for technology, version in sorted(used))
+            wanted = [each for each in versions if each.default or instances.is_used(connection, each)]
+        found = (self._context.installed(each.technology, each.version) for each in wanted)
         return {_key(installation): installation for installation in found if installation}
 
     def _lack(self, key: str, installation: Installation) -> int:
