@@ -63,12 +63,11 @@ class Spares:
 
     def _servers(self) -> dict[str, Installation]:
         """Every server that a create may want: the default versions, and the versions in use."""
+        technologies = self._context.catalogue.technologies.values()
+        versions = [version for technology in technologies if technology.spares for version in technology.versions]
         with self._context.store.read() as connection:
-            used = set(instances.list_versions(connection))
-        technologies = self._context.catalogue.technologies
-        used |= {(slug, each.default_version.version) for slug, each in technologies.items()}
-        wanted = sorted(each for each in used if each[0] in technologies and technologies[each[0]].spares)
-        found = (self._context.installed(technology, version) for technology, version in wanted)
+            wanted = [each for each in versions if each.default or instances.is_used(connection, each)]
+        found = (self._context.installed(each.technology, each.version) for each in wanted)
         return {_key(installation): installation for installation in found if installation}
 
     def _lack(self, key: str, installation: Installation) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Instance, Placement, Restriction
+from dbyard.model import Instance, Placement, Restriction, Version
 from dbyard.store import Connection
 
 _COLUMNS = (
@@ -109,10 +109,13 @@ def list_undeleted(connection: Connection) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def list_versions(connection: Connection) -> list[tuple[str, str]]:
-    """The (technology, version) pairs that databases use."""
-    rows = connection.execute("SELECT DISTINCT technology, version FROM database WHERE deleted_at IS NULL").fetchall()
-    return [(row["technology"], row["version"]) for row in rows]
+def is_used(connection: Connection, version: Version) -> bool:
+    """Whether any database has this version of a server."""
+    row = connection.execute(
+        "SELECT 1 FROM database WHERE technology = ? AND version = ? AND deleted_at IS NULL LIMIT 1",
+        (version.technology, version.version),
+    ).fetchone()
+    return row is not None
 
 
 def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:

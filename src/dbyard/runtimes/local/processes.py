@@ -110,12 +110,12 @@ def terminate(process: Process, signum: int, grace: float) -> bool:
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     """Poll `condition` with growing pauses; False when it did not hold in time."""
-    deadline, pause = time.monotonic() + seconds, 0.001
+    deadline, pause = time.monotonic() + seconds, 0.0005
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
+        pause = min(pause * 1.2, 0.05)
     return True
 
 
