@@ -25,6 +25,7 @@ def serve(home: Path | None, listen: str | None, file: Path | None) -> None:
     from dbyard import daemon
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its steps are not news; we say when we accept requests
     try:
         config = settings.load(file, home=home, listen=listen)
         daemon.serve(config, lambda url: _announce(url, config))
