@@ -68,7 +68,7 @@ class TestAwaitTurn:
     ) -> None:
         asking = create(service, token, clock, "elasticsearch", 4)
         with service.store.tx() as connection:
-            operations.advance(connection, asking[0], "secure", clock())
+            operations.finish(connection, asking[0], clock())
         assert turns(context, asking[1:]) == [True, True, False]
 
     def test_one_that_waits_after_a_failure_lets_others_go_first(

@@ -51,7 +51,12 @@ class TestLimits:
     def test_of_version_2(self, tmp_path: Path) -> None:
         joins = parents(tmp_path, 2).ensure(SPEC)
         assert joins == (tmp_path / SPEC.id / "cgroup.procs",)
-        assert written(tmp_path) == {"memory.max": str(GIB), "cpu.max": "150000 100000", "pids.max": "30"}
+        assert written(tmp_path) == {
+            "memory.max": str(GIB),
+            "cpu.max": "150000 100000",
+            "cpu.weight": "150",
+            "pids.max": "30",
+        }
 
     def test_of_version_1(self, tmp_path: Path) -> None:
         joins = parents(tmp_path, 1).ensure(SPEC)
@@ -60,6 +65,7 @@ class TestLimits:
             "memory.limit_in_bytes": str(GIB),
             "cpu.cfs_period_us": "100000",
             "cpu.cfs_quota_us": "150000",
+            "cpu.shares": "1536",
             "pids.max": "30",
         }
 

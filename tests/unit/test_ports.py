@@ -17,7 +17,7 @@ from dbyard.runtimes.local import directories
 from dbyard.runtimes.local.ports import Ports, is_free
 from tests.strangers import needs_open_root
 
-FIRST, LAST = 15900, 15904  # below what platforms take, so that no server of theirs is in the way
+FIRST, LAST = 15900, 15909  # five pairs, below what platforms take, so that no server of theirs is in the way
 Open = Callable[..., Ports]
 
 
@@ -51,7 +51,7 @@ def place_many(ports: Ports, names: list[str], found: multiprocessing.Queue[int]
 class TestClaim:
     def test_gives_each_port_once(self, open_ports: Open) -> None:
         ports = open_ports()
-        assert {place(ports, str(number)) for number in range(5)} == set(range(FIRST, LAST + 1))
+        assert {place(ports, str(number)) for number in range(5)} == set(range(FIRST, LAST, 2))
         with pytest.raises(TemporaryError, match=f"no free port between {FIRST} and {LAST}"):
             place(ports, "one-more")
 
@@ -64,7 +64,7 @@ class TestClaim:
         spawn = multiprocessing.get_context("spawn")
         found = spawn.Queue()
         workers = [
-            spawn.Process(target=place_many, args=(open_ports(home, 15910, 15949), [str(n) for n in range(10)], found))
+            spawn.Process(target=place_many, args=(open_ports(home, 15910, 15989), [str(n) for n in range(10)], found))
             for home in "abcd"
         ]
         for worker in workers:
@@ -72,20 +72,20 @@ class TestClaim:
         claimed = [found.get(timeout=30) for _ in range(40)]
         for worker in workers:
             worker.join()
-        assert sorted(claimed) == list(range(15910, 15950))
+        assert sorted(claimed) == list(range(15910, 15990, 2))
 
     def test_leaves_out_what_is_not_usable_and_keeps_no_claim_of_it(self, open_ports: Open) -> None:
         ports = open_ports()
-        assert place(ports, "x", lambda port: port == LAST) == LAST
-        assert [path.name for path in ports.claims.glob("[0-9]*")] == [str(LAST)]
+        assert place(ports, "x", lambda port: port == LAST - 1) == LAST - 1
+        assert [path.name for path in ports.claims.glob("[0-9]*")] == [str(LAST - 1)]
 
     def test_leaves_out_a_port_on_which_somebody_listens(self, open_ports: Open) -> None:
         with socket.create_server(("127.0.0.1", FIRST)):
-            assert place(open_ports(last=FIRST + 1), "x") == FIRST + 1
+            assert place(open_ports(last=FIRST + 3), "x") == FIRST + 2
 
     @pytest.mark.parametrize("content", ["", "{", "{}", '{"home": "/nonexistent"}', "[]"])
     def test_takes_over_what_a_dead_home_left(self, open_ports: Open, content: str) -> None:
-        ports = open_ports(last=FIRST)
+        ports = open_ports(last=FIRST + 1)
         ports.claims.mkdir()
         (ports.claims / str(FIRST)).write_text(content)
         assert place(ports, "x") == FIRST
@@ -93,7 +93,7 @@ class TestClaim:
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
     @needs_open_root
     def test_leaves_alone_what_another_users_home_has(self, open_ports: Open, tmp_path: Path) -> None:
-        theirs, mine = open_ports("theirs", last=FIRST), open_ports("mine", last=FIRST)
+        theirs, mine = open_ports("theirs", last=FIRST + 1), open_ports("mine", last=FIRST + 1)
         place(theirs, "x")
         for path in (theirs.home, *theirs.home.iterdir()):
             path.chmod(0o700)
@@ -108,14 +108,14 @@ class TestClaim:
 
 class TestRelease:
     def test_frees_the_port(self, open_ports: Open) -> None:
-        ports = open_ports(last=FIRST)
+        ports = open_ports(last=FIRST + 1)
         place(ports, "x")
         ports.release(FIRST)
         ports.release(FIRST)
         assert place(ports, "y") == FIRST
 
     def test_of_another_home_changes_nothing(self, open_ports: Open) -> None:
-        mine, other = open_ports("a", last=FIRST), open_ports("b", last=FIRST)
+        mine, other = open_ports("a", last=FIRST + 1), open_ports("b", last=FIRST + 1)
         place(mine, "x")
         other.release(FIRST)
         assert json.loads((mine.claims / str(FIRST)).read_text())["home"] == str(mine.home)

@@ -48,7 +48,7 @@ class Ports:
     def claim(self, usable: Callable[[int], bool]) -> int:
         """A port that nobody has, claimed for this home; call it inside `locked`. `usable` may refuse one."""
         pairs = (self.last - self.first + 1) // 2
-        start = random.randrange(pairs)  # noqa: S311 (spread over the range, nothing secret)
+        start = random.randrange(max(pairs, 1))  # noqa: S311 (spread over the range, nothing secret)
         for offset in range(pairs):
             port = self.first + 2 * ((start + offset) % pairs)
             if not self._take(port):
