@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import psycopg
 import pytest
 
 from dbyard import installations
+from tests.disks import make_directory
 
 DBYARD = (sys.executable, "-m", "dbyard")
 SECONDS = 60
@@ -60,7 +60,7 @@ def _servers() -> None:
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     """One home for all tests here, so that only the first creates the example. Every uid may pass through it."""
-    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory = make_directory()
     directory.chmod(0o711)
     yield directory / "home"
     subprocess.run([*DBYARD, "stop", "--home", directory / "home"], check=True, capture_output=True)

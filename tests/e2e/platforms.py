@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -26,6 +25,7 @@ from dbyard.client import Client, wait_usable
 from dbyard.errors import DbyardError
 from dbyard.runtimes.local import LocalRuntime, cgroups, ports, processes
 from dbyard.runtimes.local.processes import Process
+from tests.disks import make_directory
 
 T = TypeVar("T")
 
@@ -209,7 +209,7 @@ class Platform:
 @contextmanager
 def platform(**environment: str) -> Iterator[Platform]:
     """A platform on a fresh home, not started yet; in the end nothing of it is left. No spares unless asked for."""
-    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory = make_directory()
     directory.chmod(0o711)
     (directory / "stderr.log").touch()
     made = Platform(directory / "home", {"DBYARD_SPARES": "0", "PYTHONUNBUFFERED": "1", **environment})

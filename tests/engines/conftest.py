@@ -22,6 +22,7 @@ from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+from tests.disks import make_directory
 from tests.strangers import where_all_may_pass
 
 ADMIN_PASSWORD = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -174,7 +175,7 @@ def _launching(authority: Authority, templates: dict[tuple[str, str], Path]) -> 
         template = templates.get((technology, version))
         if template is None:
             server.prepare()
-            templates[technology, version] = _copy(server.layout.data, Path(tempfile.mkdtemp()) / "data", server.uid)
+            templates[technology, version] = _copy(server.layout.data, make_directory() / "data", server.uid)
         else:
             server.layout.data.rmdir()
             _copy(template, server.layout.data, server.uid)
@@ -193,7 +194,7 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     engine = engines.load(known.engine)
     port = _free_port()
     uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
-    parent = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    parent = make_directory()
     parent.chmod(0o711)
     data, conf, log, run = (parent / name for name in ("data", "conf", "log", "run"))
     layout = Layout(

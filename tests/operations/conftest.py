@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from dbyard.runtimes.local import LocalRuntime, processes
 from dbyard.service import Service, access, databases
 from dbyard.store import Connection, Store, accounts, instances, operations
 from tests.conftest import Clock
+from tests.disks import make_directory
 from tests.e2e.platforms import cgroup_parents, claimed_ports, require
 
 NAME = "steps-db"
@@ -128,7 +128,7 @@ class Bench:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory = make_directory()
     directory.chmod(0o711)
     yield directory / "home"
     shutil.rmtree(directory)

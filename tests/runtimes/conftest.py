@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from dbyard import installations
 from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement
 from dbyard.runtimes.local import LocalRuntime
+from tests.disks import make_directory
 
 SERVER = """
 import os, signal, socket, sys, time
@@ -73,7 +73,7 @@ class Server:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="dbyard-test-"))
+    directory = make_directory()
     directory.chmod(0o711)
     yield directory / "home"
     shutil.rmtree(directory)
