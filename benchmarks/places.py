@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import tempfile
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _DISK = "/var/tmp"  # noqa: S108 - unlike /tmp never in memory, which would make every fsync free
+# Below the ports that clients get by themselves; each is given once.
+_ports = iter(random.sample(range(12_000, 20_000), 8_000))
 
 
 @contextmanager
@@ -23,6 +26,9 @@ def scratch() -> Iterator[Path]:
 
 
 def free_port() -> int:
+    return next(port for port in _ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
+        return trial.connect_ex(("127.0.0.1", port)) != 0

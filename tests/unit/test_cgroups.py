@@ -82,6 +82,12 @@ def real() -> Iterator[Cgroups]:
         parent.rmdir()
 
 
+class TestWeight:
+    def test_of_all_servers_together_is_ten_programs(self, real: Cgroups) -> None:
+        name, usual = ("cpu.weight", 100) if real.version == 2 else ("cpu.shares", 1024)
+        assert int((real.parents["cpu"].parent / name).read_text()) == 10 * usual
+
+
 @pytest.fixture
 def member(real: Cgroups) -> Iterator[subprocess.Popen[bytes]]:
     """A process in the group, as the sandbox's shell puts it there."""

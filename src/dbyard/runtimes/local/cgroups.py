@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ _CONTROLLERS = ("memory", "cpu", "pids")
 _CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
 _LEAVING_SECONDS = 5.0
 _PERIOD = 100_000  # microseconds
+_WEIGHTS = {1: ("cpu.shares", "10240"), 2: ("cpu.weight", "1000")}  # ten times the usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,16 @@ def probe(name: str) -> Cgroups | None:
         parents, version = _probe_v2(name), 2
     else:
         parents, version = _probe_v1(name), 1
+    if "cpu" in parents:
+        _weigh(parents["cpu"].parent, version)
     return Cgroups(version, parents) if parents else None
+
+
+def _weigh(group: Path, version: int) -> None:
+    """All servers are one group: with the usual weight a hundred would get the time of one other busy program."""
+    name, value = _WEIGHTS[version]
+    with suppress(OSError):
+        (group / name).write_text(value, encoding="ascii")
 
 
 def _probe_v2(name: str) -> dict[str, Path]:
