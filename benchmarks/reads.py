@@ -16,7 +16,7 @@ from benchmarks.platform import Platform, serving
 from benchmarks.report import Line, rate
 from benchmarks.stored import OWN, fill, name_of
 
-_ROUNDS = 7
+_ROUNDS = 5
 _SECONDS = 0.8
 _FEW, _MANY = 1_000, 100_000
 
