@@ -1,7 +1,8 @@
 """The floor of everything that starts servers: prepared directories, started by hand without any platform.
 
-The servers have the same programs, settings and statements as the platform's; what they lack is all that the platform
-adds: sandbox, limits, ports and uids of their own, records that survive a kill, certificates made for each.
+The servers have the same programs, settings and statements as the platform's, and the same weight beside other programs
+of the machine; what they lack is all that the platform adds: sandbox, limits, ports and uids of their own, records that
+survive a kill, certificates made for each.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from benchmarks.measure import wait_until
 from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer, retry
 from dbyard import catalogue, engines
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+from dbyard.runtimes.local import cgroups
 
 _DIRECTORIES = ("data", "conf", "log", "run")
 _NO_CERTIFICATE = Certificate("", "", "")
@@ -36,6 +40,7 @@ class Floor:
     template: Path
     admin_password: str
     certificate: Certificate
+    join: Path | None
 
     def prepare(self, count: int) -> list[Server]:
         """So many directories, durable before they are used."""
@@ -48,14 +53,15 @@ class Floor:
         subprocess.run(["cp", "-a", self.template, directory], check=True)
         user, database = engines.load(self.installation.technology).name_tenant("floor", secrets.token_hex(4))
         credentials = Credentials(self.admin_password, user, secrets.token_urlsafe(24), database, self.certificate)
-        return Server(self.installation, _layout(directory, self.installation), credentials)
+        return Server(self.installation, _layout(directory, self.installation), credentials, self.join)
 
 
 class Server:
     """One server started by hand."""
 
-    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials) -> None:
+    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials, join: Path | None) -> None:
         self._installation = installation
+        self._join = join
         self._engine = engines.load(installation.technology)
         self._layout = layout
         self._credentials = credentials
@@ -77,7 +83,8 @@ class Server:
         spec = _render(self._installation, self._layout, self._credentials)
         _write(spec)
         with (self._layout.log / "output.log").open("ab") as output:
-            self._process = _popen(self._installation, self._layout, spec.argv, spec.env, output.fileno())
+            argv = (*_join_first(self._join), *_as_uid(), *spec.argv)
+            self._process = _popen(self._installation, self._layout, argv, spec.env, output.fileno())
 
     def restart_after_crash(self) -> None:
         """Killed and started again at once; again when what the dead one left was still in the way."""
@@ -98,14 +105,38 @@ class Server:
 @contextmanager
 def floor(installation: Installation) -> Iterator[Floor]:
     """In the end no server of its directories runs, and they are gone."""
-    with scratch() as directory:
+    with scratch() as directory, _same_weight() as join:
         admin_password = secrets.token_urlsafe(32)
         certificate = Authority.load_or_make(directory / "ca").issue("floor")
         template = _make_template(installation, directory / "template", admin_password)
         try:
-            yield Floor(installation, template, admin_password, certificate)
+            yield Floor(installation, template, admin_password, certificate, join)
         finally:
             _end_all(directory)
+
+
+@contextmanager
+def _same_weight() -> Iterator[Path | None]:
+    """The file to join a control group that weighs as much as that of a home; without it busy machines would lie."""
+    found = cgroups.probe(f"floor-{secrets.token_hex(4)}")
+    if found is None or "cpu" not in found.parents:
+        yield None
+        return
+    group = found.parents["cpu"] / "servers"
+    group.mkdir()
+    try:
+        yield group / "cgroup.procs" if found.version == 2 else group / "tasks"
+    finally:
+        for directory in (group, *set(found.parents.values())):
+            wait_until(partial(_is_removed, directory), 10, f"{directory} is empty")
+
+
+def _is_removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _make_template(installation: Installation, directory: Path, admin_password: str) -> Path:
@@ -117,7 +148,8 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
     spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE))
     _write(spec)
     for command in spec.init:
-        process = _popen(installation, layout, command.argv, spec.env, subprocess.DEVNULL, subprocess.PIPE)
+        argv = (*_as_uid(), *command.argv)
+        process = _popen(installation, layout, argv, spec.env, subprocess.DEVNULL, subprocess.PIPE)
         process.communicate(command.stdin.encode())
         if process.returncode:
             raise RuntimeError(f"{command.argv[0]} ended with {process.returncode}")
@@ -153,11 +185,8 @@ def _popen(
     for path in (layout.data, layout.conf, layout.log, layout.run):
         os.chown(path, _uid(), _uid())
     libraries = {"LD_LIBRARY_PATH": ":".join(map(str, installation.libraries))} if installation.libraries else {}
-    # Not by Popen's own `user`: it would then fork the whole of this process, which costs more than setpriv.
-    uid = str(_uid())
-    as_uid = () if os.geteuid() else ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups")
     return subprocess.Popen(
-        [*as_uid, *argv],
+        argv,
         cwd=layout.run,
         env={"PATH": os.defpath, "HOME": str(layout.run), "TMPDIR": str(layout.run), **libraries, **env},
         stdin=stdin,
@@ -165,6 +194,16 @@ def _popen(
         stderr=output,
         start_new_session=True,
     )
+
+
+def _join_first(join: Path | None) -> tuple[str, ...]:
+    return ("sh", "-c", 'echo 0 > "$0" && exec "$@"', str(join)) if join else ()
+
+
+def _as_uid() -> tuple[str, ...]:
+    """Not by Popen's own `user`: it would then fork the whole of this process, which costs more than setpriv."""
+    uid = str(_uid())
+    return () if os.geteuid() else ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups")
 
 
 def _uid() -> int:
