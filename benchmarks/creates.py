@@ -51,7 +51,7 @@ def _open_all(platform: Platform) -> None:
     names = [f"bench-{number}" for number in range(_BURST)]
     with ThreadPoolExecutor(_CLIENTS) as pool:
         list(pool.map(lambda name: platform.create("postgresql", name), names))
-        list(pool.map(lambda name: await_answer(platform.await_tenant("postgresql", name, 0.02)), names))
+        list(pool.map(lambda name: await_answer(platform.await_tenant("postgresql", name, 0.05)), names))
 
 
 def _open_by_hand(servers: list[Server]) -> None:
