@@ -15,6 +15,7 @@ from dbyard.model.catalogue import (
     WheelRecipe,
 )
 from dbyard.model.constants import ADDON_PREFIX, DISK_WARNING, MIB
+from dbyard.model.events import Event, EventType
 from dbyard.model.operations import (
     OPERATIONS,
     Operation,
@@ -53,6 +54,8 @@ __all__ = [
     "DatabaseStatus",
     "DebianRecipe",
     "Endpoint",
+    "Event",
+    "EventType",
     "File",
     "FoundRecipe",
     "GoRecipe",

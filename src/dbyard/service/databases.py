@@ -10,9 +10,9 @@ import msgspec
 
 from dbyard import engines, wire
 from dbyard.errors import Conflict, Invalid, NotFound, Unavailable
-from dbyard.model import ADDON_PREFIX, Certificate, Database, Instance, OperationKind, Principal
+from dbyard.model import ADDON_PREFIX, Certificate, Database, EventType, Instance, OperationKind, Principal
 from dbyard.secrets import make_id, make_password
-from dbyard.service import Service
+from dbyard.service import Service, events
 from dbyard.service.drafts import NAME_TAKEN, Choice, choose
 from dbyard.store import Connection, accounts, databases, operations
 from dbyard.store.databases import SealedCredential
@@ -50,6 +50,7 @@ def create(service: Service, principal: Principal, draft: wire.Draft, repeatable
         database = _insert(service, connection, principal, choice, database_id)
         _insert_access(service, connection, database, choice, certificate)
         operations.insert(connection, database.id, OperationKind.CREATE, database.created_at)
+        _record(connection, principal, EventType.NEW_ADDON, database, database.created_at)
         body = _encode(database)
         _remember(service, connection, principal, repeatable, database.id, body)
     service.wake()
@@ -79,6 +80,7 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
         databases.forget_answers(connection, database.id)
         operations.supersede(connection, database.id, now)
         operations.insert(connection, database.id, OperationKind.DELETE, now)
+        _record(connection, principal, EventType.DELETE_ADDON, database, now)
     service.wake()
 
 
@@ -90,6 +92,10 @@ def own(connection: Connection, principal: Principal, key: str) -> Database:
     if database is None:
         raise NotFound("Database not found")
     return database
+
+
+def _record(connection: Connection, principal: Principal, kind: EventType, database: Database, now: float) -> None:
+    events.record(connection, principal, kind, now, database=database, data=events.addon_data(database))
 
 
 def _check_confirmed(database: Database, confirm: str | None) -> None:

@@ -37,6 +37,12 @@ def find_project(connection: Connection, account_id: str, project_id: str | None
     return Project(row["id"], row["account_id"], row["name"], bool(row["is_default"])) if row else None
 
 
+def owner_of(connection: Connection, project_id: str) -> str | None:
+    """The id of the account whose project it is."""
+    row = connection.execute("SELECT account_id FROM project WHERE id = ?", (project_id,)).fetchone()
+    return row["account_id"] if row else None
+
+
 # ---- tokens -----------------------------------------------------------------------------------------------------
 
 

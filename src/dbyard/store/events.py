@@ -1,0 +1,70 @@
+"""Events: appended in the transaction of what they tell, and chained by their hashes.
+
+The hash of an event is the SHA-256 over the hash of the event before it (32 zero bytes before the first) and its own
+columns `seq` to `data`, in the order of the table, as a JSON array: no spaces, UTF-8, `data` as its stored text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from dbyard.model import Event
+from dbyard.store import Connection
+
+_COLUMNS = "seq, id, at, owner_id, account_id, username, email, token_id, project_id, database_id, app_name, type, data"
+_BEFORE_THE_FIRST = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a walk along the events found: how many fit, the hash of the last one, and what is wrong with the next."""
+
+    count: int
+    head: bytes
+    fault: str | None = None
+
+
+def record(connection: Connection, event: Event) -> None:
+    """Append it. Writers take turns, so the last event is still the last one when the transaction ends."""
+    last = connection.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, previous = (last["seq"] + 1, last["hash"]) if last else (1, _BEFORE_THE_FIRST)
+    data = json.dumps(event.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    values = (
+        seq, event.id, event.at, event.owner_id, event.account_id, event.username, event.email, event.token_id,
+        event.project_id, event.database_id, event.app_name, event.type, data,
+    )  # fmt: skip
+    connection.execute(
+        f"INSERT INTO event ({_COLUMNS}, previous, hash) VALUES ({', '.join('?' * 15)})",
+        (*values, previous, _hash(previous, values)),
+    )
+
+
+def walk(connection: Connection) -> Iterator[Chain]:
+    """The chain after each event, oldest first, until one does not fit what came before it."""
+    count, head = 0, _BEFORE_THE_FIRST
+    for row in connection.execute(f"SELECT {_COLUMNS}, previous, hash FROM event ORDER BY seq"):
+        fault = _find_fault(row, count + 1, head)
+        if fault is not None:
+            yield Chain(count, head, fault)
+            return
+        count, head = count + 1, row["hash"]
+        yield Chain(count, head)
+
+
+def _find_fault(row: Row, seq: int, previous: bytes) -> str | None:
+    name = f"event {row['seq']} ({row['id']})"
+    if row["seq"] != seq:
+        return f"event {seq} is missing: {name} comes instead"
+    if row["previous"] != previous:
+        return f"{name} does not follow the event before it"
+    if row["hash"] != _hash(previous, tuple(row)[:-2]):
+        return f"{name} is not what was recorded"
+    return None
+
+
+def _hash(previous: bytes, values: tuple[object, ...]) -> bytes:
+    return hashlib.sha256(previous + json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).digest()
