@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbyard import secrets
 from dbyard.model import Account, Operation, Placement, Project, Token
 from dbyard.service import Service
-from dbyard.store import accounts, instances, operations
+from dbyard.store import accounts, instances, operations, tokens
 
 PLACEMENT = Placement("127.0.0.1", 20017, 220017, "seed")
 
@@ -23,9 +23,7 @@ def open_account(service: Service, username: str) -> str:
     with service.store.tx() as connection:
         accounts.insert_account(connection, account, now)
         accounts.insert_project(connection, Project(f"pr-{username}", account.id, "default", default=True), now)
-        accounts.insert_token(
-            connection, account.id, Token(f"token-{username}", "first", now, None), secrets.digest(token)
-        )
+        tokens.insert(connection, account.id, Token(f"token-{username}", "first", now, None), secrets.digest(token))
     return token
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dbyard import secrets, wire
 from dbyard.errors import Invalid, NotFound, Unauthorized
 from dbyard.model import Principal
-from dbyard.service import Service, access, accounts, databases
+from dbyard.service import Service, access, accounts, databases, tokens
 from dbyard.service.dates import date
 from dbyard.service.drafts import NAME_RULE, choose
 from dbyard.store import operations
@@ -50,7 +50,7 @@ class TestBootstrap:
         assert accounts.authenticate(service, saved[1]).account.admin
 
     def test_lets_an_admin_in_again_who_revoked_the_last_token(self, service: Service, admin: Principal) -> None:
-        accounts.revoke_token(service, admin, admin.token_id)
+        tokens.revoke(service, admin, admin.token_id)
         token = accounts.bootstrap(service, lambda _: None)
         assert token is not None
         assert accounts.authenticate(service, token).account == admin.account
@@ -63,9 +63,9 @@ class TestAuthenticate:
             accounts.authenticate(service, token)
 
     def test_touch_notes_the_use(self, service: Service, admin: Principal) -> None:
-        assert accounts.list_tokens(service, admin).tokens[0].last_used_at is None
+        assert tokens.list_all(service, admin).tokens[0].last_used_at is None
         accounts.touch(service, admin)
-        assert accounts.list_tokens(service, admin).tokens[0].last_used_at == date(service.clock())
+        assert tokens.list_all(service, admin).tokens[0].last_used_at == date(service.clock())
 
 
 class TestChoose:

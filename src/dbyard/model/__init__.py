@@ -38,7 +38,7 @@ from dbyard.model.servers import (
     Space,
     Usage,
 )
-from dbyard.model.states import Capability, DatabaseStatus, InstanceState, Restriction
+from dbyard.model.states import Capability, DatabaseStatus, InstanceState, Restriction, Scope
 
 __all__ = [
     "ADDON_PREFIX",
@@ -78,6 +78,7 @@ __all__ = [
     "PythonRecipe",
     "Recipe",
     "Restriction",
+    "Scope",
     "SharedRecipe",
     "Space",
     "Technology",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbyard.model.constants import ADDON_PREFIX
-from dbyard.model.states import Restriction
+from dbyard.model.states import Restriction, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: an account, by one of its tokens."""
+    """Who is asking: an account, by one of its tokens, which may do less than the account."""
 
     account: Account
     token_id: str
+    """Empty for somebody who gave a password: good for making a token and nothing else."""
+    scope: Scope = Scope.ADMIN
+    project_id: str | None = None
+    """The only project that is there for the token; None for all that the account may see."""
+    database_id: str | None = None
+    """The only database that is there for an addon token, by the Database API alone."""
+    expires_at: float | None = None
+    """When the API token ends, and all that was made with it; None for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,11 @@ class Token:
     name: str
     created_at: float
     last_used_at: float | None
+    scope: Scope = Scope.ADMIN
+    project_id: str | None = None
+    expires_at: float | None = None
+    issued_at: float | None = None
+    """When its present value was made; None for when it was created."""
 
 
 @dataclass(frozen=True, slots=True)

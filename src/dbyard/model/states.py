@@ -28,6 +28,19 @@ class Restriction(StrEnum):
     """The tenant cannot log in, and its sessions are ended."""
 
 
+class Scope(StrEnum):
+    """How much a token may do, the least first."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+    """Also what only administrators may do, when its account is one."""
+
+    def covers(self, other: Scope) -> bool:
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
+
+
 class InstanceState(StrEnum):
     ABSENT = "absent"
     STOPPED = "stopped"

@@ -11,8 +11,8 @@ import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
 from dbyard.model import Technology
-from dbyard.service.accounts import NAME_PATTERN as TOKEN_NAME_PATTERN
 from dbyard.service.drafts import NAME_PATTERN
+from dbyard.service.tokens import NAME_PATTERN as TOKEN_NAME_PATTERN
 from dbyard.web.routes import JSON, Parameter, Route, Verb
 
 Json = dict[str, Any]

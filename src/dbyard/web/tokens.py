@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbyard import wire
-from dbyard.service import accounts
+from dbyard.service import tokens
 from dbyard.web.bodies import unwrap
 from dbyard.web.routes import Call, Parameter, Route, Verb, route
 
@@ -16,15 +16,15 @@ def routes() -> list[Route]:
 
 
 def list_all(call: Call) -> wire.TokensAnswer:
-    return accounts.list_tokens(call.service, call.principal)
+    return tokens.list_all(call.service, call.principal)
 
 
 def create(call: Call) -> wire.TokenAnswer:
-    return accounts.create_token(call.service, call.principal, unwrap(call.fields(), "token").get("name"))
+    return tokens.create(call.service, call.principal, unwrap(call.fields(), "token").get("name"))
 
 
 def revoke(call: Call) -> None:
-    accounts.revoke_token(call.service, call.principal, call.path["token_id"])
+    tokens.revoke(call.service, call.principal, call.path["token_id"])
 
 
 _LIST = Verb(list_all, "List your tokens, oldest first", wire.TokensAnswer)

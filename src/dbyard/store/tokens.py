@@ -1,0 +1,93 @@
+"""Queries on API tokens: whose they are and what they may do. Only the digest of a token's value is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from dbyard.model import Account, Principal, Scope, Token
+from dbyard.store import Connection
+
+_COLUMNS = "id, name, created_at, last_used_at, scope, project_id, expires_at, issued_at"
+_PRINCIPAL = (
+    "SELECT a.id, a.username, a.email, a.admin, t.id AS token_id, t.scope, t.project_id, t.expires_at, t.digest"
+    " FROM token t JOIN account a ON a.id = t.account_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a token, and the digest of its present value."""
+
+    principal: Principal
+    digest: bytes
+
+
+def insert(connection: Connection, account_id: str, token: Token, digest: bytes) -> None:
+    connection.execute(
+        "INSERT INTO token (id, account_id, name, digest, created_at, scope, project_id, expires_at, issued_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            token.id,
+            account_id,
+            token.name,
+            digest,
+            token.created_at,
+            token.scope,
+            token.project_id,
+            token.expires_at,
+            token.created_at if token.issued_at is None else token.issued_at,
+        ),
+    )
+
+
+def find_holder(connection: Connection, digest: bytes) -> Holder | None:
+    """Who holds the token whose value has this digest."""
+    return _holder(connection.execute(f"{_PRINCIPAL} WHERE t.digest = ?", (digest,)).fetchone())
+
+
+def holder_of(connection: Connection, token_id: str) -> Holder | None:
+    return _holder(connection.execute(f"{_PRINCIPAL} WHERE t.id = ?", (token_id,)).fetchone())
+
+
+def list_all(connection: Connection, account_id: str, project_id: str | None = None) -> list[Token]:
+    """The account's, oldest first; only those of a project when one is given."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM token WHERE account_id = ?1 AND (?2 IS NULL OR project_id = ?2)"
+        " ORDER BY created_at, rowid",
+        (account_id, project_id),
+    ).fetchall()
+    return [_token(row) for row in rows]
+
+
+def find(connection: Connection, account_id: str, token_id: str, project_id: str | None = None) -> Token | None:
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM token WHERE id = ?2 AND account_id = ?1 AND (?3 IS NULL OR project_id = ?3)",
+        (account_id, token_id, project_id),
+    ).fetchone()
+    return _token(row) if row else None
+
+
+def delete(connection: Connection, token_id: str) -> bytes | None:
+    """Revoke a token; the digest of its value, or None when there is no such token."""
+    row = connection.execute("DELETE FROM token WHERE id = ? RETURNING digest", (token_id,)).fetchone()
+    return row["digest"] if row else None
+
+
+def touch(connection: Connection, token_id: str, now: float) -> None:
+    connection.execute("UPDATE token SET last_used_at = ? WHERE id = ?", (now, token_id))
+
+
+def _holder(row: Row | None) -> Holder | None:
+    if row is None:
+        return None
+    account = Account(row["id"], row["username"], row["email"], bool(row["admin"]))
+    principal = Principal(
+        account, row["token_id"], Scope(row["scope"]), row["project_id"], expires_at=row["expires_at"]
+    )
+    return Holder(principal, row["digest"])
+
+
+def _token(row: Row) -> Token:
+    id, name, created_at, last_used_at, scope, project_id, expires_at, issued_at = row
+    return Token(id, name, created_at, last_used_at, Scope(scope), project_id, expires_at, issued_at)
