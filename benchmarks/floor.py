@@ -1,8 +1,7 @@
 """The floor of everything that starts servers: prepared directories, started by hand without any platform.
 
-The servers have the same programs, settings and statements as the platform's, and the same weight beside other programs
-of the machine; what they lack is all that the platform adds: sandbox, limits, ports and uids of their own, records that
-survive a kill, certificates made for each.
+The servers have the same programs, settings and statements as the platform's; what they lack is all that the platform
+adds: sandbox, limits, ports and uids of their own, records that survive a kill, certificates made for each.
 """
 
 from __future__ import annotations
@@ -16,17 +15,14 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import wait_until
 from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer, retry
 from dbyard import catalogue, engines
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
-from dbyard.runtimes.local import cgroups
 
 _DIRECTORIES = ("data", "conf", "log", "run")
 _NO_CERTIFICATE = Certificate("", "", "")
@@ -40,7 +36,6 @@ class Floor:
     template: Path
     admin_password: str
     certificate: Certificate
-    join: Path | None
 
     def prepare(self, count: int) -> list[Server]:
         """So many directories, durable before they are used."""
@@ -53,15 +48,14 @@ class Floor:
         subprocess.run(["cp", "-a", self.template, directory], check=True)
         user, database = engines.load(self.installation.technology).name_tenant("floor", secrets.token_hex(4))
         credentials = Credentials(self.admin_password, user, secrets.token_urlsafe(24), database, self.certificate)
-        return Server(self.installation, _layout(directory, self.installation), credentials, self.join)
+        return Server(self.installation, _layout(directory, self.installation), credentials)
 
 
 class Server:
     """One server started by hand."""
 
-    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials, join: Path | None) -> None:
+    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials) -> None:
         self._installation = installation
-        self._join = join
         self._engine = engines.load(installation.technology)
         self._layout = layout
         self._credentials = credentials
@@ -83,7 +77,7 @@ class Server:
         spec = _render(self._installation, self._layout, self._credentials)
         _write(spec)
         with (self._layout.log / "output.log").open("ab") as output:
-            argv = (*_join_first(self._join), *_as_uid(), *spec.argv)
+            argv = (*_as_uid(), *spec.argv)
             self._process = _popen(self._installation, self._layout, argv, spec.env, output.fileno())
 
     def restart_after_crash(self) -> None:
@@ -105,38 +99,14 @@ class Server:
 @contextmanager
 def floor(installation: Installation) -> Iterator[Floor]:
     """In the end no server of its directories runs, and they are gone."""
-    with scratch() as directory, _same_weight() as join:
+    with scratch() as directory:
         admin_password = secrets.token_urlsafe(32)
         certificate = Authority.load_or_make(directory / "ca").issue("floor")
         template = _make_template(installation, directory / "template", admin_password)
         try:
-            yield Floor(installation, template, admin_password, certificate, join)
+            yield Floor(installation, template, admin_password, certificate)
         finally:
             _end_all(directory)
-
-
-@contextmanager
-def _same_weight() -> Iterator[Path | None]:
-    """The file to join a control group that weighs as much as that of a home; without it busy machines would lie."""
-    found = cgroups.probe(f"floor-{secrets.token_hex(4)}")
-    if found is None or "cpu" not in found.parents:
-        yield None
-        return
-    group = found.parents["cpu"] / "servers"
-    group.mkdir()
-    try:
-        yield group / "cgroup.procs" if found.version == 2 else group / "tasks"
-    finally:
-        for directory in (group, *set(found.parents.values())):
-            wait_until(partial(_is_removed, directory), 10, f"{directory} is empty")
-
-
-def _is_removed(directory: Path) -> bool:
-    try:
-        directory.rmdir()
-    except OSError:
-        return False
-    return True
 
 
 def _make_template(installation: Installation, directory: Path, admin_password: str) -> Path:
@@ -194,10 +164,6 @@ def _popen(
         stderr=output,
         start_new_session=True,
     )
-
-
-def _join_first(join: Path | None) -> tuple[str, ...]:
-    return ("sh", "-c", 'echo 0 > "$0" && exec "$@"', str(join)) if join else ()
 
 
 def _as_uid() -> tuple[str, ...]:

@@ -171,7 +171,7 @@ class Platform:
                 runtime.destroy(instance_id, sys.maxsize)
         for port in claimed_ports(self.home):
             (ports.claims_directory() / str(port)).unlink(missing_ok=True)
-        for path in [*cgroups_of(self.home), *cgroup_parents(self.home)]:
+        for path in cgroups_of(self.home):
             path.rmdir()
 
     @property
@@ -272,11 +272,14 @@ def claimed_ports(home: Path) -> set[int]:
 
 def cgroups_of(home: Path) -> list[Path]:
     """The control groups of the home's servers."""
-    return [path for parent in cgroup_parents(home) for path in parent.iterdir() if path.is_dir()]
+    known = _probe(home)
+    if known is None:
+        return []
+    return [path for root in sorted(set(known.roots.values())) for path in root.glob(f"{known.prefix}*")]
 
 
 def has_cgroups(home: Path) -> bool:
-    return bool(cgroup_parents(home))
+    return _probe(home) is not None
 
 
 def kill_processes(found: list[Process]) -> None:
@@ -293,7 +296,5 @@ def read_json(path: Path) -> dict[str, int]:
     return value
 
 
-def cgroup_parents(home: Path) -> list[Path]:
-    """Where the control groups of the home's servers lie, made if need be; empty where there are none."""
-    known = cgroups.probe(hashlib.sha256(str(home).encode()).hexdigest()[:12])
-    return sorted(set(known.parents.values())) if known else []
+def _probe(home: Path) -> cgroups.Cgroups | None:
+    return cgroups.probe(hashlib.sha256(str(home).encode()).hexdigest()[:12])

@@ -25,7 +25,7 @@ from dbyard.service import Service, access, databases
 from dbyard.store import Connection, Store, accounts, instances, operations
 from tests.conftest import Clock
 from tests.disks import make_directory
-from tests.e2e.platforms import cgroup_parents, claimed_ports, require
+from tests.e2e.platforms import claimed_ports, require
 
 NAME = "steps-db"
 TECHNOLOGY = "redis"
@@ -140,8 +140,6 @@ def runtime(home: Path) -> Iterator[LocalRuntime]:
     yield made
     for instance_id in made.list_instances():
         made.destroy(instance_id, sys.maxsize)
-    for path in cgroup_parents(home):
-        path.rmdir()
 
 
 @pytest.fixture

@@ -104,9 +104,6 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
     for runtime in opened:
         for spare in (runtime._home / "spares").glob(".*"):
             runtime.discard(spare.name.removeprefix("."))
-        for parent in set(runtime._cgroups.parents.values()) if runtime._cgroups else ():
-            if parent.exists():
-                parent.rmdir()
 
 
 @pytest.fixture

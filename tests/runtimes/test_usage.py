@@ -63,8 +63,8 @@ class TestUsage:
     def test_by_processes_where_there_are_no_control_groups(
         self, monkeypatch: pytest.MonkeyPatch, runtime: LocalRuntime, server: Server
     ) -> None:
-        server.start()
         monkeypatch.setattr(runtime, "_cgroups", None)
+        server.start()
         used = runtime.usage(server.id)
         assert used.memory is not None
         assert used.memory > MIB
@@ -75,14 +75,14 @@ class TestUsage:
 @pytest.fixture
 def groups(tmp_path: Path) -> cgroups.Cgroups:
     """As version 2 has them, in plain files."""
-    group = tmp_path / "i1"
+    group = tmp_path / "dbyard-test-i1"
     group.mkdir()
     (group / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1000000\n")
     (group / "memory.current").write_text(f"{100 * MIB}\n")
     (group / "memory.peak").write_text(f"{120 * MIB}\n")
     (group / "memory.swap.current").write_text("0\n")
     (group / "memory.stat").write_text(f"anon {30 * MIB}\ninactive_file {50 * MIB}\nactive_file {10 * MIB}\n")
-    return cgroups.Cgroups(2, dict.fromkeys(("memory", "cpu", "pids"), tmp_path))
+    return cgroups.Cgroups(2, dict.fromkeys(("memory", "cpu", "pids"), tmp_path), "dbyard-test-")
 
 
 def test_version_2_counts_no_cache_that_can_go(groups: cgroups.Cgroups) -> None:

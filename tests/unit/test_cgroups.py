@@ -33,14 +33,17 @@ SPEC = InstanceSpec(
 )
 
 
-def parents(root: Path, version: int) -> Cgroups:
+GROUP = f"dbyard-test-{SPEC.id}"
+
+
+def hierarchies(root: Path, version: int) -> Cgroups:
     """As on a machine of either version, in plain directories."""
     names = ("memory", "cpu", "pids")
     if version == 2:
-        return Cgroups(2, dict.fromkeys(names, root))
+        return Cgroups(2, dict.fromkeys(names, root), "dbyard-test-")
     for name in names:
         (root / name).mkdir()
-    return Cgroups(1, {name: root / name for name in names})
+    return Cgroups(1, {name: root / name for name in names}, "dbyard-test-")
 
 
 def written(root: Path) -> dict[str, str]:
@@ -49,8 +52,8 @@ def written(root: Path) -> dict[str, str]:
 
 class TestLimits:
     def test_of_version_2(self, tmp_path: Path) -> None:
-        joins = parents(tmp_path, 2).ensure(SPEC)
-        assert joins == (tmp_path / SPEC.id / "cgroup.procs",)
+        joins = hierarchies(tmp_path, 2).ensure(SPEC)
+        assert joins == (tmp_path / GROUP / "cgroup.procs",)
         assert written(tmp_path) == {
             "memory.max": str(GIB),
             "cpu.max": "150000 100000",
@@ -59,8 +62,8 @@ class TestLimits:
         }
 
     def test_of_version_1(self, tmp_path: Path) -> None:
-        joins = parents(tmp_path, 1).ensure(SPEC)
-        assert sorted(joins) == [tmp_path / name / SPEC.id / "tasks" for name in ("cpu", "memory", "pids")]
+        joins = hierarchies(tmp_path, 1).ensure(SPEC)
+        assert sorted(joins) == [tmp_path / name / GROUP / "tasks" for name in ("cpu", "memory", "pids")]
         assert written(tmp_path) == {
             "memory.limit_in_bytes": str(GIB),
             "cpu.cfs_period_us": "100000",
@@ -78,14 +81,17 @@ def real() -> Iterator[Cgroups]:
         pytest.skip("no control groups can be made here")
     yield found
     found.remove(SPEC.id)
-    for parent in set(found.parents.values()):
-        parent.rmdir()
 
 
 class TestWeight:
-    def test_of_all_servers_together_is_ten_programs(self, real: Cgroups) -> None:
+    def test_of_a_server_is_that_of_any_program(self, real: Cgroups) -> None:
+        """It lies beside the other programs of the machine and weighs as they do, for each core of its plan."""
+        real.ensure(SPEC)
         name, usual = ("cpu.weight", 100) if real.version == 2 else ("cpu.shares", 1024)
-        assert int((real.parents["cpu"].parent / name).read_text()) == 10 * usual
+        group = real.group("cpu", SPEC.id)
+        assert group is not None
+        assert group.parent == real.roots["cpu"]
+        assert int((group / name).read_text()) == SPEC.cpu * usual
 
 
 @pytest.fixture
@@ -126,7 +132,7 @@ class TestReal:
         real.remove(SPEC.id)
 
     def test_kills_who_wants_more_memory(self, real: Cgroups) -> None:
-        if "memory" not in real.parents:
+        if "memory" not in real.roots:
             pytest.skip("memory is not limited here")
         joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(_with_memory(64 * MIB)))
         greedy = "exec /usr/bin/python3 -c 'bytearray(512 * 1024 * 1024)'"

@@ -126,7 +126,7 @@ class LocalRuntime:
 
     def limits(self) -> Mapping[str, str]:
         held = self._cgroups
-        by_cgroup = dict.fromkeys(held.parents, f"cgroup v{held.version}") if held else {}
+        by_cgroup = dict.fromkeys(held.roots, f"cgroup v{held.version}") if held else {}
         return {
             "memory": by_cgroup.get("memory", "engine settings and rlimit"),
             "cpu": by_cgroup.get("cpu", "none"),
@@ -137,7 +137,7 @@ class LocalRuntime:
         }
 
     def usage(self, instance_id: str) -> Usage:
-        if self._cgroups and {"memory", "cpu"} <= set(self._cgroups.parents):
+        if self._cgroups and {"memory", "cpu"} <= set(self._cgroups.roots):
             return usage.by_cgroup(self._cgroups, instance_id)
         return usage.by_processes(self._members(instance_id))
 

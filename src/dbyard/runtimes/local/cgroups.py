@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,25 @@ _CONTROLLERS = ("memory", "cpu", "pids")
 _CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
 _LEAVING_SECONDS = 5.0
 _PERIOD = 100_000  # microseconds
-_WEIGHTS = {1: ("cpu.shares", "10240"), 2: ("cpu.weight", "1000")}  # ten times the usual
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroups:
-    """The groups of one home: `parents` maps a controller to the directory that holds the instances' groups."""
+    """The groups of one home: `roots` maps a controller to where its hierarchy begins.
+
+    Every instance's group lies right below, named `prefix` and its id, so that each server weighs as much as any other
+    program. Together in a group of their own they would weigh as one, however many they are; and given more weight as
+    a group, one busy server would outweigh every client on the machine.
+    """
 
     version: int
-    parents: Mapping[str, Path]
+    roots: Mapping[str, Path]
+    prefix: str
+
+    def group(self, controller: str, instance_id: str) -> Path | None:
+        """The instance's group, there or not; None where the controller cannot be used."""
+        root = self.roots.get(controller)
+        return root / f"{self.prefix}{instance_id}" if root else None
 
     def ensure(self, spec: InstanceSpec) -> tuple[Path, ...]:
         """Make the instance's group with its limits; returns the files that a shell joins by writing 0 (itself)."""
@@ -57,7 +66,7 @@ class Cgroups:
                 raise TemporaryError(f"processes of instance {instance_id} do not end", code="processes_left")
 
     def _groups(self, instance_id: str) -> list[Path]:
-        return sorted({parent / instance_id for parent in self.parents.values()})
+        return sorted({root / f"{self.prefix}{instance_id}" for root in self.roots.values()})
 
     def _limits(self, spec: InstanceSpec) -> list[tuple[Path, str]]:
         quota = int(spec.cpu * _PERIOD)
@@ -79,8 +88,8 @@ class Cgroups:
                 "pids": [("pids.max", str(spec.processes))],
             }
         return [
-            (self.parents[controller] / spec.id / name, value)
-            for controller in self.parents
+            (root / f"{self.prefix}{spec.id}" / name, value)
+            for controller, root in self.roots.items()
             for name, value in values[controller]
         ]
 
@@ -106,30 +115,34 @@ def probe(name: str) -> Cgroups | None:
     """The cgroups that can be used here for a home called `name`; None when there are none."""
     if os.geteuid() != 0:
         return None
-    if (_ROOT / "cgroup.controllers").exists():
-        parents, version = _probe_v2(name), 2
-    else:
-        parents, version = _probe_v1(name), 1
-    if "cpu" in parents:
-        _weigh(parents["cpu"].parent, version)
-    return Cgroups(version, parents) if parents else None
+    version = 2 if (_ROOT / "cgroup.controllers").exists() else 1
+    prefix = f"dbyard-{name}-"
+    roots = _probe_v2(prefix) if version == 2 else _probe_v1(prefix)
+    return Cgroups(version, roots, prefix) if roots else None
 
 
-def _weigh(group: Path, version: int) -> None:
-    """All servers are one group: with the usual weight a hundred would get the time of one other busy program."""
-    name, value = _WEIGHTS[version]
-    with suppress(OSError):
-        (group / name).write_text(value, encoding="ascii")
-
-
-def _probe_v2(name: str) -> dict[str, Path]:
-    base = _ROOT / "dbyard"
-    try:
-        (base / name).mkdir(parents=True, exist_ok=True)
-        usable = [c for c in _CONTROLLERS if _enable(_ROOT, c) and _enable(base, c) and _enable(base / name, c)]
-    except OSError:
+def _probe_v2(prefix: str) -> dict[str, Path]:
+    if not _can_make(_ROOT / f"{prefix}probe"):
         return {}
-    return dict.fromkeys(usable, base / name)
+    return {controller: _ROOT for controller in _CONTROLLERS if _enable(_ROOT, controller)}
+
+
+def _probe_v1(prefix: str) -> dict[str, Path]:
+    roots = {controller: _ROOT / controller for controller in _CONTROLLERS_V1}
+    return {
+        controller: root
+        for controller, root in roots.items()
+        if (root / "cgroup.procs").exists() and _can_make(root / f"{prefix}probe")
+    }
+
+
+def _can_make(trial: Path) -> bool:
+    try:
+        trial.mkdir(exist_ok=True)
+        trial.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _enable(group: Path, controller: str) -> bool:
@@ -138,19 +151,3 @@ def _enable(group: Path, controller: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _probe_v1(name: str) -> dict[str, Path]:
-    parents = {}
-    for controller in _CONTROLLERS_V1:
-        parent = _ROOT / controller / "dbyard" / name
-        trial = parent / ".probe"
-        try:
-            if not (_ROOT / controller / "cgroup.procs").exists():
-                continue
-            trial.mkdir(parents=True, exist_ok=True)
-            trial.rmdir()
-        except OSError:
-            continue
-        parents[controller] = parent
-    return parents

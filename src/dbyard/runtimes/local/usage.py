@@ -90,7 +90,7 @@ def _by_cgroup_v2(cgroups: Cgroups, instance_id: str) -> Usage:
 
 
 def _group(cgroups: Cgroups, controller: str, instance_id: str) -> Path:
-    return cgroups.parents.get(controller, Path("/nonexistent")) / instance_id
+    return cgroups.group(controller, instance_id) or Path("/nonexistent")
 
 
 def _number(path: Path) -> int | None:
