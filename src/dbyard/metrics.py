@@ -51,8 +51,16 @@ class Metrics:
         self.deadlines_passed = Counter(
             "dbyard_operation_deadlines_passed", "Operations that ran out of time", ["kind"], registry=registry
         )
+        self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
+        self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
+        self._add_servers(registry)
+
+    def _add_servers(self, registry: CollectorRegistry) -> None:
         self.server_exits = Counter(
-            "dbyard_server_exits", "Database servers that ended without being asked to", registry=registry
+            "dbyard_server_exits",
+            "Database servers that ended without being asked to",
+            ["technology", "cause"],
+            registry=registry,
         )
         self.disk_warnings = Counter(
             "dbyard_disk_warnings", "Times that a database came to 85 % of its disk", registry=registry
@@ -72,8 +80,6 @@ class Metrics:
             ["technology", "version"],
             registry=registry,
         )
-        self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
-        self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
 
     def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
         """The text that Prometheus scrapes, with how many databases and operations there are right now."""

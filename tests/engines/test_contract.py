@@ -153,13 +153,15 @@ def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:
 
 
 def test_a_memory_bomb_ends_at_most_its_own_server(database: Contracted, neighbour: Process) -> None:
-    module, server = database.module, database.server
+    module, server, before = database.module, database.server, database.home.latest(NAME).id
     with closing(database.tenant()) as tenant:
         tenant.write(2_000_000)
         with pytest.raises((*module.ERRORS, OSError)) as refused:
             tenant.bomb()
     if not re.search(module.FULL, str(refused.value)):
         wait_for(lambda: not processes.is_alive(server), lambda: f"it lives on: {refused.value!r}", 10)
+        healed = database.home.await_operation(NAME, lambda latest: latest.id != before and latest.steps)
+        assert healed.steps[0].outcome in ("killed_for_memory", "out_of_memory"), healed
     await_answer(database.technology, database.url, SECONDS)
     with closing(database.tenant()) as tenant:
         assert 2_000_000 in tenant.read() or not module.LASTING

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from dataclasses import replace
 
 import pytest
 
 from dbyard.errors import Conflict, PermanentError
 from dbyard.model import OperationKind, OperationStatus
+from dbyard.operations import Next
 from dbyard.reconciler.sweep import Sweep
+from dbyard.runtimes.local.processes import wait_until
 from dbyard.service import access
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
@@ -81,6 +86,30 @@ class TestSweep:
         assert delays[-1] > 0
 
 
+class TestExamine:
+    def test_says_why_the_server_ended(self, bench: Bench) -> None:
+        bench.runtime.watch(lambda _: None)
+        database_id = bench.create()
+        bench.finish()
+        instance = bench.instance(database_id)
+        os.kill(bench.pid(instance), signal.SIGKILL)
+        assert wait_until(lambda: not bench.is_running(instance), 10)
+        Sweep(bench.context, bench.queue._stopping, lambda: None).sweep()
+        operation = bench.claimable()
+        bench.finish()
+        assert bench.history(operation)[0] == (
+            "examine", "server_killed", "the server was ended by signal 9 (Killed)",
+        )  # fmt: skip
+        ends = bench.context.metrics.render({}, {}).decode()
+        assert 'dbyard_server_exits_total{cause="server_killed",technology="redis"} 1.0' in ends
+
+    def test_of_a_server_that_runs_again_says_nothing(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+        sweep.sweep()
+        operation = bench.advance_to("launch")
+        bench.act(operation)
+        assert bench.act(replace(operation, step="examine")) == Next("launch")
+
+
 class TestLaunch:
     def test_keeps_the_endpoint(self, bench: Bench, dead: str, sweep: Sweep) -> None:
         before = bench.instance(dead)
@@ -111,7 +140,7 @@ class TestLaunch:
 
     def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, sweep: Sweep) -> None:
         sweep.sweep()
-        operation = bench.claim()
+        operation = bench.advance_to("launch")
         bench.act(operation)
         pid = bench.pid(bench.instance(dead))
         bench.act(operation)
@@ -120,6 +149,6 @@ class TestLaunch:
     def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, sweep: Sweep) -> None:
         bench.runtime.destroy(bench.instance(dead).id, 1)
         sweep.sweep()
-        operation = bench.claim()
+        operation = bench.advance_to("launch")
         with pytest.raises(PermanentError, match="directory"):
             bench.act(operation)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from dbyard import wire
-from dbyard.model import Operation
+from dbyard.model import MIB, Operation, ServerEnd
 from dbyard.operations import Context, Wait, server
 from dbyard.operations.subject import load
 from dbyard.service import Service, accounts, databases
 from dbyard.store import operations
-from tests.builders import claim
+from tests.builders import SPEC, claim
 from tests.conftest import Clock, World
 
 
@@ -51,6 +53,29 @@ def create(service: Service, token: str, clock: Clock, technology: str, count: i
 def turns(context: Context, asking: Sequence[Operation]) -> list[bool]:
     """Whether each may start."""
     return [server.await_turn(context, each, load(context, each)) is None for each in asking]
+
+
+class TestDescribeEnd:
+    @pytest.mark.parametrize(
+        ("end", "code", "words"),
+        [
+            (
+                ServerEnd(-9, memory_kill=True),
+                "killed_for_memory",
+                r"more memory than its plan allows \(448 MB in all\)",
+            ),
+            (ServerEnd(None, memory_kill=True), "killed_for_memory", "more memory"),
+            (ServerEnd(-9, memory_kill=False), "server_killed", r"signal 9 \(Killed\)"),
+            (ServerEnd(-11, memory_kill=True), "server_killed", "signal 11"),  # it was another of its processes
+            (ServerEnd(3, memory_kill=False), "out_of_memory", "want of memory"),
+            (ServerEnd(1, memory_kill=False), "server_exited", "with exit code 1"),
+            (ServerEnd(None, memory_kill=False), "server_exited", "the server ended$"),
+        ],
+    )
+    def test_says_what_is_known(self, end: ServerEnd, code: str, words: str) -> None:
+        cause = server.describe_end(end, replace(SPEC, memory=448 * MIB, memory_exit=3))
+        assert cause.code == code
+        assert re.search(words, cause.message)
 
 
 class TestAwaitTurn:

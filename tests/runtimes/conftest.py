@@ -28,6 +28,10 @@ print("listening", flush=True)
 listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
 while True:
     listener.accept()[0].close()
+    if os.environ.get("GREEDY"):
+        bytearray(512 * 1024 * 1024)
+    if os.environ.get("EXIT"):
+        sys.exit(int(os.environ["EXIT"]))
 """
 
 

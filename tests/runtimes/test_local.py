@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbyard.errors import StaleGeneration, TemporaryError
-from dbyard.model import Command, Installation, InstanceState
+from dbyard.model import Command, Installation, InstanceState, ServerEnd
 from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import LocalRuntime, directories, ports, processes, spawn
 from tests import strangers
@@ -34,6 +35,12 @@ def answers(server: Server) -> bool:
 def pid_of(server: Server) -> int:
     record = json.loads((directory(server) / "process.json").read_text())
     return int(record["pid"])
+
+
+def end_of(server: Server) -> ServerEnd:
+    """Once it has ended."""
+    assert processes.wait_until(lambda: server.runtime.state(server.id) is InstanceState.STOPPED, 10)
+    return server.runtime.last_end(server.id)
 
 
 def directory(server: Server) -> Path:
@@ -264,6 +271,46 @@ class TestWatch:
         assert processes.wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
         server.start()
         assert answers(server)
+
+
+class TestLastEnd:
+    @pytest.mark.parametrize("sandboxed", [True, False])
+    def test_is_an_exit_code_or_a_signal(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+        server = place(open_runtime(sandboxed=sandboxed), program)
+        server.runtime.watch(lambda _: None)
+        server.start()
+        assert answers(server)
+        os.kill(pid_of(server), signal.SIGKILL)
+        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=False)
+        server.start(EXIT="3")
+        assert answers(server)
+        assert end_of(server) == ServerEnd(3, memory_kill=False)
+
+    @as_root
+    def test_is_told_from_the_one_before(self, server: Server) -> None:
+        """The group of an instance counts on over its servers."""
+        if "cgroup" not in server.runtime.limits()["memory"]:
+            pytest.skip("memory is not limited here")
+        server.runtime.watch(lambda _: None)
+        server.start(GREEDY="1")
+        assert answers(server)
+        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=True)
+        server.start()
+        assert answers(server)
+        os.kill(pid_of(server), signal.SIGKILL)
+        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=False)
+
+    def test_of_a_server_that_was_adopted_is_not_told(
+        self, server: Server, open_runtime: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever started it is its parent, or was."""
+        server.start()
+        assert answers(server)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        other = replace(server, runtime=open_runtime())
+        assert other.runtime.state(server.id) is InstanceState.RUNNING
+        os.kill(pid_of(server), signal.SIGKILL)
+        assert end_of(other) == ServerEnd(None, memory_kill=False)
 
 
 class TestStop:

@@ -6,31 +6,18 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbyard.errors import TemporaryError
-from dbyard.model import MIB, InstanceSpec
+from dbyard.model import MIB
 from dbyard.runtimes.local import cgroups
 from dbyard.runtimes.local.cgroups import Cgroups
+from tests.builders import SPEC
 
 GIB = 1024 * MIB
-SPEC = InstanceSpec(
-    id="54100930736f7563d5030000",
-    generation=1,
-    argv=("serve",),
-    init=(),
-    files=(),
-    env={},
-    memory=GIB,
-    address_space=None,
-    cpu=1.5,
-    processes=30,
-    disk=GIB,
-    stop_signal=signal.SIGTERM,
-    stop_grace=1.0,
-)
 
 
 GROUP = f"dbyard-test-{SPEC.id}"
@@ -134,15 +121,10 @@ class TestReal:
     def test_kills_who_wants_more_memory(self, real: Cgroups) -> None:
         if "memory" not in real.roots:
             pytest.skip("memory is not limited here")
-        joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(_with_memory(64 * MIB)))
+        joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(replace(SPEC, memory=64 * MIB)))
         greedy = "exec /usr/bin/python3 -c 'bytearray(512 * 1024 * 1024)'"
         done = subprocess.run(["/bin/sh", "-c", f"{joins} && {greedy}"], check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL
-
-
-def _with_memory(limit: int) -> InstanceSpec:
-    values = {name: getattr(SPEC, name) for name in InstanceSpec.__dataclass_fields__}
-    return InstanceSpec(**{**values, "memory": limit})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has control groups")

@@ -35,6 +35,7 @@ from dbyard.model.servers import (
     InstanceSpec,
     Layout,
     Node,
+    ServerEnd,
     Space,
     Usage,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "Recipe",
     "Restriction",
     "Scope",
+    "ServerEnd",
     "SharedRecipe",
     "Space",
     "Technology",

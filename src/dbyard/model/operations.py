@@ -31,7 +31,7 @@ class OperationRules:
 
 OPERATIONS: Mapping[OperationKind, OperationRules] = {
     OperationKind.CREATE: OperationRules("place", 120.0),
-    OperationKind.HEAL: OperationRules("launch", 600.0),
+    OperationKind.HEAL: OperationRules("examine", 600.0),
     OperationKind.RESTRICT: OperationRules("apply", 600.0),
     OperationKind.DELETE: OperationRules("destroy", 600.0),
 }

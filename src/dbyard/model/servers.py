@@ -109,6 +109,17 @@ class InstanceSpec:
     disk: int
     stop_signal: int
     stop_grace: float
+    memory_exit: int | None = None
+    """The exit code by which the server gives up by itself when its work needs more memory than it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEnd:
+    """What is known of how a server ended. `status`: its exit code, a signal as a negative number, None if not told."""
+
+    status: int | None
+    memory_kill: bool
+    """The kernel killed something of the instance's, since it was started, for its memory limit."""
 
 
 @dataclass(frozen=True, slots=True)

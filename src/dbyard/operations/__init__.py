@@ -24,10 +24,12 @@ Save = Callable[[Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The step is done; go on at `step`."""
+    """The step is done; go on at `step`. `outcome` and `message` are what it found, for the operation's history."""
 
     step: str
     save: Save | None = None
+    outcome: str = "done"
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

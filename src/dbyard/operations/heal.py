@@ -1,11 +1,23 @@
-"""heal: launch -> await_ready -> restrict. Brings a server back that should run and does not, on the same endpoint."""
+"""heal: examine -> launch -> await_ready -> restrict.
+
+Brings a server back that should run and does not, on the same endpoint.
+"""
 
 from __future__ import annotations
 
-from dbyard.model import Operation, Restriction
+from dbyard.model import InstanceState, Operation, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
 from dbyard.operations.subject import load, render
 from dbyard.store import instances
+
+
+def examine(context: Context, operation: Operation) -> Outcome:
+    """Why the server does not run: that is known only until it is started again."""
+    subject = load(context, operation)
+    if context.runtime.state(subject.instance.id) is InstanceState.RUNNING:
+        return Next("launch")
+    end = server.why_ended(context, subject)
+    return Next("launch", outcome=end.code, message=end.message)
 
 
 def launch(context: Context, operation: Operation) -> Outcome:
@@ -40,4 +52,7 @@ def abandon(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: the database is still wanted, and the next sweep tries again."""
 
 
-KIND = Kind(steps={"launch": launch, "await_ready": await_ready, "restrict": restrict_again}, abandon=abandon)
+KIND = Kind(
+    steps={"examine": examine, "launch": launch, "await_ready": await_ready, "restrict": restrict_again},
+    abandon=abandon,
+)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import Credentials, Endpoint, InstanceState, Operation
+from dbyard.model import MIB, Credentials, Endpoint, InstanceSpec, InstanceState, Operation, ServerEnd
 from dbyard.operations import Context, Wait
 from dbyard.operations.subject import Subject, credentials, render
 from dbyard.store import operations
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something happened: a code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
 
 Ask = Callable[[Endpoint, Credentials], None]
 """Asks a server something; raises NotReady as long as it does not answer."""
@@ -40,7 +51,7 @@ def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait
 def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
     """None when `ask` has its answer; else how long to wait. A server that has ended is started again first.
 
-    Raises TemporaryError with the server's last log lines when it ends, PortTaken when its port is somebody else's.
+    Raises TemporaryError with why it ended and its last log lines, PortTaken when its port is somebody else's.
     """
     if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
         context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
@@ -53,11 +64,36 @@ def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
         else:
             return None
         if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
-            raise TemporaryError(f"the server ended{last_words(context, subject)}", code="server_exited")
+            end = why_ended(context, subject)
+            raise TemporaryError(f"{end.message}{last_words(context, subject)}", code=end.code)
         if time.monotonic() - started > _PATIENCE:
             return Wait(0.2, f"the server does not answer yet ({said}){last_words(context, subject)}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.05)
+
+
+def why_ended(context: Context, subject: Subject) -> Cause:
+    """Why the server that does not run has ended, as far as that can be known; counted as one of its ends."""
+    cause = describe_end(context.runtime.last_end(subject.instance.id), render(context, subject))
+    context.metrics.server_exits.labels(subject.database.technology, cause.code).inc()
+    return cause
+
+
+def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
+    """In words for the database's owner. Pure."""
+    status = end.status
+    if end.memory_kill and status in (None, -signal.SIGKILL):
+        allowed = spec.memory // MIB
+        return Cause("killed_for_memory", f"killed for using more memory than its plan allows ({allowed} MB in all)")
+    if status is None:
+        return Cause("server_exited", "the server ended")
+    if status < 0:
+        return Cause("server_killed", f"the server was ended by signal {-status} ({signal.strsignal(-status)})")
+    if status == spec.memory_exit:
+        return Cause(
+            "out_of_memory", f"the server ended for want of memory (exit code {status}): its plan allows no more"
+        )
+    return Cause("server_exited", f"the server ended with exit code {status}")
 
 
 def last_words(context: Context, subject: Subject) -> str:

@@ -133,8 +133,8 @@ class Queue:
         now, ends = self._context.now(), isinstance(outcome, Done)
         with self._context.store.tx(durable=ends) as connection:
             match outcome:
-                case Next(step, save):
-                    mine = operations.advance(connection, operation, step, now)
+                case Next(step, save, found, message):
+                    mine = operations.advance(connection, operation, step, now, found, message)
                 case Wait(seconds, reason):
                     save = None
                     run_at = min(now + seconds, operation.deadline_at)

@@ -36,7 +36,6 @@ class Sweep:
 
     def server_ended(self, instance_id: str) -> None:
         """A server has ended; if it should run, it is healed at once."""
-        self._context.metrics.server_exits.inc()
         with self._context.store.read() as connection:
             instance = instances.get_settled(connection, instance_id)
         if instance is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
+from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, ServerEnd, Space, Usage
 
 
 class PortTaken(TemporaryError):
@@ -38,6 +38,9 @@ class Runtime(Protocol):
         """
 
     def state(self, instance_id: str) -> InstanceState: ...
+
+    def last_end(self, instance_id: str) -> ServerEnd:
+        """How the instance's server ended that does not run now; to be asked before it is started again."""
 
     def stop(self, instance_id: str) -> None:
         """Stop the server and everything it started, by its stop signal first and by force after its grace."""

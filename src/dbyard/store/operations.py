@@ -121,12 +121,17 @@ def next_due(connection: Connection) -> float | None:
     return None if row is None else row["due"]
 
 
-def advance(connection: Connection, operation: Operation, step: str, now: float) -> bool:
-    """Record the claimed step as done and go on at `step`, still under the claim; False when the claim is lost."""
+def advance(
+    connection: Connection, operation: Operation, step: str, now: float, outcome: str = "done", message: str = ""
+) -> bool:
+    """Record the claimed step as done and go on at `step`, still under the claim; False when the claim is lost.
+
+    `outcome` and `message` are what the step found, when there is more to say than that it is done.
+    """
     changes = "step = ?, attempt = 1, run_at = ?, lease_until = ?, error_code = NULL, error = NULL"
     if not _apply(connection, operation, changes, step, now, now + LEASE):
         return False
-    _record(connection, operation, now, "done", "")
+    _record(connection, operation, now, outcome, message)
     return True
 
 

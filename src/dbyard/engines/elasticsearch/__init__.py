@@ -21,6 +21,7 @@ _NAME_LIMIT = 48
 _ANSWER_SECONDS = 1.0
 _CHANGE_SECONDS = 15.0
 _STOP_SECONDS = 30.0
+_OUT_OF_MEMORY = 3  # ExitOnOutOfMemoryError
 _HEALTH = {"green": 0, "yellow": 1, "red": 2}
 
 
@@ -46,6 +47,7 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
         disk=plan.disk_mb * MIB,
         stop_signal=signal.SIGTERM,
         stop_grace=_STOP_SECONDS,
+        memory_exit=_OUT_OF_MEMORY,
     )
 
 

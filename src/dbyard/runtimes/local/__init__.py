@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
-from dbyard.model import MIB, Installation, InstanceSpec, InstanceState, Layout, Placement, Space, Usage
+from dbyard.model import MIB, Installation, InstanceSpec, InstanceState, Layout, Placement, ServerEnd, Space, Usage
 from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import cgroups, directories, processes, sandbox, spawn, usage
+from dbyard.runtimes.local import cgroups, directories, ends, processes, sandbox, spawn, usage
 from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell
@@ -93,6 +93,11 @@ class LocalRuntime:
         if self._watcher.alive(instance_id) or self._find(instance_id):
             return InstanceState.RUNNING
         return InstanceState.STOPPED if self._directory(instance_id).is_dir() else InstanceState.ABSENT
+
+    def last_end(self, instance_id: str) -> ServerEnd:
+        started = directories.read_json(self._directory(instance_id) / "process.json") or {}
+        kills, status = ends.memory_kills(self._cgroups, instance_id), self._watcher.status(instance_id)
+        return ends.tell(started, kills, status, sandboxed=self._bubblewrap is not None)
 
     def stop(self, instance_id: str) -> None:
         with self._locks[instance_id]:
@@ -273,6 +278,7 @@ class LocalRuntime:
 
     def _start(self, cell: Cell, spec: InstanceSpec) -> None:
         record = {"argv": spec.argv, "stop_signal": int(spec.stop_signal), "stop_grace": spec.stop_grace}
+        record |= {"memory_kills": ends.memory_kills(self._cgroups, spec.id)}
         path = cell.directory / "process.json"
         # Written ahead: if we die before the pid is known, its argv still tells the server among its own processes.
         directories.write_json(path, record, durable=False)

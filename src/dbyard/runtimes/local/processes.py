@@ -49,14 +49,32 @@ def list_marked(marker: str) -> list[int]:
     return [pid for pid in _pids() if wanted in _environment(pid)]
 
 
-def reap_orphans(awaited: Callable[[int], bool]) -> None:
-    """Collect dead children that nobody awaits: servers of ours, and what they left to us as their subreaper."""
+def reap_orphans(awaited: Callable[[int], bool]) -> dict[int, int]:
+    """Collect dead children that nobody awaits: servers of ours, and what they left to us as their subreaper.
+
+    Returns their exit codes by their pids; a signal is a negative number.
+    """
+    ended = {}
     for pid in _children():
         if not awaited(pid) and _is_zombie(pid):
             try:
-                os.waitpid(pid, os.WNOHANG)
+                reaped, status = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 continue  # reaped by another thread meanwhile
+            if reaped:
+                ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended
+
+
+def find_child_above(process: Process) -> int | None:
+    """The child of ours whose end tells how the process ended: itself, or the sandbox that waits for it."""
+    try:
+        parent = int(_stat(process.pid)[_PARENT])
+        if parent == os.getpid():
+            return process.pid
+        return parent if int(_stat(parent)[_PARENT]) == os.getpid() else None
+    except OSError:
+        return None
 
 
 def become_subreaper() -> None:

@@ -62,6 +62,12 @@ def cpu_seconds(cgroups: Cgroups, instance_id: str) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
+def memory_kills(cgroups: Cgroups, instance_id: str) -> int:
+    """How many processes of the instance's group the kernel has killed for its limit since there is the group."""
+    name = "memory.events" if cgroups.version == 2 else "memory.oom_control"
+    return _pairs(_group(cgroups, "memory", instance_id) / name).get("oom_kill", 0)
+
+
 def by_processes(pids: Iterable[int]) -> Usage:
     """The same by adding up what lives; pages that processes share are counted once, in parts."""
     cpu, memory, swap = 0.0, 0, 0

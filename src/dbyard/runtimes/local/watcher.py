@@ -16,6 +16,8 @@ from dbyard.runtimes.local.processes import Process
 
 log = logging.getLogger(__name__)
 
+_SANDBOX_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
@@ -32,6 +34,8 @@ class Watcher:
         self._by_instance: dict[str, _Watch] = {}
         self._by_fd: dict[int, _Watch] = {}
         self._awaited: set[int] = set()
+        self._children: dict[str, int] = {}
+        self._statuses: dict[int, int] = {}
         self._on_exit: Callable[[str], None] = lambda _: None
 
     def start(self, on_exit: Callable[[str], None]) -> None:
@@ -45,8 +49,10 @@ class Watcher:
             fd = os.pidfd_open(process.pid)
         except ProcessLookupError:
             return  # dead already: whoever asks for its state sees that
-        watch = _Watch(fd, instance_id, process)
+        watch, child = _Watch(fd, instance_id, process), processes.find_child_above(process)
         with self._lock:
+            if child is not None:
+                self._children[instance_id] = child
             self._by_instance[instance_id] = self._by_fd[fd] = watch
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -54,6 +60,7 @@ class Watcher:
         """Watch the instance no more: its end is wanted."""
         with self._lock:
             watch = self._by_instance.pop(instance_id, None)
+            self._statuses.pop(self._children.pop(instance_id, 0), None)
             if watch is not None:
                 self._forget(watch)
 
@@ -62,6 +69,16 @@ class Watcher:
         with self._lock:
             watch = self._by_instance.get(instance_id)
         return watch.process if watch and processes.is_alive(watch.process) else None
+
+    def status(self, instance_id: str) -> int | None:
+        """The exit status of the instance's server that was watched last and has ended; None when nobody told us.
+
+        A sandbox ends a moment after what it holds.
+        """
+        child = self._children.get(instance_id)
+        if child is not None and processes.wait_until(lambda: self._is_reaped(child), _SANDBOX_SECONDS):
+            return self._statuses.get(child)
+        return None
 
     @contextmanager
     def awaiting(self, start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
@@ -76,7 +93,9 @@ class Watcher:
 
     def reap(self) -> None:
         with self._reaping:
-            processes.reap_orphans(self._awaited.__contains__)
+            ended = processes.reap_orphans(self._awaited.__contains__)
+            with self._lock:
+                self._statuses |= {pid: ended[pid] for pid in self._children.values() if pid in ended}
 
     def _run(self) -> None:
         while True:
@@ -86,6 +105,10 @@ class Watcher:
                 except Exception:
                     log.exception("the end of a server could not be noted; the next sweep sees it")
             self.reap()
+
+    def _is_reaped(self, child: int) -> bool:
+        self.reap()
+        return child in self._statuses
 
     def _died(self, fd: int) -> None:
         with self._lock:

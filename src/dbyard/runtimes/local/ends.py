@@ -1,0 +1,24 @@
+"""How a server ended, as far as its cgroup and whoever waited for it can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbyard.model import ServerEnd
+from dbyard.runtimes.local import usage
+from dbyard.runtimes.local.cgroups import Cgroups
+
+_SIGNALLED = 128  # a sandbox says so of a signal: 128 and its number
+
+
+def memory_kills(cgroups: Cgroups | None, instance_id: str) -> int:
+    """How often the kernel has killed something in the instance's group; the group lives on between its servers."""
+    return usage.memory_kills(cgroups, instance_id) if cgroups else 0
+
+
+def tell(started: Mapping[str, object], memory_kills: int, status: int | None, *, sandboxed: bool) -> ServerEnd:
+    """`started` is what was recorded when the server was started. Pure."""
+    if sandboxed and status is not None and status > _SIGNALLED:
+        status = _SIGNALLED - status
+    before = started.get("memory_kills")
+    return ServerEnd(status, isinstance(before, int) and memory_kills > before)
