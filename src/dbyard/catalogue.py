@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -30,29 +30,48 @@ from dbyard.model import (
 
 ONE_NODE = "one node"
 NO_STANDBY = "one node for now: the standby that this class is for is not there yet"
-CLASSES = {"starter": ("Starter", ONE_NODE), "business": ("Business", NO_STANDBY)}
+CLASSES = {
+    "starter": ("Starter", ONE_NODE),
+    "business": ("Business", NO_STANDBY),
+    "enterprise": ("Enterprise", NO_STANDBY),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Technologies by their slug, which is also their provider id; `tools` are programs for the platform itself."""
+    """Technologies by their slug, which is also their provider id; `tools` are programs for the platform itself.
+
+    An offer is a technology's servers under another slug and with other plans.
+    """
 
     technologies: Mapping[str, Technology]
     tools: Mapping[str, Version]
+    offers: Mapping[str, Technology] = field(default_factory=dict)
+
+    @property
+    def offered(self) -> list[Technology]:
+        """All that clients can ask for."""
+        return [*self.technologies.values(), *self.offers.values()]
+
+    def get(self, slug: str) -> Technology:
+        """What a database was made as; LookupError when it left the catalogue."""
+        return self.technologies.get(slug) or self.offers[slug]
 
     def technology(self, key: str) -> Technology | None:
         """By slug or alias."""
-        found = self.technologies.get(key)
+        found = self.technologies.get(key) or self.offers.get(key)
         return found or next((each for each in self.technologies.values() if key in each.aliases), None)
 
     def plan(self, technology: str, key: str) -> Plan | None:
-        """By plan id or name, among the plans of this technology only."""
+        """By plan id or name, among the plans of this technology; of an offer also among those of its technology."""
         found = self.technology(technology)
-        return _pick_plan(found.plans, key) if found else None
+        if found is None:
+            return None
+        return _pick_plan(found.plans, key) or (self.plan(found.servers_of, key) if found.servers_of else None)
 
     def find_plan(self, key: str) -> Plan | None:
         """By plan id or name, whatever its technology."""
-        found = (_pick_plan(technology.plans, key) for technology in self.technologies.values())
+        found = (_pick_plan(technology.plans, key) for technology in self.offered)
         return next((plan for plan in found if plan), None)
 
     def version(self, technology: str, version: str | None = None) -> Version:
@@ -78,13 +97,15 @@ def parse(text: str) -> Catalogue:
     """A catalogue from TOML; ConfigError says what is wrong and where."""
     try:
         document = msgspec.convert(tomllib.loads(text), _Document)
+        technologies = {slug: _technology(slug, table) for slug, table in document.technologies.items()}
         catalogue = Catalogue(
-            {slug: _technology(slug, table) for slug, table in document.technologies.items()},
+            technologies,
             {name: _version(name, table) for name, table in document.tools.items()},
+            {slug: _offer(slug, table, technologies) for slug, table in document.offers.items()},
         )
         _refuse_unshared(catalogue)
         _refuse_repeated("slug or alias", _names(catalogue))
-        _refuse_repeated("plan", (plan.name for each in catalogue.technologies.values() for plan in each.plans))
+        _refuse_repeated("plan", (plan.name for each in catalogue.offered for plan in each.plans))
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"The catalogue is malformed: {error}") from error
     return catalogue
@@ -98,6 +119,7 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 Points = Annotated[tuple[tuple[Positive, Positive], ...], msgspec.Meta(min_length=1)]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Pinned = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+==[0-9a-z.]+$")]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]+(_[A-Z]+)*$")]
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
 
 
@@ -173,12 +195,14 @@ class _Plans(_Table, frozen=True):
     disk_gb_per_gb: Positive
     connections: Points
     cpu: Points
+    enterprise: tuple[Positive, Positive] | None = None
 
 
 class _Technology(_Table, frozen=True):
     name: Text
     description: Text
     aliases: tuple[Slug, ...]
+    variables: tuple[Variable, Variable]
     overhead_mb: Positive
     minimum_mb: Positive
     versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
@@ -188,8 +212,16 @@ class _Technology(_Table, frozen=True):
     slow_start: bool = False
 
 
+class _Offer(_Table, frozen=True):
+    servers_of: Slug
+    name: Text
+    description: Text
+    plans: _Plans
+
+
 class _Document(_Table, frozen=True):
     technologies: dict[Slug, _Technology]
+    offers: dict[Slug, _Offer] = {}
     tools: dict[Slug, _Version] = {}
 
 
@@ -213,6 +245,22 @@ def _technology(slug: str, table: _Technology) -> Technology:
         tuple(_plans(slug, table.plans, table.minimum_mb)),
         table.spares,
         table.slow_start,
+        table.variables,
+    )
+
+
+def _offer(slug: str, table: _Offer, technologies: Mapping[str, Technology]) -> Technology:
+    other = technologies.get(table.servers_of)
+    if other is None:
+        raise ValueError(f"{slug}: there is no {table.servers_of} whose servers it could have")
+    return replace(
+        other,
+        slug=slug,
+        name=table.name,
+        description=table.description,
+        aliases=(),
+        plans=tuple(_plans(slug, table.plans, other.minimum_mb)),
+        servers_of=other.slug,
     )
 
 
@@ -262,11 +310,14 @@ def _wheel(table: _Wheel) -> WheelRecipe:
 def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:
     for points in (table.connections, table.cpu):
         _refuse_unsorted(slug, points)
-    sizes = [(kind, size) for kind in CLASSES for size in _powers_of_two(slug, getattr(table, kind))]
+    ranges = {kind: ends for kind in CLASSES if (ends := getattr(table, kind))}
+    sizes = [(kind, size) for kind, ends in ranges.items() for size in _powers_of_two(slug, ends)]
     for kind, size in sizes:
         if size < minimum:
             raise ValueError(f"{table.prefix}-{kind}-{size}: a server of {slug} wants at least {minimum} MB of memory")
-    for position, (kind, memory) in enumerate(sizes, start=1):
+    # By memory first: then each plan holds all that the one before it held.
+    ordered = sorted(sizes, key=lambda each: each[1])
+    for position, (kind, memory) in enumerate(ordered, start=1):
         yield _plan(slug, table, kind, memory, position)
 
 
@@ -315,8 +366,8 @@ def _pick_plan(plans: Sequence[Plan], key: str) -> Plan | None:
 
 
 def _names(catalogue: Catalogue) -> Iterator[str]:
-    for slug, technology in catalogue.technologies.items():
-        yield from (slug, *technology.aliases)
+    for technology in catalogue.offered:
+        yield from (technology.slug, *technology.aliases)
     yield from catalogue.tools
 
 

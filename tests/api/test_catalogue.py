@@ -12,7 +12,7 @@ from tests.conftest import World
 class TestProviders:
     def test_are_the_catalogue(self, anonymous: TestClient, catalogue: Catalogue) -> None:
         found = anonymous.get("/v1/addon_providers").json()["addon_providers"]
-        assert [each["id"] for each in found] == list(catalogue.technologies)
+        assert [each["id"] for each in found] == [*catalogue.technologies, "postgresql-ng"]
         assert {each["category"]["name"] for each in found} == {"Databases"}
         assert all(each["plans"] for each in found)
 
@@ -25,9 +25,16 @@ class TestProviders:
             "15": False,
         }
 
+    def test_of_a_category(self, anonymous: TestClient) -> None:
+        (category,) = anonymous.get("/v1/addon_categories").json()["addon_categories"]
+        assert category["name"].lower().startswith("database")
+        every = anonymous.get("/v1/addon_providers?dedicated=true").json()
+        assert anonymous.get(f"/v1/addon_providers?category_id={category['id']}").json() == every
+        assert anonymous.get("/v1/addon_providers?category_id=none").json() == {"addon_providers": []}
+
 
 class TestPlans:
-    @pytest.mark.parametrize("path", ["postgresql/plans", "postgresql-ng/plans", "postgresql/plans?show_all=false"])
+    @pytest.mark.parametrize("path", ["postgresql/plans", "postgresql/plans?show_all=false"])
     def test_of_a_technology(self, anonymous: TestClient, path: str) -> None:
         plans = anonymous.get(f"/v1/addon_providers/{path}").json()["plans"]
         first = plans[0]
@@ -37,6 +44,11 @@ class TestPlans:
         assert first["properties"]["memory_mb"] == 512
         assert first["pricings"]["default"]["period"] == "minute"
         assert [each["position"] for each in plans] == sorted(each["position"] for each in plans)
+
+    def test_of_an_offer(self, anonymous: TestClient) -> None:
+        plans = anonymous.get("/v1/addon_providers/postgresql-ng/plans?show_all=false").json()["plans"]
+        assert {"postgresql-dr-starter-4096", "postgresql-dr-enterprise-8192"} <= {each["name"] for each in plans}
+        assert plans[0]["properties"]["connections"] == 400
 
     def test_of_an_unknown_technology(self, anonymous: TestClient) -> None:
         answer = anonymous.get("/v1/addon_providers/oracle/plans")

@@ -58,17 +58,22 @@ class TestCreate:
         [
             {"database": {"name": "my-postgres-db", "technology": "postgresql", "plan_id": "postgresql-starter-512"}},
             {"name": "my-postgres-db", "addon_provider_id": "postgresql", "plan_id": "postgresql-starter-512"},
-            {"database_name": "my-postgres-db", "technology": "postgresql-ng", "plan": "postgresql-starter-512"},
+            {"database_name": "my-postgres-db", "technology": "postgresql", "plan": "postgresql-starter-512"},
             {"database": {**seed_body()["database"], "hds_resource": True, "ip_range": None}, "dry": 1},  # type: ignore[dict-item]
             {"database": {**seed_body()["database"], "project_id": None, "version": "15"}},  # type: ignore[dict-item]
         ],
-        ids=["plan_id", "go-scalingo", "old names and an alias", "unknown keys", "nulls and a version"],
+        ids=["plan_id", "go-scalingo", "old names", "unknown keys", "nulls and a version"],
     )
     def test_takes_every_shape_that_clients_send(self, api: TestClient, body: object) -> None:
         answer = api.post("/v1/databases", json=body)
         assert answer.status_code == 201, answer.text
         assert answer.json()["database"]["technology"] == "postgresql"
         assert answer.json()["database"]["plan"] == "postgresql-starter-512"
+
+    def test_an_offer_takes_the_plans_of_its_technology_too(self, api: TestClient) -> None:
+        body = {"addon_provider_id": "postgresql-ng", "name": "my-postgres-db", "plan_id": "postgresql-starter-512"}
+        made = api.post("/v1/databases", json=body).json()["database"]
+        assert (made["technology"], made["plan"]) == ("postgresql-ng", "postgresql-starter-512")
 
     def test_takes_a_plan_by_its_id(self, api: TestClient, catalogue: Catalogue) -> None:
         plan = catalogue.plan("postgresql", "postgresql-starter-512")

@@ -75,8 +75,39 @@ class TestDescribe:
         assert found["instances"][0]["status"] == "running"
 
     def test_when_it_never_got_ready(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        """In a word that clients know, with the reason beside it."""
         fail(service, "init_failed", "broken")
-        assert describe(api, made["id"])["status"] == "error"
+        found = describe(api, made["id"])
+        assert (found["status"], found["error"]) == ("stopped", "broken")
+
+    def test_while_its_plan_changes_and_ten_seconds_from_then_on(
+        self, api: TestClient, service: Service, made: dict[str, Any], clock: Clock
+    ) -> None:
+        get_ready(service)
+        with service.store.tx() as connection:
+            operation = operations.insert(connection, made["id"], OperationKind.HEAL, clock())
+            connection.execute("UPDATE operation SET kind = 'update' WHERE id = ?", (operation,))
+        clock.advance(60)
+        assert describe(api, made["id"])["status"] == "updating"
+        with service.store.tx() as connection:
+            connection.execute("UPDATE operation SET status = 'done' WHERE id = ?", (operation,))
+        assert describe(api, made["id"])["status"] == "running"
+        clock.now -= 51
+        assert describe(api, made["id"])["status"] == "updating"
+
+    def test_of_an_offer(self, api: TestClient) -> None:
+        body = seed_body("my-dr-db", technology="postgresql-ng", plan="postgresql-dr-starter-4096")
+        made = api.post("/v1/databases", json=body).json()["database"]
+        assert made["technology"] == "postgresql-ng"
+        found = describe(api, made["id"])
+        assert (found["type_name"], found["plan"]) == ("postgresql", "postgresql-dr-starter-4096")
+        assert found["limits"]["connections"]["count"] == 400
+
+    def test_has_a_maintenance_window_that_stays(self, api: TestClient, made: dict[str, Any]) -> None:
+        window = describe(api, made["id"])["maintenance_window"]
+        assert window["weekday_utc"] in range(7)
+        assert (window["starting_hour_utc"], window["duration_in_hour"]) == (21, 8)
+        assert describe(api, made["id"])["maintenance_window"] == window
 
     def test_of_an_unknown_one(self, api: TestClient) -> None:
         for key in ("nobodys-db", "ad-nobodys-db", "ad-"):

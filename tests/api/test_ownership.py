@@ -24,7 +24,13 @@ def theirs(api: TestClient, service: Service) -> dict[str, str]:
     """The admin's database and token, as path parameters."""
     database = api.post("/v1/databases", json=seed_body()).json()["database"]
     get_ready(service)
-    return {"database": database["id"], "token_id": api.get("/v1/tokens").json()["tokens"][0]["id"]}
+    return {
+        "database": database["id"],
+        "app": database["id"],
+        "addon": f"ad-{database['id']}",
+        "operation": api.get(f"/v1/databases/{database['id']}/operations").json()["operations"][0]["id"],
+        "token_id": api.get("/v1/tokens").json()["tokens"][0]["id"],
+    }
 
 
 @pytest.mark.parametrize(("method", "path"), OWNED)
@@ -32,10 +38,10 @@ def test_a_foreign_token_sees_and_changes_nothing(
     api: TestClient, service: Service, theirs: dict[str, str], method: str, path: str
 ) -> None:
     foreign = {"Authorization": f"Bearer {open_account(service, 'mallory')}"}
-    nobodys = {"database": "54100930736f7563d5030000", "token_id": "54100930736f7563d5030000"}
+    nobodys = dict.fromkeys(theirs, "54100930736f7563d5030000")
     before = api.get("/v1/databases").content, api.get("/v1/tokens").json()["tokens"][0]["id"]
-    for names in (theirs, theirs | {"database": "my-postgres-db"}):
-        query = "?confirm=my-postgres-db"
+    for names in (theirs, theirs | {"database": "my-postgres-db", "app": "my-postgres-db"}):
+        query = "?confirm=my-postgres-db&current_name=my-postgres-db"
         answer = api.request(method, path.format(**names) + query, headers=foreign)
         missing = api.request(method, path.format(**nobodys) + query, headers=foreign)
         assert answer.status_code == missing.status_code == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from itertools import pairwise
 
 import pytest
 
@@ -20,7 +21,7 @@ def loaded() -> catalogue.Catalogue:
 
 
 def every_plan(loaded: catalogue.Catalogue) -> list[Plan]:
-    return [plan for technology in loaded.technologies.values() for plan in technology.plans]
+    return [plan for technology in loaded.offered for plan in technology.plans]
 
 
 class TestLoad:
@@ -80,6 +81,8 @@ class TestPlans:
             ("mysql-business-1024", "Business 1G", 1024, 20480, 64),
             ("mysql-business-32768", "Business 32G", 32768, 655360, 1536),
             ("redis-starter-256", "Starter 256M", 256, 2048, 1000),
+            ("postgresql-dr-starter-16384", "Starter 16G", 16384, 327680, 1600),
+            ("postgresql-dr-enterprise-524288", "Enterprise 512G", 524288, 10485760, 12800),
         ],
     )
     def test_figures(
@@ -101,17 +104,38 @@ class TestPlans:
 
     def test_business_plans_say_that_the_standby_is_missing(self, loaded: catalogue.Catalogue) -> None:
         for plan in every_plan(loaded):
-            assert ("standby" in plan.description) == ("-business-" in plan.name)
+            assert ("standby" in plan.description) == ("-starter-" not in plan.name)
+
+    def test_each_plan_holds_what_the_one_before_it_held(self, loaded: catalogue.Catalogue) -> None:
+        for technology in loaded.offered:
+            for before, after in pairwise(technology.plans):
+                assert (after.memory_mb, after.disk_mb) >= (before.memory_mb, before.disk_mb), after.name
 
     def test_positions_number_the_plans_of_a_technology(self, loaded: catalogue.Catalogue) -> None:
-        for technology in loaded.technologies.values():
+        for technology in loaded.offered:
             assert [plan.position for plan in technology.plans] == list(range(1, len(technology.plans) + 1))
 
 
 class TestLookup:
     def test_technology_by_slug_and_alias(self, loaded: catalogue.Catalogue) -> None:
-        assert loaded.technology("postgresql-ng") is loaded.technology("postgresql") is not None
-        assert loaded.technology("oracle") is None
+        with_alias = catalogue.parse(TEXT.replace("aliases = []", 'aliases = ["pg"]', 1))
+        assert with_alias.technology("pg") is with_alias.technology("postgresql") is not None
+        assert loaded.technology("pg") is loaded.technology("oracle") is None
+
+    def test_an_offer_has_the_servers_of_a_technology_and_plans_of_its_own(self, loaded: catalogue.Catalogue) -> None:
+        offer, other = loaded.get("postgresql-ng"), loaded.get("postgresql")
+        assert (offer.versions, offer.engine, offer.type_name) == (other.versions, other.engine, "postgresql")
+        assert [plan.name for plan in offer.plans][:3] == [
+            "postgresql-dr-starter-4096",
+            "postgresql-dr-business-4096",
+            "postgresql-dr-enterprise-4096",
+        ]
+        assert loaded.plan("postgresql-ng", "postgresql-starter-512") == loaded.plan(
+            "postgresql", "postgresql-starter-512"
+        )
+        assert loaded.plan("postgresql", "postgresql-dr-starter-4096") is None
+        with pytest.raises(LookupError):
+            loaded.get("oracle")
 
     def test_plan_by_name_and_id(self, loaded: catalogue.Catalogue) -> None:
         plan = loaded.plan("redis", "redis-starter-256")
@@ -145,8 +169,10 @@ class TestRefused:
             ("starter = [512, 65536]", "starter = [512, 256]", "256 is not 512 times a power of two"),
             ("starter = [512, 65536]", "starter = [0, 65536]", r"starter"),
             ("[[4096, 1], [131072, 32]]", "[[4096, 1], [512, 32]]", "must go up in memory"),
-            ('aliases = ["postgresql-ng"]', 'aliases = ["redis"]', "slug or alias redis stands there twice"),
+            ("aliases = []", 'aliases = ["redis"]', "slug or alias redis stands there twice"),
             ('prefix = "mysql"', 'prefix = "redis"', "plan redis-starter-512 stands there twice"),
+            ('servers_of = "postgresql"', 'servers_of = "oracle"', "there is no oracle whose servers it could have"),
+            ("SCALINGO_MYSQL_URL", "scalingo-url", r"variables"),
             ('sha256 = "ece9', 'sha256 = "', r"sha256"),
             ("[technologies.postgresql.versions.wheel]", "[technologies.postgresql.versions.whale]", r"whale"),
             ('bin = "bin"', 'bin = "/bin"', r"bin"),

@@ -152,6 +152,15 @@ class Technology:
     """Whether a directory prepared beforehand makes a create quicker."""
     slow_start: bool = False
     """Whether a start keeps a processor busy for seconds; then as many start at once as there are processors."""
+    variables: tuple[str, str] = ("", "")
+    """What clients of Scalingo's API look for in an app's environment: the variable with the URL, and its alias."""
+    servers_of: str = ""
+    """For an offer: the slug of the technology whose servers it has, under plans of its own."""
+
+    @property
+    def type_name(self) -> str:
+        """What its servers are, whatever it is offered as."""
+        return self.servers_of or self.slug
 
     @property
     def default_version(self) -> Version:

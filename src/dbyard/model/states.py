@@ -10,12 +10,12 @@ class Capability(StrEnum):
 
 
 class DatabaseStatus(StrEnum):
-    """Derived from the operations and the instances of a database, never stored."""
+    """Derived from the operations and the instances of a database, never stored. Clients know no other words."""
 
     CREATING = "creating"
     RUNNING = "running"
+    UPDATING = "updating"
     STOPPED = "stopped"
-    ERROR = "error"
 
 
 class Restriction(StrEnum):

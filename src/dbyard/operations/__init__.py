@@ -82,5 +82,5 @@ class Kind:
 
 def version_of(context: Context, technology: str, version: str) -> Version:
     """The catalogue's entry; a version that left the catalogue is a LookupError."""
-    found = context.catalogue.technologies[technology]
+    found = context.catalogue.get(technology)
     return next(entry for entry in found.versions if entry.version == version)

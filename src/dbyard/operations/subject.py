@@ -57,9 +57,7 @@ def load(context: Context, operation: Operation) -> Subject:
             f" run dbyard engines install {database.technology}@{database.version}",
             code="server_missing",
         )
-    return Subject(
-        database, instance, installation, engines.load(context.catalogue.technologies[database.technology].engine)
-    )
+    return Subject(database, instance, installation, engines.load(context.catalogue.get(database.technology).engine))
 
 
 def credentials(context: Context, subject: Subject) -> Credentials:
@@ -87,7 +85,7 @@ def render(context: Context, subject: Subject) -> InstanceSpec:
         subject.instance.id,
         subject.instance.generation,
         plan,
-        context.catalogue.technologies[subject.database.technology].overhead_mb,
+        context.catalogue.get(subject.database.technology).overhead_mb,
         subject.instance.restriction,
     )
     layout = context.runtime.layout(subject.instance.id, subject.placement, subject.installation)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 from dbyard import engines, wire
+from dbyard.engines import Engine
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import (
     Certificate,
     Credentials,
+    Database,
     Endpoint,
     Operation,
     OperationEvent,
@@ -21,6 +23,7 @@ from dbyard.service.databases import own
 from dbyard.service.dates import date, date_or_none
 from dbyard.store import databases, instances, operations
 from dbyard.store.databases import Access
+from dbyard.wire.apps import DatabaseEndpoint, EndpointsAnswer, NetPeeringsAnswer
 
 _ACTIVE = (OperationStatus.PENDING, OperationStatus.RUNNING)
 
@@ -36,20 +39,45 @@ def connection(service: Service, principal: Principal, key: str) -> wire.Connect
         _refuse(access)
     if access.restriction == Restriction.CLOSED:
         raise Conflict(f"The database is closed: {access.restriction_reason}", extra={"current_operation_id": None})
-    password = service.box.open(access.password, table="credential", column="password", row=database.id)
     endpoint = Endpoint(access.host, access.port)
-    credentials = Credentials("", access.username, password, access.dbname, Certificate("", "", service.authority.pem))
+    credentials = _credentials(service, database, access)
     return wire.ConnectionAnswer(
         wire.Connection(
-            url=engines.load(service.catalogue.technologies[database.technology].engine).url(endpoint, credentials),
+            url=_engine(service, database).url(endpoint, credentials),
             host=endpoint.host,
             port=endpoint.port,
-            user=access.username,
-            password=password,
-            database=access.dbname,
+            user=credentials.user,
+            password=credentials.password,
+            database=credentials.database,
             ca_certificate=service.authority.pem,
         )
     )
+
+
+def url(service: Service, database: Database) -> str | None:
+    """The URL of a database as soon as it is certain, whether it works now or not."""
+    with service.store.read() as reading:
+        access = databases.access_of(reading, database.id)
+    if access is None or access.ready_at is None or access.host is None or access.port is None:
+        return None
+    return _engine(service, database).url(Endpoint(access.host, access.port), _credentials(service, database, access))
+
+
+def list_endpoints(service: Service, principal: Principal, key: str) -> EndpointsAnswer:
+    """None before it is certain where the database is reached."""
+    with service.store.read() as reading:
+        database = own(reading, principal, key)
+        instance = instances.get_for(reading, database.id)
+    if instance is None or instance.placement is None or instance.ready_at is None:
+        return EndpointsAnswer([])
+    place = instance.placement
+    return EndpointsAnswer([DatabaseEndpoint(f"ep-{database.id}", database.id, place.host, place.port, "public-rw")])
+
+
+def list_net_peerings(service: Service, principal: Principal, key: str) -> NetPeeringsAnswer:
+    with service.store.read() as reading:
+        own(reading, principal, key)
+    return NetPeeringsAnswer([])
 
 
 def list_operations(service: Service, principal: Principal, key: str) -> wire.OperationsAnswer:
@@ -64,6 +92,15 @@ def logs(service: Service, principal: Principal, key: str, lines: int) -> wire.L
         database = own(reading, principal, key)
         instance = instances.get_for(reading, database.id)
     return wire.LogsAnswer(list(service.logs(instance.id, lines)) if instance else [])
+
+
+def _engine(service: Service, database: Database) -> Engine:
+    return engines.load(service.catalogue.get(database.technology).engine)
+
+
+def _credentials(service: Service, database: Database, access: Access) -> Credentials:
+    password = service.box.open(access.password, table="credential", column="password", row=database.id)
+    return Credentials("", access.username, password, access.dbname, Certificate("", "", service.authority.pem))
 
 
 def _refuse(access: Access) -> NoReturn:

@@ -17,26 +17,26 @@ from dbyard.model import (
     DatabaseStatus,
     Endpoint,
     Instance,
-    OperationStatus,
     Plan,
     Principal,
     Technology,
     Usage,
     Version,
 )
-from dbyard.service import Service
+from dbyard.service import Service, conditions
 from dbyard.service.databases import own
 from dbyard.service.dates import date, date_or_none
 from dbyard.store import Connection, databases, instances, operations
-from dbyard.store.databases import Access, SealedCredential
+from dbyard.store.databases import Condition, SealedCredential
 from dbyard.wire import details as wire
 
 _SAMPLE_SECONDS = 0.1
+_MAINTENANCE_HOUR, _MAINTENANCE_HOURS = 21, 8
 _INSTANCE_STATUS = {
     DatabaseStatus.CREATING: "booting",
     DatabaseStatus.RUNNING: "running",
-    DatabaseStatus.STOPPED: "restarting",
-    DatabaseStatus.ERROR: "stopped",
+    DatabaseStatus.UPDATING: "restarting",
+    DatabaseStatus.STOPPED: "stopped",
 }
 
 
@@ -46,7 +46,7 @@ class _Facts:
 
     database: Database
     instance: Instance
-    access: Access
+    condition: Condition
     credential: SealedCredential
     technology: Technology
     version: Version
@@ -65,28 +65,32 @@ class _Facts:
 
 def describe(service: Service, principal: Principal, key: str) -> wire.DetailsAnswer:
     facts = _find(service, principal, key)
-    database, status = facts.database, _status(facts)
+    database, status = facts.database, conditions.status(facts.condition, service.clock())
     return wire.DetailsAnswer(
         wire.DatabaseDetails(
             id=database.id,
-            resource_id=database.name,
+            resource_id=database.id,
             app_name=database.name,
             created_at=date(database.created_at),
             encryption_at_rest=False,
             plan=database.plan,
             status=status,
-            type_id=_id(facts.technology.slug),
-            type_name=facts.technology.slug,
-            version_id=_id(facts.technology.slug, database.version),
+            error=facts.condition.error if status is DatabaseStatus.STOPPED else None,
+            type_id=_id(facts.technology.type_name),
+            type_name=facts.technology.type_name,
+            version_id=_id(facts.technology.type_name, database.version),
             next_version_id=None,
             readable_version=_readable_version(facts),
             hostname=facts.hostname,
+            mongo_repl_set_name=None,
             instances=_instances(facts, status),
             features=[],
             current_operation_id=facts.active,
             cluster=False,
             periodic_backups_enabled=False,
             periodic_backups_scheduled_at=[],
+            maintenance_window=_maintenance_window(database),
+            flags=[],
             server=_server(facts),
             limits=_limits(service, facts),
             disk=_disk(service, facts),
@@ -126,30 +130,28 @@ def _find(service: Service, principal: Principal, key: str) -> _Facts:
 
 
 def _gather(service: Service, reading: Connection, database: Database) -> _Facts:
-    instance, access = instances.get_for(reading, database.id), databases.access_of(reading, database.id)
-    credential = databases.credential_of(reading, database.id)
-    technology = service.catalogue.technologies.get(database.technology)
+    instance, credential = instances.get_for(reading, database.id), databases.credential_of(reading, database.id)
+    technology = service.catalogue.technology(database.technology)
     plan = service.catalogue.plan(database.technology, database.plan)
     versions = technology.versions if technology else ()
     version = next((each for each in versions if each.version == database.version), None)
-    if not (instance and access and credential and technology and plan and version):
+    if not (instance and credential and technology and plan and version):
         raise NotFound("Database not found")
     active = operations.active_id(reading, database.id)
-    return _Facts(database, instance, access, credential, technology, version, plan, active)
-
-
-def _status(facts: _Facts) -> DatabaseStatus:
-    if facts.access.status == OperationStatus.DONE:
-        return DatabaseStatus.RUNNING
-    if facts.instance.ready_at is not None:
-        return DatabaseStatus.STOPPED
-    return DatabaseStatus.ERROR if facts.access.status == OperationStatus.ERROR else DatabaseStatus.CREATING
+    found = conditions.condition(reading, database.id)
+    return _Facts(database, instance, found, credential, technology, version, plan, active)
 
 
 def _readable_version(facts: _Facts) -> str:
     """Such as `17.10 (PostgreSQL 17)` and `10.11.19 (MariaDB 10.11, MySQL protocol)`."""
     server = facts.version.server.replace(" (", ", ").removesuffix(")")
     return f"{facts.instance.full_version} ({server})"
+
+
+def _maintenance_window(database: Database) -> wire.MaintenanceWindow:
+    """Any weekday but always the same one; nights of Europe."""
+    weekday = int(sha256(database.id.encode()).hexdigest(), 16) % 7
+    return wire.MaintenanceWindow(weekday, _MAINTENANCE_HOUR, _MAINTENANCE_HOURS)
 
 
 def _instances(facts: _Facts, status: DatabaseStatus) -> list[wire.InstanceDetails]:

@@ -56,7 +56,7 @@ def _name(draft: wire.Draft, wrong: dict[str, list[str]]) -> str | None:
 
 
 def _technology(service: Service, draft: wire.Draft, wrong: dict[str, list[str]]) -> Technology | None:
-    rule = _one_of(service.catalogue.technologies)
+    rule = _one_of(each.slug for each in service.catalogue.offered)
     key = _text(draft.technology, "technology", wrong, rule)
     technology = service.catalogue.technology(key) if key is not None else None
     if key is not None and technology is None:

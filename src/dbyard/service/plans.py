@@ -11,8 +11,11 @@ _CATEGORY = wire.Category(id="databases", name="Databases", description="Databas
 _FREE = {"default": wire.Price(price="0.0", currency="EUR", period="minute")}
 
 
-def list_providers(service: Service) -> wire.AddonProvidersAnswer:
-    return wire.AddonProvidersAnswer([_provider(service, each) for each in service.catalogue.technologies.values()])
+def list_providers(service: Service, category_id: str | None = None) -> wire.AddonProvidersAnswer:
+    """All, or those of one category."""
+    if category_id not in (None, "", _CATEGORY.id):
+        return wire.AddonProvidersAnswer([])
+    return wire.AddonProvidersAnswer([_provider(service, each) for each in service.catalogue.offered])
 
 
 def list_plans(service: Service, key: str) -> wire.PlansAnswer:
@@ -20,7 +23,26 @@ def list_plans(service: Service, key: str) -> wire.PlansAnswer:
     technology = service.catalogue.technology(key)
     if technology is None:
         raise NotFound("Addon provider not found")
-    return wire.PlansAnswer([_plan(technology, plan) for plan in technology.plans])
+    return wire.PlansAnswer([show_plan(technology, plan) for plan in technology.plans])
+
+
+def list_categories() -> wire.AddonCategoriesAnswer:
+    return wire.AddonCategoriesAnswer([_CATEGORY])
+
+
+def show_plan(technology: Technology, plan: Plan) -> wire.Plan:
+    return wire.Plan(
+        id=plan.id,
+        name=plan.name,
+        display_name=plan.display_name,
+        description=plan.description,
+        position=plan.position,
+        properties=wire.PlanProperties(
+            plan.memory_mb, plan.memory_mb + technology.overhead_mb, plan.disk_mb, plan.connections, plan.cpu
+        ),
+        pricings=_FREE,
+        sku=plan.name,
+    )
 
 
 def _provider(service: Service, technology: Technology) -> wire.AddonProvider:
@@ -48,20 +70,5 @@ def _provider(service: Service, technology: Technology) -> wire.AddonProvider:
             )
             for each in technology.versions
         ],
-        plans=[_plan(technology, plan) for plan in technology.plans],
-    )
-
-
-def _plan(technology: Technology, plan: Plan) -> wire.Plan:
-    return wire.Plan(
-        id=plan.id,
-        name=plan.name,
-        display_name=plan.display_name,
-        description=plan.description,
-        position=plan.position,
-        properties=wire.PlanProperties(
-            plan.memory_mb, plan.memory_mb + technology.overhead_mb, plan.disk_mb, plan.connections, plan.cpu
-        ),
-        pricings=_FREE,
-        sku=plan.name,
+        plans=[show_plan(technology, plan) for plan in technology.plans],
     )

@@ -41,3 +41,14 @@ def owner_of(connection: Connection, project_id: str) -> str | None:
     """The id of the account whose project it is."""
     row = connection.execute("SELECT account_id FROM project WHERE id = ?", (project_id,)).fetchone()
     return row["account_id"] if row else None
+
+
+def get_project(connection: Connection, project_id: str) -> tuple[Project, Account]:
+    """A project that some database is in, and whose it is."""
+    row = connection.execute(
+        "SELECT p.id, p.account_id, p.name, p.is_default, a.username, a.email, a.admin"
+        " FROM project p JOIN account a ON a.id = p.account_id WHERE p.id = ?",
+        (project_id,),
+    ).fetchone()
+    account = Account(row["account_id"], row["username"], row["email"], bool(row["admin"]))
+    return Project(row["id"], row["account_id"], row["name"], bool(row["is_default"])), account

@@ -40,6 +40,21 @@ class Access:
     restriction_reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a database's status follows from, as of one moment; operations that leave it running are not looked at."""
+
+    updated_at: float | None
+    """When it was last given another name, project or plan."""
+    ready_at: float | None
+    status: str
+    error: str | None
+    changed_at: float | None
+    """When another plan was last asked for."""
+    changing: bool
+    """Whether the operation for that is still active."""
+
+
 def insert(connection: Connection, database: Database) -> None:
     connection.execute(
         "INSERT INTO database (id, name, project_id, technology, version, plan, created_at)"
@@ -74,6 +89,11 @@ def list_owned(connection: Connection, account_id: str) -> list[Database]:
     """The account's databases, newest last."""
     rows = connection.execute(f"{_OWNED} AND d.deleted_at IS NULL ORDER BY d.seq", (account_id,)).fetchall()
     return [_database(row) for row in rows]
+
+
+def rename(connection: Connection, database_id: str, name: str, now: float) -> None:
+    """Another name and nothing else: whoever is connected notices nothing."""
+    connection.execute("UPDATE database SET name = ?, updated_at = ? WHERE id = ?", (name, now, database_id))
 
 
 def delete(connection: Connection, database_id: str, now: float) -> None:
@@ -130,6 +150,20 @@ def access_of(connection: Connection, database_id: str) -> Access | None:
         (database_id,),
     ).fetchone()
     return Access(*row) if row else None
+
+
+def condition_of(connection: Connection, database_id: str) -> Condition | None:
+    """None when the database was deleted."""
+    changes = "SELECT {} FROM operation u WHERE u.database_id = d.id AND u.kind = 'update' ORDER BY u.seq DESC LIMIT 1"
+    changed_at, changing = changes.format("u.created_at"), changes.format("u.status IN ('pending', 'running')")
+    row = connection.execute(
+        f"SELECT d.updated_at, i.ready_at, o.status, o.error, ({changed_at}), ifnull(({changing}), 0)"
+        " FROM database d JOIN instance i ON i.database_id = d.id"
+        " JOIN operation o ON o.database_id = d.id AND o.kind NOT IN ('restrict', 'rotate', 'update')"
+        " WHERE d.id = ? AND d.deleted_at IS NULL ORDER BY o.seq DESC LIMIT 1",
+        (database_id,),
+    ).fetchone()
+    return Condition(*row) if row else None
 
 
 def credential_of(connection: Connection, database_id: str) -> SealedCredential | None:

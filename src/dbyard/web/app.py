@@ -12,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import catalogue, databases, dbapi, platform, tokens
+from dbyard.web import addons, apps, catalogue, databases, dbapi, platform, tokens
 from dbyard.web.endpoint import Endpoint, Platform
 from dbyard.web.routes import Route, route
 
@@ -41,5 +41,12 @@ def create_app(service: Service, metrics: Metrics) -> Starlette:
 
 def list_routes(known: Catalogue) -> Sequence[Route]:
     """Everything that the platform answers, the busiest first."""
-    documented = [*databases.routes(), *dbapi.routes(), *tokens.routes(), *catalogue.routes()]
+    documented = [
+        *databases.routes(),
+        *apps.routes(),
+        *addons.routes(),
+        *dbapi.routes(),
+        *tokens.routes(),
+        *catalogue.routes(),
+    ]
     return [*documented, *platform.routes(known, documented)]

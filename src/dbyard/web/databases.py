@@ -10,6 +10,7 @@ from dbyard.service import access, databases
 from dbyard.service.databases import Repeatable
 from dbyard.web.bodies import unwrap
 from dbyard.web.routes import Call, Parameter, Route, Verb, route
+from dbyard.wire.apps import EndpointsAnswer, NetPeeringsAnswer
 
 KEY_LENGTH = 255
 KEY_PATTERN = "^[!-~]+$"
@@ -37,6 +38,8 @@ def routes() -> list[Route]:
         route("/v1/databases/{database}/connection", get=_CONNECTION),
         route("/v1/databases/{database}/operations", get=_OPERATIONS),
         route("/v1/databases/{database}/logs", get=_LOGS),
+        route("/v1/databases/{database}/endpoints", get=_ENDPOINTS),
+        route("/v1/databases/{database}/net_peerings", get=_NET_PEERINGS),
     ]
 
 
@@ -68,6 +71,14 @@ def list_operations(call: Call) -> wire.OperationsAnswer:
 
 def logs(call: Call) -> wire.LogsAnswer:
     return access.logs(call.service, call.principal, call.path["database"], _lines(call.query("lines")))
+
+
+def list_endpoints(call: Call) -> EndpointsAnswer:
+    return access.list_endpoints(call.service, call.principal, call.path["database"])
+
+
+def list_net_peerings(call: Call) -> NetPeeringsAnswer:
+    return access.list_net_peerings(call.service, call.principal, call.path["database"])
 
 
 def _repeatable(call: Call) -> Repeatable | None:
@@ -126,6 +137,20 @@ _OPERATIONS = Verb(
     list_operations,
     "What happened to a database, newest operation first",
     wire.OperationsAnswer,
+    parameters=(_DATABASE,),
+    refusals=_NOT_FOUND,
+)
+_ENDPOINTS = Verb(
+    list_endpoints,
+    "Where a database is reached",
+    EndpointsAnswer,
+    parameters=(_DATABASE,),
+    refusals=_NOT_FOUND,
+)
+_NET_PEERINGS = Verb(
+    list_net_peerings,
+    "List the net peerings of a database, of which there are none",
+    NetPeeringsAnswer,
     parameters=(_DATABASE,),
     refusals=_NOT_FOUND,
 )

@@ -74,7 +74,7 @@ def _components(routes: Sequence[Route]) -> dict[str, Json]:
 
 def _new_database(schema: Json, catalogue: Catalogue) -> Json:
     """Which plans and versions go with which technology, so that a body that fits the schema also fits our rules."""
-    kinds = [_kind(technology) for technology in catalogue.technologies.values()]
+    kinds = [_kind(technology) for technology in catalogue.offered]
     name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": NAME_PATTERN}
     return schema | {"properties": schema["properties"] | {"name": name}, "oneOf": kinds}
 

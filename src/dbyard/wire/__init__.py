@@ -225,6 +225,10 @@ class Category(Struct, frozen=True):
     position: int
 
 
+class AddonCategoriesAnswer(Struct, frozen=True):
+    addon_categories: list[Category]
+
+
 class ServerVersion(Struct, frozen=True):
     """A version that can be asked for; `server` names the program that really answers.
 

@@ -78,10 +78,19 @@ class FeatureStatus(Struct, frozen=True):
     status: str
 
 
+class MaintenanceWindow(Struct, frozen=True):
+    """`weekday_utc` from 0 (Sunday) to 6."""
+
+    weekday_utc: int
+    starting_hour_utc: int
+    duration_in_hour: int
+
+
 class DatabaseDetails(Struct, frozen=True):
     """A database as Scalingo's Database API describes it, and `server`, `limits` and `disk` beside that.
 
-    `status` is creating, running, stopped or error; `hostname` is HOST:PORT, null before there is one.
+    `status` is creating, running, updating (its plan) or stopped: then `error` says why it never got ready or could not
+    be brought back. `hostname` is HOST:PORT, null before there is one.
     """
 
     id: str
@@ -91,18 +100,22 @@ class DatabaseDetails(Struct, frozen=True):
     encryption_at_rest: bool
     plan: str
     status: str
+    error: str | None
     type_id: str
     type_name: str
     version_id: str
     next_version_id: str | None
     readable_version: str
     hostname: str | None
+    mongo_repl_set_name: str | None
     instances: list[InstanceDetails]
     features: list[FeatureStatus]
     current_operation_id: str | None
     cluster: bool
     periodic_backups_enabled: bool
     periodic_backups_scheduled_at: list[int]
+    maintenance_window: MaintenanceWindow
+    flags: list[str]
     server: ServerDetails
     limits: Limits
     disk: Disk

@@ -1,0 +1,78 @@
+"""The one addon of an app: the plan of the database, the way to its token, and the variables that hold its URL."""
+
+from __future__ import annotations
+
+from dbyard.errors import Conflict, NotFound
+from dbyard.model import Database, DatabaseStatus, Principal
+from dbyard.service import Service, access, apps
+from dbyard.service.conditions import condition, status
+from dbyard.service.dates import date, date_or_none
+from dbyard.service.plans import show_plan
+from dbyard.store import Connection
+from dbyard.wire import apps as wire
+
+
+def list_all(service: Service, principal: Principal, key: str) -> wire.AddonsAnswer:
+    with service.store.read() as reading:
+        return wire.AddonsAnswer([_addon(service, reading, apps.own(reading, principal, key))])
+
+
+def get(service: Service, principal: Principal, key: str, addon_id: str) -> wire.AddonAnswer:
+    with service.store.read() as reading:
+        return wire.AddonAnswer(_addon(service, reading, _own(reading, principal, key, addon_id)))
+
+
+def refuse_another(service: Service, principal: Principal, key: str) -> None:
+    database = apps.find(service, principal, key)
+    raise Conflict(f"The app {database.name} is a database and has no room for another: POST /v1/databases makes one")
+
+
+def list_variables(service: Service, principal: Principal, key: str, aliases: bool) -> wire.VariablesAnswer:
+    """None before the URL is certain; from then on always, also while the server is being brought back.
+
+    With `aliases` an alias says which variable it stands for, else it has the same value.
+    """
+    database = apps.find(service, principal, key)
+    url = access.url(service, database)
+    if url is None:
+        return wire.VariablesAnswer([])
+    name, alias = service.catalogue.get(database.technology).variables
+    return wire.VariablesAnswer(
+        [
+            wire.Variable(f"{database.id}-url", name, url),
+            wire.Variable(f"{database.id}-alias", alias, f"${name}" if aliases else url),
+        ]
+    )
+
+
+def _own(reading: Connection, principal: Principal, key: str, addon_id: str) -> Database:
+    database = apps.own(reading, principal, key)
+    if addon_id != database.addon_id:
+        raise NotFound("not found", extra={"resource": "addon"})
+    return database
+
+
+def _addon(service: Service, reading: Connection, database: Database) -> wire.Addon:
+    found = condition(reading, database.id)
+    technology = service.catalogue.get(database.technology)
+    plan = service.catalogue.plan(database.technology, database.plan)
+    if plan is None:
+        raise LookupError(f"the plan {database.plan} is not in the catalogue any more")
+    return wire.Addon(
+        id=database.addon_id,
+        app_id=database.id,
+        resource_id=database.id,
+        status=_status(found.ready_at, status(found, service.clock())),
+        plan=show_plan(technology, plan),
+        addon_provider=wire.ProviderOf(technology.slug, technology.name, ""),
+        provisioned_at=date_or_none(found.ready_at),
+        deprovisioned_at=None,
+        updated_at=date(found.updated_at or database.created_at),
+    )
+
+
+def _status(ready_at: float | None, found: DatabaseStatus) -> str:
+    """Once a server ran the addon is there, whatever its server is going through."""
+    if ready_at is not None:
+        return "running"
+    return "suspended" if found is DatabaseStatus.STOPPED else "provisioning"

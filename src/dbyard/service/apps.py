@@ -1,0 +1,125 @@
+"""Apps: what the clients of Scalingo's API see a database as. The app has the database's id and name, and one addon."""
+
+from __future__ import annotations
+
+import re
+
+from dbyard.errors import Invalid, NotFound
+from dbyard.model import Account, Database, DatabaseStatus, Principal, Project
+from dbyard.service import Service, databases
+from dbyard.service.conditions import condition, status
+from dbyard.service.dates import date
+from dbyard.service.drafts import NAME_PATTERN, NAME_RULE, NAME_TAKEN
+from dbyard.store import Connection, accounts, operations
+from dbyard.store import databases as stored
+from dbyard.wire import apps as wire
+
+REGION = "osc-fr1"
+_STATUS = {
+    DatabaseStatus.CREATING: "new",
+    DatabaseStatus.RUNNING: "running",
+    DatabaseStatus.UPDATING: "restarting",
+    DatabaseStatus.STOPPED: "stopped",
+}
+_DEDICATED = {"dedicated-database": True}
+"""What tells clients that the app is a database and nothing else."""
+
+
+def list_all(service: Service, principal: Principal) -> wire.AppsAnswer:
+    """Newest last."""
+    with service.store.read() as reading:
+        found = stored.list_owned(reading, principal.account.id)
+        homes = {each: accounts.get_project(reading, each) for each in {each.project_id for each in found}}
+        return wire.AppsAnswer([_app(service, reading, each, *homes[each.project_id]) for each in found])
+
+
+def get(service: Service, principal: Principal, key: str) -> wire.AppAnswer:
+    with service.store.read() as reading:
+        database = own(reading, principal, key)
+        return wire.AppAnswer(_app(service, reading, database, *accounts.get_project(reading, database.project_id)))
+
+
+def find(service: Service, principal: Principal, key: str) -> Database:
+    """The database that the app is."""
+    with service.store.read() as reading:
+        return own(reading, principal, key)
+
+
+def rename(service: Service, principal: Principal, key: str, current_name: object, new_name: object) -> wire.AppAnswer:
+    """Its ids, its URL and its tenant's names stay; the old name is free."""
+    with service.store.tx() as connection:
+        database = own(connection, principal, key)
+        _check_rename(connection, database, current_name, new_name)
+        stored.rename(connection, database.id, str(new_name), service.clock())
+    return get(service, principal, database.id)
+
+
+def delete(service: Service, principal: Principal, key: str, current_name: str | None) -> None:
+    database = find(service, principal, key)
+    if current_name != database.name:
+        raise Invalid({"current_name": [_name_rule(database)]})
+    databases.delete(service, principal, database.id, current_name)
+
+
+def get_operation(service: Service, principal: Principal, key: str, operation_id: str) -> wire.AppOperationAnswer:
+    with service.store.read() as reading:
+        database = own(reading, principal, key)
+        found = operations.find(reading, database.id, operation_id)
+    if found is None:
+        raise NotFound("not found", extra={"resource": "operation"})
+    return wire.AppOperationAnswer(
+        wire.AppOperation(
+            id=found.id,
+            type=found.kind,
+            status=found.status,
+            created_at=date(found.created_at),
+            finished_at=date(found.finished_at) if found.finished_at is not None else None,
+            error=found.error,
+        )
+    )
+
+
+def list_log_drains(service: Service, principal: Principal, key: str) -> wire.DrainsAnswer:
+    find(service, principal, key)
+    return wire.DrainsAnswer([])
+
+
+def own(connection: Connection, principal: Principal, key: str) -> Database:
+    """As for databases, in the words that clients read of an app that is not there."""
+    try:
+        return databases.own(connection, principal, key)
+    except NotFound:
+        raise NotFound("not found", extra={"resource": "app"}) from None
+
+
+def _app(
+    service: Service, reading: Connection, database: Database, project: Project, owner: Account
+) -> wire.AppDetails:
+    found = condition(reading, database.id)
+    return wire.AppDetails(
+        id=database.id,
+        name=database.name,
+        owner=wire.Owner(owner.id, owner.username, owner.email),
+        project=wire.AppProject(project.id, project.name),
+        region=REGION,
+        status=_STATUS[status(found, service.clock())],
+        flags=_DEDICATED,
+        created_at=date(database.created_at),
+        updated_at=date(found.updated_at or database.created_at),
+    )
+
+
+def _check_rename(connection: Connection, database: Database, current_name: object, new_name: object) -> None:
+    wrong: dict[str, list[str]] = {}
+    if current_name != database.name:
+        wrong["current_name"] = [_name_rule(database)]
+    if not (isinstance(new_name, str) and 6 <= len(new_name) <= 48 and re.fullmatch(NAME_PATTERN, new_name)):
+        wrong["new_name"] = [NAME_RULE]
+    elif new_name != database.name and stored.is_taken(connection, new_name):
+        wrong["new_name"] = [NAME_TAKEN]
+    if wrong:
+        raise Invalid(wrong)
+
+
+def _name_rule(database: Database) -> str:
+    return f"should be the name of the app: {database.name}"
