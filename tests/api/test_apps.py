@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -99,6 +100,15 @@ class TestRename:
         assert ask(api, f"/api/databases/ad-{made['id']}")["database"]["app_name"] == "renamed-db"
         assert api.get(f"/v1/apps/{NAME}").status_code == 404
         assert api.post("/v1/databases", json=seed_body(NAME)).status_code == 201
+
+    def test_is_told(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        api.post(f"/v1/apps/{NAME}/rename", json={"current_name": NAME, "new_name": "renamed-db"})
+        with service.store.read() as connection:
+            told = connection.execute(
+                "SELECT type, app_name, database_id, data FROM event ORDER BY seq DESC"
+            ).fetchone()
+        assert tuple(told)[:3] == ("rename_app", "renamed-db", made["id"])
+        assert json.loads(told["data"]) == {"old_name": NAME, "new_name": "renamed-db"}
 
     def test_to_its_own_name(self, api: TestClient, made: dict[str, Any]) -> None:
         assert api.post(f"/v1/apps/{NAME}/rename", json={"current_name": NAME, "new_name": NAME}).status_code == 200

@@ -34,7 +34,7 @@ class TestRecorded:
                 "addon_id": f"ad-{database['id']}",
                 "addon_provider_name": "postgresql",
                 "plan_name": "postgresql-starter-512",
-                "resource_id": "my-postgres-db",
+                "resource_id": database["id"],
             }
 
     def test_nothing_of_what_was_refused(self, api: TestClient, service: Service) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from dbyard.errors import Invalid, NotFound
-from dbyard.model import Account, Database, DatabaseStatus, Principal, Project
-from dbyard.service import Service, databases
+from dbyard.model import Account, Database, DatabaseStatus, EventType, Principal, Project
+from dbyard.service import Service, databases, events
 from dbyard.service.conditions import condition, status
 from dbyard.service.dates import date
 from dbyard.service.drafts import NAME_PATTERN, NAME_RULE, NAME_TAKEN
@@ -48,9 +49,13 @@ def find(service: Service, principal: Principal, key: str) -> Database:
 def rename(service: Service, principal: Principal, key: str, current_name: object, new_name: object) -> wire.AppAnswer:
     """Its ids, its URL and its tenant's names stay; the old name is free."""
     with service.store.tx() as connection:
-        database = own(connection, principal, key)
-        _check_rename(connection, database, current_name, new_name)
-        stored.rename(connection, database.id, str(new_name), service.clock())
+        database, now = own(connection, principal, key), service.clock()
+        name = _check_rename(connection, database, current_name, new_name)
+        stored.rename(connection, database.id, name, now)
+        told = {"old_name": database.name, "new_name": name}
+        events.record(
+            connection, principal, EventType.RENAME_APP, now, database=replace(database, name=name), data=told
+        )
     return get(service, principal, database.id)
 
 
@@ -109,7 +114,8 @@ def _app(
     )
 
 
-def _check_rename(connection: Connection, database: Database, current_name: object, new_name: object) -> None:
+def _check_rename(connection: Connection, database: Database, current_name: object, new_name: object) -> str:
+    """The new name, once nothing is wrong."""
     wrong: dict[str, list[str]] = {}
     if current_name != database.name:
         wrong["current_name"] = [_name_rule(database)]
@@ -117,8 +123,9 @@ def _check_rename(connection: Connection, database: Database, current_name: obje
         wrong["new_name"] = [NAME_RULE]
     elif new_name != database.name and stored.is_taken(connection, new_name):
         wrong["new_name"] = [NAME_TAKEN]
-    if wrong:
+    if wrong or not isinstance(new_name, str):
         raise Invalid(wrong)
+    return new_name
 
 
 def _name_rule(database: Database) -> str:

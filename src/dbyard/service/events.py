@@ -58,5 +58,5 @@ def addon_data(database: Database) -> dict[str, object]:
         "addon_id": database.addon_id,
         "addon_provider_name": database.technology,
         "plan_name": database.plan,
-        "resource_id": database.name,
+        "resource_id": database.id,
     }
