@@ -130,6 +130,11 @@ class TestBodies:
         assert status == 415
         assert "application/json" in error
 
+    def test_the_type_of_an_empty_body_is_nobodys_concern(self, api: TestClient) -> None:
+        # axios sends it with every POST and PATCH that has no body.
+        status, error = post(api, b"", **{"Content-Type": "application/x-www-form-urlencoded"})
+        assert (status, error) == (400, BROKEN + "it is empty")
+
     def test_compressed(self, api: TestClient) -> None:
         assert post(api, BODY, **{"Content-Encoding": "gzip"})[0] == 415
 
