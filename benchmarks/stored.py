@@ -34,8 +34,14 @@ def name_of(number: int, owner: str = "own") -> str:
 
 def _open_account(connection: sqlite3.Connection, number: int) -> str:
     account, project = f"us-{number}", f"pr-{number}"
-    connection.execute("INSERT INTO account VALUES (?, ?, ?, 0, 0)", (account, f"user-{number}", f"{number}@localhost"))
-    connection.execute("INSERT INTO project VALUES (?, ?, 'default', 1, 0)", (project, account))
+    connection.execute(
+        "INSERT INTO account (id, username, email, created_at) VALUES (?, ?, ?, 0)",
+        (account, f"user-{number}", f"{number}@localhost"),
+    )
+    connection.execute(
+        "INSERT INTO project (id, account_id, name, is_default, created_at) VALUES (?, ?, 'default', 1, 0)",
+        (project, account),
+    )
     return project
 
 

@@ -7,7 +7,7 @@ import signal
 from dbyard import secrets
 from dbyard.model import MIB, Account, InstanceSpec, Operation, Placement, Project, Token
 from dbyard.service import Service
-from dbyard.store import accounts, instances, operations, tokens
+from dbyard.store import accounts, instances, operations, projects, tokens
 
 SPEC = InstanceSpec(
     id="54100930736f7563d5030000",
@@ -39,7 +39,7 @@ def open_account(service: Service, username: str) -> str:
     account = Account(f"us-{username}", username, f"{username}@example.org", admin=False)
     with service.store.tx() as connection:
         accounts.insert_account(connection, account, now)
-        accounts.insert_project(connection, Project(f"pr-{username}", account.id, "default", default=True), now)
+        projects.insert(connection, Project(f"pr-{username}", account.id, "default", True, now, now))
         tokens.insert(connection, account.id, Token(f"token-{username}", "first", now, None), secrets.digest(token))
     return token
 

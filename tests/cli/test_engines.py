@@ -23,7 +23,7 @@ from dbyard.installations.places import Package
 from dbyard.installations.programs import Report
 from dbyard.model import Account, Database, Installation, Instance, Project, Version, engines_home
 from dbyard.runtimes.local import ports
-from dbyard.store import Store, accounts, databases
+from dbyard.store import Store, accounts, databases, projects
 
 MakeDatabase = Callable[[Path, str, str, str, str], None]
 
@@ -359,7 +359,7 @@ def make_database() -> MakeDatabase:
         store = Store(home / "state" / "dbyard.db")
         with store.tx() as connection:
             accounts.insert_account(connection, Account("us-1", "me", "me@example.org", admin=True), 0.0)
-            accounts.insert_project(connection, Project("pr-1", "us-1", "default", default=True), 0.0)
+            projects.insert(connection, Project("pr-1", "us-1", "default", True, 0.0, 0.0))
             database = Database("db-1", name, "pr-1", technology, version, "any", 0.0, None)
             databases.insert(connection, database)
             databases.insert_instance(connection, Instance("in-1", "db-1", 1, full_version, None, None))

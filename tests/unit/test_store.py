@@ -10,17 +10,24 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import ConfigError, Unavailable
-from dbyard.model import Account, Database, OperationKind, Project
-from dbyard.store import Connection, Store, accounts, databases, operations
+from dbyard.model import Account, Database, OperationKind, Principal, Project
+from dbyard.store import Connection, Store, accounts, databases, operations, projects
 
 DATABASE = Database("d1", "my-postgres-db", "pr-a", "postgresql", "17", "postgresql-starter-512", 1.0, None)
 
 
+def account(name: str) -> Account:
+    return Account(f"us-{name}", name, f"{name}@example.org", admin=False)
+
+
 def fill(connection: Connection) -> None:
     for name in ("a", "b"):
-        accounts.insert_account(connection, Account(f"us-{name}", name, "e", admin=False), 1.0)
-        accounts.insert_project(connection, Project(f"pr-{name}", f"us-{name}", "default", default=True), 1.0)
+        accounts.insert_account(connection, account(name), 1.0)
+        projects.insert(connection, Project(f"pr-{name}", f"us-{name}", "default", True, 1.0, 1.0))
     databases.insert(connection, DATABASE)
+
+
+A, B = (Principal(account(name), "") for name in ("a", "b"))
 
 
 @pytest.fixture
@@ -91,7 +98,7 @@ class TestCached:
 
         def load(connection: Connection) -> int:
             loads.append(1)
-            return len(databases.list_owned(connection, "us-a"))
+            return len(databases.list_visible(connection, A))
 
         assert [filled.cached("k", load) for _ in range(3)] == [1, 1, 1]
         assert len(loads) == 1
@@ -102,13 +109,13 @@ class TestCached:
 
     def test_what_a_commit_overtook_is_not_kept(self, filled: Store) -> None:
         def load(connection: Connection) -> int:
-            found = len(databases.list_owned(connection, "us-a"))
+            found = len(databases.list_visible(connection, A))
             with filled.tx() as writing:
                 databases.delete(writing, "d1", 2.0)
             return found
 
         assert filled.cached("k", load) == 1
-        assert filled.cached("k", lambda connection: len(databases.list_owned(connection, "us-a"))) == 0
+        assert filled.cached("k", lambda connection: len(databases.list_visible(connection, A))) == 0
 
     def test_an_error_is_not_kept(self, filled: Store) -> None:
         with pytest.raises(ZeroDivisionError):
@@ -133,11 +140,21 @@ class TestDatabases:
     def test_are_found_by_id_then_name_by_their_account(self, filled: Store) -> None:
         with filled.tx() as connection:
             databases.insert(connection, replace(DATABASE, id="d2", name="d1"))
-            assert databases.find(connection, "us-a", "d1") == DATABASE
-            assert databases.find(connection, "us-a", "my-postgres-db") == DATABASE
-            assert databases.find(connection, "us-b", "d1") is None
-            assert [each.id for each in databases.list_owned(connection, "us-a")] == ["d1", "d2"]
-            assert databases.list_owned(connection, "us-b") == []
+            assert databases.find(connection, A, "d1") == DATABASE
+            assert databases.find(connection, A, "my-postgres-db") == DATABASE
+            assert databases.find(connection, B, "d1") is None
+            assert [each.id for each in databases.list_visible(connection, A)] == ["d1", "d2"]
+            assert databases.list_visible(connection, B) == []
+
+    def test_are_seen_by_who_works_in_their_project(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            projects.add_collaborator(connection, "pr-a", "us-b", 1.0)
+            assert databases.find(connection, B, "d1") == DATABASE
+            assert databases.list_visible(connection, B) == [DATABASE]
+            assert projects.owner_of(connection, "pr-a") == "us-a"
+            assert projects.remove_collaborator(connection, "pr-a", "us-b")
+            assert databases.find(connection, B, "d1") is None
+            assert databases.list_visible(connection, B) == []
 
     def test_the_schema_forbids_a_second_one_of_a_name(self, filled: Store) -> None:
         with pytest.raises(sqlite3.IntegrityError), filled.tx() as connection:
@@ -147,8 +164,8 @@ class TestDatabases:
         with filled.tx() as connection:
             databases.delete(connection, "d1", 2.0)
             databases.insert(connection, replace(DATABASE, id="d2"))
-            assert databases.find(connection, "us-a", "d1") is None
-            assert databases.find(connection, "us-a", "my-postgres-db") == replace(DATABASE, id="d2")
+            assert databases.find(connection, A, "d1") is None
+            assert databases.find(connection, A, "my-postgres-db") == replace(DATABASE, id="d2")
             assert databases.count(connection) == {("postgresql", "postgresql-starter-512"): 1}
 
     def test_the_schema_forbids_a_second_active_operation(self, filled: Store) -> None:
@@ -160,8 +177,6 @@ class TestDatabases:
     @pytest.mark.parametrize(
         "query",
         [
-            "SELECT * FROM database d JOIN project p ON p.id = d.project_id"
-            " WHERE p.account_id = 'a' AND d.deleted_at IS NULL ORDER BY d.seq",
             "SELECT 1 FROM database WHERE name = 'x' AND deleted_at IS NULL",
             "SELECT 1 FROM token t JOIN account a ON a.id = t.account_id WHERE t.digest = x'00'",
             "DELETE FROM idempotency WHERE database_id = 'x'",
@@ -169,8 +184,23 @@ class TestDatabases:
     )
     def test_no_question_of_a_request_reads_a_whole_table(self, store: Store, query: str) -> None:
         with store.tx() as connection:
-            plan = connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
-        assert not [row["detail"] for row in plan if row["detail"].startswith("SCAN")]
+            assert scans(connection, [query]) == []
+
+    def test_finding_and_listing_what_is_visible_reads_no_whole_table(self, filled: Store) -> None:
+        asked: list[str] = []
+        with filled.tx() as connection:
+            connection.set_trace_callback(asked.append)
+            databases.find(connection, A, "my-postgres-db")
+            databases.list_visible(connection, A)
+            connection.set_trace_callback(None)
+            assert len(asked) == 3
+            assert scans(connection, asked) == []
+
+
+def scans(connection: Connection, queries: list[str]) -> list[str]:
+    """The tables and indexes that the queries read from end to end."""
+    steps = [step for query in queries for step in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    return [step["detail"] for step in steps if step["detail"].startswith("SCAN")]
 
 
 class TestKeptAnswers:

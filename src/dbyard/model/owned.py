@@ -14,6 +14,7 @@ class Account:
     username: str
     email: str
     admin: bool
+    disabled_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Project:
     account_id: str
     name: str
     default: bool
+    created_at: float
+    updated_at: float
 
 
 @dataclass(frozen=True, slots=True)

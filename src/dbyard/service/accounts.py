@@ -9,7 +9,7 @@ from dbyard import secrets
 from dbyard.errors import Unauthorized
 from dbyard.model import Account, Principal, Project, Scope, Token
 from dbyard.service import Service
-from dbyard.store import Connection, accounts, tokens
+from dbyard.store import Connection, accounts, projects, tokens
 
 FIRST_PROJECT = "pr-82a3cac5-9b25-473e-b33d-6272b87e636f"
 """The id of the first account's default project: the one in the API documentation's examples, so that they work as they
@@ -58,7 +58,7 @@ def _may_do_everything(token: Token, now: float) -> bool:
 def _open_account(connection: Connection, now: float) -> Account:
     admin = Account(f"us-{uuid.uuid4()}", "admin", "admin@localhost", admin=True)
     accounts.insert_account(connection, admin, now)
-    accounts.insert_project(connection, Project(FIRST_PROJECT, admin.id, "default", default=True), now)
+    projects.insert(connection, Project(FIRST_PROJECT, admin.id, "default", True, now, now))
     return admin
 
 

@@ -11,7 +11,7 @@ from dbyard.service import Service, databases, events
 from dbyard.service.conditions import condition, status
 from dbyard.service.dates import date
 from dbyard.service.drafts import NAME_PATTERN, NAME_RULE, NAME_TAKEN
-from dbyard.store import Connection, accounts, operations
+from dbyard.store import Connection, operations, projects
 from dbyard.store import databases as stored
 from dbyard.wire import apps as wire
 
@@ -29,15 +29,15 @@ _DEDICATED = {"dedicated-database": True}
 def list_all(service: Service, principal: Principal) -> wire.AppsAnswer:
     """Newest last."""
     with service.store.read() as reading:
-        found = stored.list_owned(reading, principal.account.id)
-        homes = {each: accounts.get_project(reading, each) for each in {each.project_id for each in found}}
+        found = stored.list_visible(reading, principal)
+        homes = {each: projects.get(reading, each) for each in {each.project_id for each in found}}
         return wire.AppsAnswer([_app(service, reading, each, *homes[each.project_id]) for each in found])
 
 
 def get(service: Service, principal: Principal, key: str) -> wire.AppAnswer:
     with service.store.read() as reading:
         database = own(reading, principal, key)
-        return wire.AppAnswer(_app(service, reading, database, *accounts.get_project(reading, database.project_id)))
+        return wire.AppAnswer(_app(service, reading, database, *projects.get(reading, database.project_id)))
 
 
 def find(service: Service, principal: Principal, key: str) -> Database:
@@ -49,7 +49,7 @@ def find(service: Service, principal: Principal, key: str) -> Database:
 def rename(service: Service, principal: Principal, key: str, current_name: object, new_name: object) -> wire.AppAnswer:
     """Its ids, its URL and its tenant's names stay; the old name is free."""
     with service.store.tx() as connection:
-        database, now = own(connection, principal, key), service.clock()
+        database, now = own(connection, principal, key, as_owner=True), service.clock()
         name = _check_rename(connection, database, current_name, new_name)
         stored.rename(connection, database.id, name, now)
         told = {"old_name": database.name, "new_name": name}
@@ -60,7 +60,8 @@ def rename(service: Service, principal: Principal, key: str, current_name: objec
 
 
 def delete(service: Service, principal: Principal, key: str, current_name: str | None) -> None:
-    database = find(service, principal, key)
+    with service.store.read() as reading:
+        database = own(reading, principal, key, as_owner=True)
     if current_name != database.name:
         raise Invalid({"current_name": [_name_rule(database)]})
     databases.delete(service, principal, database.id, current_name)
@@ -89,10 +90,10 @@ def list_log_drains(service: Service, principal: Principal, key: str) -> wire.Dr
     return wire.DrainsAnswer([])
 
 
-def own(connection: Connection, principal: Principal, key: str) -> Database:
+def own(connection: Connection, principal: Principal, key: str, *, as_owner: bool = False) -> Database:
     """As for databases, in the words that clients read of an app that is not there."""
     try:
-        return databases.own(connection, principal, key)
+        return databases.own(connection, principal, key, as_owner=as_owner)
     except NotFound:
         raise NotFound("not found", extra={"resource": "app"}) from None
 

@@ -1,4 +1,4 @@
-"""Databases: create, find, delete. Nobody sees another account's."""
+"""Databases: create, find, delete; and the one place that says whose they are."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import msgspec
 
 from dbyard import engines, wire
-from dbyard.errors import Conflict, Invalid, NotFound, Unavailable
-from dbyard.model import ADDON_PREFIX, Certificate, Database, EventType, Instance, OperationKind, Principal
+from dbyard.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from dbyard.model import ADDON_PREFIX, Certificate, Database, EventType, Instance, OperationKind, Principal, Project
 from dbyard.secrets import make_id, make_password
 from dbyard.service import Service, events
 from dbyard.service.drafts import NAME_TAKEN, Choice, choose
-from dbyard.store import Connection, accounts, databases, operations
+from dbyard.store import Connection, databases, operations, projects
 from dbyard.store.databases import SealedCredential
 
 ANSWER_KEPT = 24 * 3600.0
@@ -59,14 +59,15 @@ def create(service: Service, principal: Principal, draft: wire.Draft, repeatable
 
 def list_all(service: Service, principal: Principal) -> bytes:
     """The encoded `DatabasesAnswer`, newest last."""
-    account_id = principal.account.id
-    return service.store.cached(("databases", account_id), lambda connection: _encode_list(connection, account_id))
+    return service.store.cached(
+        ("databases", *_sight(principal)), lambda connection: _encode_list(connection, principal)
+    )
 
 
 def get(service: Service, principal: Principal, key: str) -> bytes:
     """The encoded `DatabaseAnswer` of the database with that id, else name."""
     return service.store.cached(
-        ("database", principal.account.id, key), lambda connection: _encode(own(connection, principal, key))
+        ("database", *_sight(principal), key), lambda connection: _encode(own(connection, principal, key))
     )
 
 
@@ -74,7 +75,7 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
     """When this returns nobody finds the database and its name is free; an operation removes the rest."""
     now = service.clock()
     with service.store.tx() as connection:
-        database = own(connection, principal, key)
+        database = own(connection, principal, key, as_owner=True)
         _check_confirmed(database, confirm)
         databases.delete(connection, database.id, now)
         databases.forget_answers(connection, database.id)
@@ -84,14 +85,37 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
     service.wake()
 
 
-def own(connection: Connection, principal: Principal, key: str) -> Database:
-    """The principal's database of that id, else name, else addon id: every use case finds its database here only."""
-    database = databases.find(connection, principal.account.id, key)
+def own(connection: Connection, principal: Principal, key: str, *, as_owner: bool = False) -> Database:
+    """The principal's database of that id, else name, else addon id: every use case finds its database here only.
+
+    Its owner's and the collaborators' of its project alike; `as_owner` is for what only the owner may do (delete,
+    rename, move, choose collaborators) and refuses them. Whoever may not use it is told that there is none.
+    """
+    database = databases.find(connection, principal, key)
     if database is None and key.startswith(ADDON_PREFIX):
-        database = databases.find(connection, principal.account.id, key.removeprefix(ADDON_PREFIX))
+        database = databases.find(connection, principal, key.removeprefix(ADDON_PREFIX))
     if database is None:
         raise NotFound("Database not found")
+    if as_owner and projects.owner_of(connection, database.project_id) != principal.account.id:
+        raise Forbidden("Only the owner of the database may do this")
     return database
+
+
+def own_project(connection: Connection, principal: Principal, project_id: str | None) -> Project:
+    """The principal's own project of that id, or its default one: where it may create databases and move them to.
+
+    A token that reaches one project only has no other, and that one as its default.
+    """
+    bound = principal.project_id
+    project = projects.find(connection, principal.account.id, bound if project_id is None else project_id)
+    if project is None or bound not in (None, project.id):
+        raise NotFound("Project not found")
+    return project
+
+
+def _sight(principal: Principal) -> tuple[str | None, ...]:
+    """What decides which databases a principal sees: the key of answers that may be kept."""
+    return principal.account.id, principal.project_id, principal.database_id
 
 
 def _record(connection: Connection, principal: Principal, kind: EventType, database: Database, now: float) -> None:
@@ -111,9 +135,7 @@ def _insert(
 ) -> Database:
     if databases.is_taken(connection, choice.name):
         raise Invalid({"name": [NAME_TAKEN]})
-    project = accounts.find_project(connection, principal.account.id, choice.project_id)
-    if project is None:
-        raise NotFound("Project not found")
+    project = own_project(connection, principal, choice.project_id)
     database = Database(
         id=database_id,
         name=choice.name,
@@ -187,8 +209,8 @@ def _remember(
 # ---- on the wire ------------------------------------------------------------------------------------------------
 
 
-def _encode_list(connection: Connection, account_id: str) -> bytes:
-    found = databases.list_owned(connection, account_id)
+def _encode_list(connection: Connection, principal: Principal) -> bytes:
+    found = databases.list_visible(connection, principal)
     return msgspec.json.encode(wire.DatabasesAnswer([_wire(database) for database in found]))
 
 

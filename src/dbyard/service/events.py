@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dbyard.model import Database, Event, EventType, Principal
 from dbyard.secrets import make_id
-from dbyard.store import Connection, accounts, events
+from dbyard.store import Connection, events, projects
 
 PLATFORM_ID = "us-00000000-0000-0000-0000-000000000000"
 """Who did what nobody asked for; no account has this id."""
@@ -30,7 +30,7 @@ def record(
     is told before it is.
     """
     project_id = database.project_id if database else project_id
-    owner_id = owner_id or (project_id and accounts.owner_of(connection, project_id))
+    owner_id = owner_id or (project_id and projects.owner_of(connection, project_id))
     account = principal.account if principal else None
     username, email = (account.username, account.email) if account else _PLATFORM
     events.record(

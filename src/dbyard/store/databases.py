@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Database, Instance
+from dbyard.model import Database, Instance, Principal
 from dbyard.store import Connection
 
 _COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at"
-_OWNED = f"SELECT {_COLUMNS} FROM database d JOIN project p ON p.id = d.project_id WHERE p.account_id = ?"
+# The databases that a principal may use: those of projects that it owns or works in, as far as its token reaches.
+_VISIBLE = f"""
+  SELECT {_COLUMNS} FROM database d
+  WHERE d.deleted_at IS NULL
+  AND d.project_id IN (
+    SELECT id FROM project WHERE account_id = :account
+    UNION ALL SELECT project_id FROM collaborator WHERE account_id = :account
+  )
+  AND (:project IS NULL OR d.project_id = :project) AND (:database IS NULL OR d.id = :database)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +84,18 @@ def is_taken(connection: Connection, name: str) -> bool:
     return row is not None
 
 
-def find(connection: Connection, account_id: str, key: str) -> Database | None:
-    """The account's database of that id, else of that name; deleted ones are not there any more."""
+def find(connection: Connection, principal: Principal, key: str) -> Database | None:
+    """The principal's database of that id, else of that name; deleted ones are not there any more."""
     for column in ("id", "name"):
-        row = connection.execute(f"{_OWNED} AND d.{column} = ? AND d.deleted_at IS NULL", (account_id, key)).fetchone()
+        row = connection.execute(f"{_VISIBLE} AND d.{column} = :key", _sight(principal) | {"key": key}).fetchone()
         if row is not None:
             return _database(row)
     return None
 
 
-def list_owned(connection: Connection, account_id: str) -> list[Database]:
-    """The account's databases, newest last."""
-    rows = connection.execute(f"{_OWNED} AND d.deleted_at IS NULL ORDER BY d.seq", (account_id,)).fetchall()
+def list_visible(connection: Connection, principal: Principal) -> list[Database]:
+    """The principal's databases, newest last."""
+    rows = connection.execute(f"{_VISIBLE} ORDER BY d.seq", _sight(principal)).fetchall()
     return [_database(row) for row in rows]
 
 
@@ -208,6 +216,10 @@ def forget_before(connection: Connection, since: float) -> None:
 
 def forget_answers(connection: Connection, database_id: str) -> None:
     connection.execute("DELETE FROM idempotency WHERE database_id = ?", (database_id,))
+
+
+def _sight(principal: Principal) -> dict[str, str | None]:
+    return {"account": principal.account.id, "project": principal.project_id, "database": principal.database_id}
 
 
 def _database(row: Row) -> Database:

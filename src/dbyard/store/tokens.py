@@ -11,13 +11,13 @@ from dbyard.store import Connection
 _COLUMNS = "id, name, created_at, last_used_at, scope, project_id, expires_at, issued_at"
 _PRINCIPAL = (
     "SELECT a.id, a.username, a.email, a.admin, t.id AS token_id, t.scope, t.project_id, t.expires_at, t.digest"
-    " FROM token t JOIN account a ON a.id = t.account_id"
+    " FROM token t JOIN account a ON a.id = t.account_id AND a.disabled_at IS NULL"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a token, and the digest of its present value."""
+    """Who holds a token, and the digest of its present value. A disabled account holds none."""
 
     principal: Principal
     digest: bytes

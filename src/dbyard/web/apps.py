@@ -65,7 +65,7 @@ _RENAME = Verb(
     writes=True,
     body=shapes.RenameApp,
     parameters=(APP,),
-    refusals=NOT_FOUND,
+    refusals={403: wire.Error, **NOT_FOUND},
 )
 _DELETE = Verb(
     delete,
@@ -74,7 +74,7 @@ _DELETE = Verb(
     status=204,
     writes=True,
     parameters=(APP, _CURRENT_NAME),
-    refusals={404: shapes.ResourceError, 422: wire.Errors},
+    refusals={403: wire.Error, 404: shapes.ResourceError, 422: wire.Errors},
 )
 _OPERATION_OF = Verb(
     get_operation,

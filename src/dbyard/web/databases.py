@@ -124,7 +124,7 @@ _DELETE = Verb(
     status=204,
     writes=True,
     parameters=(_DATABASE, _CONFIRM),
-    refusals={404: wire.Error, 409: wire.Error, 422: wire.Errors},
+    refusals={403: wire.Error, 404: wire.Error, 409: wire.Error, 422: wire.Errors},
 )
 _CONNECTION = Verb(
     connection,

@@ -1,0 +1,85 @@
+"""Queries on projects, and on who works in them beside their owner."""
+
+from __future__ import annotations
+
+from sqlite3 import Row
+
+from dbyard.model import Account, Project
+from dbyard.store import Connection
+
+_ACCOUNT = "SELECT id, username, email, admin, disabled_at FROM account"
+_COLUMNS = "SELECT id, account_id, name, is_default, created_at, updated_at FROM project"
+
+
+def insert(connection: Connection, project: Project) -> None:
+    connection.execute(
+        "INSERT INTO project (id, account_id, name, is_default, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (project.id, project.account_id, project.name, project.default, project.created_at, project.updated_at),
+    )
+
+
+def get(connection: Connection, project_id: str) -> tuple[Project, Account]:
+    """A project that some database is in, and whose it is."""
+    row = connection.execute(f"{_COLUMNS} WHERE id = ?", (project_id,)).fetchone()
+    owner = connection.execute(f"{_ACCOUNT} WHERE id = ?", (row["account_id"],)).fetchone()
+    return _project(row), _account(owner)
+
+
+def find(connection: Connection, account_id: str, project_id: str | None) -> Project | None:
+    """The account's own project of that id, or its default one when no id is given."""
+    if project_id is None:
+        row = connection.execute(f"{_COLUMNS} WHERE account_id = ? AND is_default = 1", (account_id,)).fetchone()
+    else:
+        row = connection.execute(f"{_COLUMNS} WHERE account_id = ? AND id = ?", (account_id, project_id)).fetchone()
+    return _project(row) if row else None
+
+
+def list_owned(connection: Connection, account_id: str) -> list[Project]:
+    """Oldest first."""
+    rows = connection.execute(f"{_COLUMNS} WHERE account_id = ? ORDER BY created_at, rowid", (account_id,)).fetchall()
+    return [_project(row) for row in rows]
+
+
+def owner_of(connection: Connection, project_id: str) -> str | None:
+    """The id of the account whose project it is."""
+    row = connection.execute("SELECT account_id FROM project WHERE id = ?", (project_id,)).fetchone()
+    return row["account_id"] if row else None
+
+
+# ---- collaborators ----------------------------------------------------------------------------------------------
+
+
+def add_collaborator(connection: Connection, project_id: str, account_id: str, now: float) -> bool:
+    """Whether that is new."""
+    done = connection.execute(
+        "INSERT INTO collaborator (project_id, account_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (project_id, account_id, now),
+    )
+    return done.rowcount == 1
+
+
+def remove_collaborator(connection: Connection, project_id: str, account_id: str) -> bool:
+    """Whether there was one."""
+    done = connection.execute(
+        "DELETE FROM collaborator WHERE project_id = ? AND account_id = ?", (project_id, account_id)
+    )
+    return done.rowcount == 1
+
+
+def list_collaborators(connection: Connection, project_id: str) -> list[Account]:
+    """Oldest first."""
+    rows = connection.execute(
+        f"{_ACCOUNT} JOIN collaborator c ON c.account_id = id WHERE c.project_id = ? ORDER BY c.created_at, id",
+        (project_id,),
+    ).fetchall()
+    return [_account(row) for row in rows]
+
+
+def _project(row: Row) -> Project:
+    return Project(
+        row["id"], row["account_id"], row["name"], bool(row["is_default"]), row["created_at"], row["updated_at"]
+    )
+
+
+def _account(row: Row) -> Account:
+    return Account(row["id"], row["username"], row["email"], bool(row["admin"]), row["disabled_at"])
