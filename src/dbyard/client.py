@@ -35,7 +35,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import details
+from dbyard.wire import dbusers, details
 
 T = TypeVar("T")
 
@@ -104,6 +104,14 @@ class Client:
     def get_metrics(self, database: str) -> details.MetricsAnswer:
         """What it uses at this moment."""
         return self._ask("GET", f"{_details_path(database)}/metrics", details.MetricsAnswer)
+
+    def list_users(self, database: str) -> list[dbusers.User]:
+        return self._ask("GET", f"{_details_path(database)}/users", dbusers.UsersAnswer).users
+
+    def reset_password(self, database: str, user: str) -> dbusers.PasswordAnswer:
+        """The user with its new password; `current_operation_id` is there until the server has it."""
+        path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"
+        return self._ask("POST", path, dbusers.PasswordAnswer)
 
     def list_tokens(self) -> list[wire.Token]:
         return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens
@@ -283,6 +291,8 @@ def _look(client: Client, database: str, refusal: Conflict, report: Callable[[wi
     if latest.status == "error":
         error = latest.error or wire.OperationError("unknown", str(refusal))
         raise PermanentError(f"{database}: {latest.kind} failed at {latest.step}: {error.message}", code=error.code)
+    if latest.status == "done" and refusal.extra.get("current_operation_id") is None:
+        raise refusal  # nothing is at work that would change it: its disk is full
     report(latest)
 
 

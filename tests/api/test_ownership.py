@@ -28,6 +28,7 @@ def theirs(api: TestClient, service: Service) -> dict[str, str]:
         "database": database["id"],
         "app": database["id"],
         "addon": f"ad-{database['id']}",
+        "user": api.get(f"/api/databases/{database['id']}/users").json()["database-users"][0]["name"],
         "operation": api.get(f"/v1/databases/{database['id']}/operations").json()["operations"][0]["id"],
         "token_id": api.get("/v1/tokens").json()["tokens"][0]["id"],
     }

@@ -7,7 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pytest
@@ -140,6 +140,25 @@ def test_a_wrong_password_is_refused(database: Contracted, password: str) -> Non
     url = re.sub(r":[^:@/]+@", f":{password}@", database.url)
     assert url != database.url
     assert not answers(database.technology, url)
+
+
+def test_a_new_password_is_the_only_one(database: Contracted) -> None:
+    with closing(database.tenant()) as tenant, database.home.client() as client:
+        tenant.write(1_000_000)
+        (user,) = client.list_users(NAME)
+        password = client.reset_password(NAME, user.name).password
+        with pytest.raises((*database.module.ERRORS, OSError)):
+            tenant.write(1_000_001)
+    renewed = replace(database, connection=database.home.await_usable(NAME, seconds=SECONDS))
+    assert renewed.connection.password == password
+    assert renewed.url == database.url.replace(database.connection.password, password)
+    assert not answers(database.technology, database.url)
+    with closing(renewed.tenant()) as tenant:
+        assert tenant.read() >= {1_000_000}
+    renewed.lose_server(lambda server: os.kill(server.pid, signal.SIGTERM))
+    assert not answers(database.technology, database.url)
+    with closing(renewed.tenant()) as tenant:
+        assert 1_000_000 in tenant.read() or not database.module.LASTING
 
 
 def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:

@@ -50,7 +50,7 @@ def create(
     new = wire.NewDatabase(name=name, technology=technology, plan=plan, project_id=project, version=version)
     with session() as client:
         database = client.create_database(new)
-        connection = _wait_usable(client, database.name, timeout) if wait else None
+        connection = wait_usable(client, database.name, timeout, f"creating {name}") if wait else None
     if as_json:
         print_json({"database": database, "connection": connection})
     else:
@@ -128,16 +128,17 @@ def delete(database: str, confirm: str | None, wait: bool, timeout: float) -> No
     click.echo(f"{found.name} is deleted", err=True)
 
 
-def _wait_usable(client: Client, name: str, timeout: float) -> wire.Connection:
-    from dbyard.client import wait_usable
+def wait_usable(client: Client, name: str, timeout: float, work: str) -> wire.Connection:
+    """The connection as soon as it works; `work` is what the platform goes on with when Ctrl-C ends the wait."""
+    from dbyard import client as clients
     from dbyard.errors import PermanentError
 
     try:
         with (
-            _interruptible(f"the platform goes on creating {name}; look with `dbyard show {name}`"),
+            _interruptible(f"the platform goes on {work}; look with `dbyard show {name}`"),
             progress(name) as report,
         ):
-            return wait_usable(client, name, timeout=timeout, report=report)
+            return clients.wait_usable(client, name, timeout=timeout, report=report)
     except PermanentError:
         _print_last_log(client, name)
         raise

@@ -38,6 +38,13 @@ class Engine(Protocol):
     def restrict(self, endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
         """Bring what the tenant may do to the wanted state; repeating is free. Raises as `secure` does."""
 
+    def rotate(self, endpoint: Endpoint, credentials: Credentials) -> bool:
+        """Make the credentials' password the tenant's only one and end its sessions; repeating is free.
+
+        Whether the server has it now: False when it reads it at its next start. What the disk allows the tenant stays
+        as it is. Raises as `secure` does.
+        """
+
     def stats(self, endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
         """What the server counts of itself, by the technology's own words; raises NotReady when it does not answer."""
 

@@ -121,6 +121,14 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
         _end_queries(endpoint, credentials)
 
 
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """Each request logs in by itself; those that run are queries, and end."""
+    user, password = _identifier(credentials.user), _text(credentials.password)
+    _tell(endpoint, credentials, [f"SET PASSWORD FOR {user} = {password}"])
+    _end_queries(endpoint, credentials)
+    return True
+
+
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     statements = [f"SHOW STATS FOR '{module}'" for module in _COUNTERS]
     try:

@@ -105,6 +105,20 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
             raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="restrict_failed") from error
 
 
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """A tenant may set its own password, so that it is set once more when its sessions have ended."""
+    user = f"`{credentials.user}`@'%'"
+    secret = _password_hash(credentials.password)
+    replace = f"ALTER USER {user} IDENTIFIED VIA mysql_native_password USING '{secret}'"
+    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+        try:
+            for statement in (replace, f"KILL CONNECTION USER {user}", replace):
+                session.execute(statement)
+        except pymysql.MySQLError as error:
+            raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="rotate_failed") from error
+    return True
+
+
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
         try:

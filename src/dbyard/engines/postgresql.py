@@ -111,6 +111,14 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
             _execute(session, statements)
 
 
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """Nobody is left, when the new password comes, who could set another one."""
+    with _session(endpoint, credentials) as session:
+        for statement in plan_rotation(credentials):
+            _execute(session, statement)
+    return True
+
+
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     with _session(endpoint, credentials) as session:
         try:
@@ -242,6 +250,20 @@ def plan_statements(observed: Observed, credentials: Credentials) -> list[list[s
         verifier = _scram_verifier(credentials.password, os.urandom(16), _TENANT_ROUNDS)
         batches[-1].append(f"ALTER ROLE {user} LOGIN PASSWORD '{verifier}'")
     return [batch for batch in batches if batch]
+
+
+def plan_rotation(credentials: Credentials) -> list[str]:
+    """The statements that replace the tenant's password, each a transaction of its own.
+
+    Killed after the first the tenant cannot log in, which is what `secure` and a second run put right.
+    """
+    user, verifier = credentials.user, _scram_verifier(credentials.password, os.urandom(16), _TENANT_ROUNDS)
+    sessions = f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = {_literal(user)}"  # noqa: S608
+    return [
+        f"ALTER ROLE {_identifier(user)} NOLOGIN",
+        sessions,
+        f"ALTER ROLE {_identifier(user)} LOGIN PASSWORD '{verifier}'",
+    ]
 
 
 def _observe(session: PGconn, credentials: Credentials) -> Observed:

@@ -106,6 +106,14 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
             _rewrite(session)
 
 
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """After a restart the server has the password from its configuration."""
+    with _session(endpoint, credentials) as session:
+        session.execute_command("ACL", "SETUSER", TENANT, "resetpass", _password_hash(credentials.password))  # type: ignore[no-untyped-call]
+        session.execute_command("CLIENT", "KILL", "USER", TENANT)  # type: ignore[no-untyped-call]
+    return True
+
+
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     with _session(endpoint, credentials) as session:
         told = session.info("everything")

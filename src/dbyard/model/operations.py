@@ -12,6 +12,7 @@ class OperationKind(StrEnum):
     DELETE = "delete"
     HEAL = "heal"
     RESTRICT = "restrict"
+    ROTATE = "rotate"
 
 
 class OperationStatus(StrEnum):
@@ -33,6 +34,7 @@ OPERATIONS: Mapping[OperationKind, OperationRules] = {
     OperationKind.CREATE: OperationRules("place", 120.0),
     OperationKind.HEAL: OperationRules("examine", 600.0),
     OperationKind.RESTRICT: OperationRules("apply", 600.0),
+    OperationKind.ROTATE: OperationRules("apply", 600.0),
     OperationKind.DELETE: OperationRules("destroy", 600.0),
 }
 

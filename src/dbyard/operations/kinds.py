@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, create, delete, heal, restrict
+from dbyard.operations import Kind, create, delete, heal, restrict, rotate
 
 KINDS: Mapping[OperationKind, Kind] = {
     OperationKind.CREATE: create.KIND,
     OperationKind.DELETE: delete.KIND,
     OperationKind.HEAL: heal.KIND,
     OperationKind.RESTRICT: restrict.KIND,
+    OperationKind.ROTATE: rotate.KIND,
 }

@@ -45,9 +45,10 @@ class Sweep:
         """Compare what should be with what is, once."""
         with self._context.store.read() as connection:
             settled = instances.list_settled(connection)
+            unrotated = instances.list_unrotated(connection)
             undeleted = instances.list_undeleted(connection)
         for instance in settled:
-            if self._context.runtime.state(instance.id) is not InstanceState.RUNNING:
+            if instance.id in unrotated or self._context.runtime.state(instance.id) is not InstanceState.RUNNING:
                 self._heal(instance)
         for database_id in undeleted:
             self._delete_again(database_id)
@@ -64,14 +65,17 @@ class Sweep:
                 log.exception("the sweep failed; it runs again in %.0f s", _PERIOD)
 
     def _heal(self, instance: Instance) -> None:
+        """Bring the server back; a password that it may not have yet comes with that."""
         now = self._context.now()
         with self._context.store.tx() as connection:
             if instances.get_settled(connection, instance.id) is None:
                 return  # somebody was quicker
-            kind = OperationKind.HEAL
+            rotating = databases.is_rotating(connection, instance.database_id)
+            kind = OperationKind.ROTATE if rotating else OperationKind.HEAL
             recent = operations.count_recent(connection, instance.database_id, kind, now - _HEAL_WINDOW)
             operations.insert(connection, instance.database_id, kind, now, delay=heal_delay(recent))
-        log.warning("the server of instance %s does not run: healing it", instance.id)
+        trouble = "does not have its password" if rotating else "does not run"
+        log.warning("the server of instance %s %s: %s", instance.id, trouble, kind)
         self._wake()
 
     def _delete_again(self, database_id: str) -> None:

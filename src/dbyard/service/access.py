@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 from dbyard import engines, wire
@@ -14,6 +15,7 @@ from dbyard.model import (
     Endpoint,
     Operation,
     OperationEvent,
+    OperationKind,
     OperationStatus,
     Principal,
     Restriction,
@@ -26,6 +28,7 @@ from dbyard.store.databases import Access
 from dbyard.wire.apps import DatabaseEndpoint, EndpointsAnswer, NetPeeringsAnswer
 
 _ACTIVE = (OperationStatus.PENDING, OperationStatus.RUNNING)
+_AT_WORK: Mapping[str, str] = {OperationKind.ROTATE: "gets a new password"}
 
 
 def connection(service: Service, principal: Principal, key: str) -> wire.ConnectionAnswer:
@@ -105,9 +108,9 @@ def _credentials(service: Service, database: Database, access: Access) -> Creden
 
 def _refuse(access: Access) -> NoReturn:
     if access.status in _ACTIVE:
-        verb = "is being repaired" if access.ready_at is not None else "is not ready yet"
+        words = _AT_WORK.get(access.kind, "is being repaired") if access.ready_at is not None else "is not ready yet"
         raise Conflict(
-            f"The database {verb}",
+            f"The database {words}",
             headers={"Retry-After": "1"},
             extra={"current_operation_id": access.operation_id},
         )

@@ -42,6 +42,7 @@ class Access:
     dbname: str
     password: bytes
     operation_id: str
+    kind: str
     status: str
     error: str | None
     restriction: str
@@ -149,7 +150,8 @@ def access_of(connection: Connection, database_id: str) -> Access | None:
     An operation that restricts its tenant leaves it running, whatever comes of it.
     """
     row = connection.execute(
-        "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.status, o.error,"
+        "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.kind, o.status,"
+        " o.error,"
         " i.restriction, i.restriction_reason"
         " FROM database d JOIN instance i ON i.database_id = d.id JOIN credential c ON c.database_id = d.id"
         " JOIN operation o ON o.database_id = d.id AND o.kind <> 'restrict'"
@@ -180,6 +182,25 @@ def credential_of(connection: Connection, database_id: str) -> SealedCredential 
         (database_id,),
     ).fetchone()
     return SealedCredential(*row) if row else None
+
+
+def set_password(connection: Connection, database_id: str, password: bytes) -> None:
+    """Another password, sealed; the server does not have it until `set_rotated`."""
+    connection.execute(
+        "UPDATE credential SET password = ?, rotating = 1 WHERE database_id = ?", (password, database_id)
+    )
+
+
+def set_rotated(connection: Connection, database_id: str) -> None:
+    connection.execute("UPDATE credential SET rotating = 0 WHERE database_id = ?", (database_id,))
+
+
+def is_rotating(connection: Connection, database_id: str) -> bool:
+    """Whether the server may not have the tenant's password yet."""
+    row = connection.execute(
+        "SELECT 1 FROM credential WHERE database_id = ? AND rotating = 1", (database_id,)
+    ).fetchone()
+    return row is not None
 
 
 def get(connection: Connection, database_id: str) -> Database | None:

@@ -72,6 +72,12 @@ def list_settled(connection: Connection) -> list[Instance]:
     return [_instance(row) for row in connection.execute(_SETTLED).fetchall()]
 
 
+def list_unrotated(connection: Connection) -> set[str]:
+    """The ids of settled instances whose server may not have its tenant's password yet: a rotate that failed."""
+    rotating = " AND EXISTS (SELECT 1 FROM credential c WHERE c.database_id = d.id AND c.rotating = 1)"
+    return {row["id"] for row in connection.execute(f"SELECT i.id{_OF_SETTLED}{rotating}").fetchall()}
+
+
 def get_settled(connection: Connection, instance_id: str) -> Instance | None:
     """The instance, if it should run now."""
     row = connection.execute(f"{_SETTLED} AND i.id = ?", (instance_id,)).fetchone()

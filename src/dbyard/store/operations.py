@@ -65,6 +65,11 @@ def count_starting_before(connection: Connection, operation: Operation, technolo
     return int(row[0])
 
 
+def get(connection: Connection, operation_id: str) -> Operation | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM operation WHERE id = ?", (operation_id,)).fetchone()
+    return _operation(row) if row else None
+
+
 def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, list[OperationEvent]]]:
     """All operations of a database with their histories, newest first."""
     operations = connection.execute(
@@ -199,7 +204,8 @@ def count_recent(connection: Connection, database_id: str, kind: OperationKind, 
 def prune(connection: Connection, before: float) -> None:
     """Forget what ended long ago, but never how a database came to be."""
     connection.execute(
-        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind IN ('heal', 'restrict') AND finished_at < ?",
+        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind IN ('heal', 'restrict', 'rotate')"
+        " AND finished_at < ?",
         (before,),
     )
 

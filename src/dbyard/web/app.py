@@ -12,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import addons, apps, catalogue, databases, dbapi, platform, tokens
+from dbyard.web import addons, apps, catalogue, databases, dbapi, dbusers, platform, tokens
 from dbyard.web.endpoint import Endpoint, Platform
 from dbyard.web.routes import Route, route
 
@@ -46,6 +46,7 @@ def list_routes(known: Catalogue) -> Sequence[Route]:
         *apps.routes(),
         *addons.routes(),
         *dbapi.routes(),
+        *dbusers.routes(),
         *tokens.routes(),
         *catalogue.routes(),
     ]

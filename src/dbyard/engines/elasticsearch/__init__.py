@@ -70,6 +70,15 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
         server_at(session).restrict(session, credentials, restriction)
 
 
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """Each request logs in by itself, so that there are no sessions to end."""
+    with (
+        log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session,
+        log_in(endpoint, credentials.user, credentials.password, _CHANGE_SECONDS) as tenant,
+    ):
+        return server_at(session).rotate(session, tenant, credentials)
+
+
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
     try:
         with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:

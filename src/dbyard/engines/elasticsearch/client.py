@@ -54,6 +54,16 @@ class Session:
                 return None
             raise
 
+    def is_let_in(self) -> bool:
+        """Whether the server knows the user by this password."""
+        try:
+            self.ask("GET", "/")
+        except Refused as error:
+            if error.status == 401:
+                return False
+            raise
+        return True
+
 
 @contextmanager
 def log_in(endpoint: Endpoint, user: str, password: str, seconds: float) -> Iterator[Session]:

@@ -137,6 +137,13 @@ def restrict(session: Session, credentials: Credentials, restriction: Restrictio
         session.ask("PATCH", path, [{"op": "add", "path": "/opendistro_security_roles", "value": wanted}])
 
 
+def rotate(session: Session, tenant: Session, credentials: Credentials) -> bool:  # noqa: ARG001
+    """What is kept of the password alone: the roles say what the disk allows."""
+    change = {"op": "add", "path": "/hash", "value": hash_password(credentials.password)}
+    session.ask("PATCH", _USERS + credentials.user, [change])
+    return True
+
+
 _BASIC = {
     "http_enabled": True,
     "order": 0,

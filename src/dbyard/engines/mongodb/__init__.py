@@ -43,7 +43,7 @@ def secure(endpoint: Endpoint, credentials: Credentials) -> None:
         client.make_admin(server, credentials)
         known = _apply(server, credentials, Restriction.NONE)
         if known and not client.lets_in(endpoint, credentials):
-            server[credentials.database].command("updateUser", credentials.user, pwd=credentials.password)
+            _set_password(server, credentials)
 
 
 def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
@@ -53,6 +53,15 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
         _end_connections(server, credentials)
         if restriction is not Restriction.NONE:
             server.admin.command("fsync")  # a checkpoint, which gives freed space back
+
+
+def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+    """A tenant that is closed out has no user: it is made again with the password of that day."""
+    with client.admin(endpoint, credentials, _STATEMENT_SECONDS) as server, client.refusals("rotate_failed"):
+        if server[credentials.database].command("usersInfo", credentials.user)["users"]:
+            _set_password(server, credentials)
+        _end_connections(server, credentials)
+    return True
 
 
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
@@ -85,6 +94,10 @@ def _apply(server: Client, credentials: Credentials, restriction: Restriction) -
     for command in users.plan_commands(found[0] if found else None, has_role, credentials, restriction):
         database.command(command)
     return bool(found)
+
+
+def _set_password(server: Client, credentials: Credentials) -> None:
+    server[credentials.database].command("updateUser", credentials.user, pwd=credentials.password)
 
 
 def _end_connections(server: Client, credentials: Credentials) -> None:

@@ -1,0 +1,52 @@
+"""rotate: apply. Makes the password that stands with the credential the tenant's only one, and ends its sessions.
+
+A server that reads its users at its start alone goes on: stop -> launch -> await_ready.
+"""
+
+from __future__ import annotations
+
+from dbyard.model import Credentials, Endpoint, Operation, Restriction
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, heal, restrict, server
+from dbyard.operations.subject import load
+from dbyard.store import databases
+
+
+def apply(context: Context, operation: Operation) -> Outcome:
+    """A server that does not run is started: with its users in files it then has the new password already."""
+    subject = load(context, operation)
+    has_it = False
+
+    def ask(endpoint: Endpoint, credentials: Credentials) -> None:
+        nonlocal has_it
+        has_it = subject.engine.rotate(endpoint, credentials)
+
+    if waiting := server.await_ready(context, subject, ask):
+        return waiting
+    if not has_it:
+        return Next("stop")
+    return Done(_save(operation)) if subject.instance.restriction is Restriction.NONE else Next("restrict")
+
+
+def stop(context: Context, operation: Operation) -> Outcome:
+    context.runtime.stop(load(context, operation).instance.id)
+    return Next("launch")
+
+
+def restrict_again(context: Context, operation: Operation) -> Outcome:
+    """The server may have been started on the way, and not every one remembers what its tenant may not do."""
+    restrict.restrict(context, load(context, operation))
+    return Done(_save(operation))
+
+
+def abandon(context: Context, operation: Operation) -> None:
+    """Nothing to tidy up: the sweep asks again until the server has the password that stands with the credential."""
+
+
+KIND = Kind(
+    steps={"apply": apply, "stop": stop, "launch": heal.launch, "await_ready": apply, "restrict": restrict_again},
+    abandon=abandon,
+)
+
+
+def _save(operation: Operation) -> Save:
+    return lambda connection: databases.set_rotated(connection, operation.database_id)
