@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dbyard.errors import NotFound
-from dbyard.model import OperationKind, Principal
+from dbyard.model import EventType, OperationKind, Principal
 from dbyard.secrets import make_password
-from dbyard.service import Service
+from dbyard.service import Service, events
 from dbyard.service.changes import await_end, queue
 from dbyard.service.databases import own
 from dbyard.store import databases
@@ -37,6 +37,8 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
         operation_id = queue(service, connection, database, OperationKind.ROTATE)
         sealed = service.box.seal(password, table="credential", column="password", row=database.id)
         databases.set_password(connection, database.id, sealed)
+        data = events.addon_data(database) | {"user": user}
+        events.record(connection, principal, EventType.RESET_PASSWORD, service.clock(), database=database, data=data)
     service.wake()
     in_force = await_end(service, operation_id, _PATIENCE)
     return _password(_user(user, database.technology), password, None if in_force else operation_id)
