@@ -72,8 +72,8 @@ class TestApply:
         self, bench: Bench, database_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old, pid = reset(bench), bench.pid(bench.instance(database_id))
-        told = iter([False, True])
-        monkeypatch.setattr(engine, "rotate", lambda *_: next(told))
+        real, told = engine.rotate, iter([False, True])
+        monkeypatch.setattr(engine, "rotate", lambda *to: real(*to) and next(told))
         operation = bench.advance(bench.claim())
         assert operation.step == "stop"
         bench.act(operation)  # killed before it is recorded
