@@ -77,7 +77,7 @@ def build(config: Config) -> Platform:
         has_room=runtime.has_room,
         logs=runtime.logs,
         usage=runtime.usage,
-        disk=runtime.disk,
+        disk=reconciler.disk_used,
         limits=runtime.limits,
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),

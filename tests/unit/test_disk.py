@@ -14,7 +14,16 @@ from dbyard.metrics import Metrics
 from dbyard.model import MIB, OperationKind, Restriction, Space
 from dbyard.operations import Context
 from dbyard.reconciler import disk
-from dbyard.reconciler.disk import GIB, DiskWatch, Measured, decide, decide_for_machine, may_have_grown, pause
+from dbyard.reconciler.disk import (
+    GIB,
+    DiskWatch,
+    Measured,
+    decide,
+    decide_for_machine,
+    is_current,
+    may_have_grown,
+    pause,
+)
 from dbyard.runtimes import Runtime
 from dbyard.service import Service, accounts, databases
 from dbyard.store import instances, operations
@@ -236,3 +245,32 @@ class TestLook:
         watch._credit = -10.0
         watch.look()
         assert disks.looked == 0
+
+
+class TestUsed:
+    def test_of_an_idle_server_is_what_was_measured(self, disks: Disks, watch: DiskWatch, database_id: str) -> None:
+        assert database_id
+        disks.used, disks.cpu = 100 * MIB, 1.0
+        watch.look()
+        (instance_id,) = watch._measured
+        disks.used, disks.cpu = 150 * MIB, 1.001
+        assert watch.used(instance_id) == 100 * MIB
+        assert disks.looked == 1
+
+    def test_of_one_that_may_have_written_is_measured_once_a_second(self, disks: Disks, watch: DiskWatch) -> None:
+        disks.used, disks.cpu = 100 * MIB, None
+        assert [watch.used("busy") for _ in range(3)] == [100 * MIB] * 3
+        assert disks.looked == 1
+
+    def test_what_was_asked_of_servers_that_are_gone_is_forgotten(self, disks: Disks, watch: DiskWatch) -> None:
+        watch.used("gone")
+        watch.look()
+        assert watch._asked == {}
+
+    def test_a_figure_is_current_until_it_could_show(self) -> None:
+        last = Measured(0.0, 0, 1.0, 0.0, 0.0)
+        assert is_current(last, None, 0.9)
+        assert not is_current(last, None, 1.1)
+        assert is_current(last, 1.007, 100.0)
+        assert not is_current(last, 1.009, 100.0)
+        assert not is_current(last, 1.0, disk.MOST_AGE + 1)

@@ -36,6 +36,10 @@ class Reconciler:
         """A hint that an operation is due; without it the queue finds it a little later."""
         self._queue.wake()
 
+    def disk_used(self, instance_id: str) -> int:
+        """The bytes that an instance takes on disk, as the watcher knows them."""
+        return self._disk.used(instance_id)
+
     def stop(self) -> None:
         """Let steps end that are about to; what is left, finished or not, goes on when the platform starts again."""
         self._stopping.set()

@@ -31,10 +31,14 @@ _LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _RESTRICTED_PAUSE = 1.0
 MOST_AGE = 300.0
 """Seconds after which even an idle server is measured again, whoever may have written to its directory."""
+_LEAST_AGE = 1.0
+"""Seconds for which a figure is shown again, whatever its server does."""
 _WRITER = 200 * MIB
 """Bytes a second that a server is taken to write at any moment, until it is seen to write more."""
 _PER_CPU_SECOND = 4 * GIB
 """Bytes that nobody can write with less than a second of processor time."""
+_UNSEEN = 32 * MIB
+"""Bytes that may be missing in a figure that is shown without measuring again."""
 _SHARE, _MOST_CREDIT = 0.02, 0.25
 """Of one core, for all servers together; what was not spent is saved for one that is about to be full."""
 _SHARE_OF_ONE = 0.05
@@ -59,6 +63,7 @@ class DiskWatch:
         self._stopping = stopping
         self._wake = wake
         self._measured: dict[str, Measured] = {}
+        self._asked: dict[str, Measured] = {}
         self._due: dict[str, float] = {}
         self._limits: dict[str, int] = {}
         self._warned: set[str] = set()
@@ -71,6 +76,17 @@ class DiskWatch:
         for thread in self.threads:
             thread.start()
 
+    def used(self, instance_id: str) -> int:
+        """The bytes that an instance takes, for whoever asks: it is measured again only if that may show."""
+        now, cpu = time.monotonic(), self._context.runtime.cpu_seconds(instance_id)
+        for known in (self._measured, self._asked):
+            last = known.get(instance_id)
+            if last is not None and is_current(last, cpu, now):
+                return last.used
+        used = self._context.runtime.disk(instance_id)
+        self._asked[instance_id] = Measured(now, used, cpu, 0.0, 0.0)
+        return used
+
     def look(self) -> float:
         """Measure what is due, and ask for restrictions; the seconds until something is due again."""
         now = time.monotonic()
@@ -78,7 +94,7 @@ class DiskWatch:
         self._looked_at = now
         self._machine = decide_for_machine(self._machine, self._context.runtime.space())
         watched = {each.id: each for each in self._context.store.cached("watched", instances.list_watched)}
-        for known in (self._measured, self._due):
+        for known in (self._measured, self._asked, self._due):
             for instance_id in known.keys() - watched.keys():
                 del known[instance_id]
         due = [each for each in watched.values() if self._due.get(each.id, 0.0) <= now]
@@ -198,6 +214,15 @@ def may_have_grown(last: Measured, cpu: float | None, now: float, limit: int) ->
     if cpu is None or last.cpu is None or now - last.at > MOST_AGE:
         return True
     return (cpu - last.cpu) * _PER_CPU_SECOND > distance(last.used, limit) / 2
+
+
+def is_current(last: Measured, cpu: float | None, now: float) -> bool:
+    """Whether the server has hardly had the processor time to write anything since it was measured, or just was."""
+    if now - last.at < _LEAST_AGE:
+        return True
+    if cpu is None or last.cpu is None or now - last.at > MOST_AGE:
+        return False
+    return (cpu - last.cpu) * _PER_CPU_SECOND < _UNSEEN
 
 
 def pause(last: Measured, limit: int, restriction: Restriction) -> float:

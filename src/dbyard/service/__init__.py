@@ -32,7 +32,7 @@ class Service:
     usage: Callable[[str], Usage]
     """What an instance's processes use at this moment."""
     disk: Callable[[str], int]
-    """The bytes that an instance takes on disk; it costs some milliseconds."""
+    """The bytes that an instance takes on disk, to a few megabytes; measuring one that is busy costs milliseconds."""
     limits: Callable[[], Mapping[str, str]]
     """Which limit is held by what on this machine."""
     wake: Callable[[], None]
