@@ -96,6 +96,22 @@ class TestAwaitTurn:
             operations.finish(connection, asking[0], clock())
         assert turns(context, asking[1:]) == [True, True, False]
 
+    def test_the_oldest_is_the_next_however_long_it_waits(
+        self, context: Context, service: Service, token: str, clock: Clock
+    ) -> None:
+        asking = create(service, token, clock, "elasticsearch", 6)
+        pauses = []
+        for each in asking[2:]:
+            waiting = server.await_turn(context, each, load(context, each))
+            assert waiting is not None
+            pauses.append(waiting.seconds)
+            with service.store.tx() as connection:
+                operations.wait(connection, each, clock() + 60, each.deadline_at, waiting.reason)
+        assert pauses == sorted(pauses)
+        with service.store.tx() as connection:
+            operations.finish(connection, asking[0], clock())
+        assert turns(context, asking[1:]) == [True, True, False, False, False]
+
     def test_one_that_waits_after_a_failure_lets_others_go_first(
         self, context: Context, service: Service, token: str, clock: Clock
     ) -> None:

@@ -182,7 +182,7 @@ class TestClaim:
                     claims.append(found)
                     holder = found
                 elif act == "give back" and holder:
-                    assert operations.wait(connection, holder, now, "")
+                    assert operations.wait(connection, holder, now, holder.deadline_at, "")
                     holder = None
                 elif act == "expire":
                     now += operations.LEASE  # until somebody claims it, the old claim still counts
@@ -298,6 +298,22 @@ class TestOutcomes:
         run(queue)
         assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "deadline")
         assert "the moon" in (latest(store).error or "")
+
+    def test_waiting_for_others_takes_nothing_from_its_time(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        may_take = OPERATIONS[OperationKind.CREATE].deadline
+        for _ in range(4):
+            script.append(lambda: Wait(may_take / 2, "others come first", counts=False))
+            run(queue)
+            clock.advance(may_take / 2)
+        assert latest(store).deadline_at == clock() + may_take
+        script.append(lambda: Wait(may_take, "it does not answer"))
+        run(queue)
+        clock.advance(may_take)
+        run(queue)
+        assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "deadline")
 
     def test_what_a_lost_claim_wanted_saved_is_dropped(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock

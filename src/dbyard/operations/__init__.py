@@ -34,10 +34,14 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is wrong, it only takes time: run the same step again in `seconds`. `reason` is for a passed deadline."""
+    """Nothing is wrong, it only takes time: run the same step again in `seconds`. `reason` is for a passed deadline.
+
+    With `counts` false it waits for others, and the time that the operation may take begins again afterwards.
+    """
 
     seconds: float
     reason: str
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

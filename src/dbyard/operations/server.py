@@ -45,7 +45,9 @@ def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait
     at_once = len(os.sched_getaffinity(0))
     if before < at_once:
         return None
-    return Wait(_TURN, f"{before} servers of its kind start before it, {at_once} at once")
+    # The further behind, the longer it may be before looking again: looking takes time from those that start.
+    pause = _TURN * (before - at_once + 1)
+    return Wait(pause, f"{before} servers of its kind start before it, {at_once} at once", counts=False)
 
 
 def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:

@@ -9,7 +9,7 @@ import threading
 from dataclasses import replace
 
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, Unavailable
-from dbyard.model import Operation
+from dbyard.model import OPERATIONS, Operation
 from dbyard.operations import Context, Done, Next, Outcome, Wait
 from dbyard.operations.kinds import KINDS
 from dbyard.store import operations
@@ -135,10 +135,10 @@ class Queue:
             match outcome:
                 case Next(step, save, found, message):
                     mine = operations.advance(connection, operation, step, now, found, message)
-                case Wait(seconds, reason):
+                case Wait(seconds, reason, counts):
                     save = None
-                    run_at = min(now + seconds, operation.deadline_at)
-                    mine = operations.wait(connection, operation, run_at, reason)
+                    deadline = operation.deadline_at if counts else _deadline_after(operation, now + seconds)
+                    mine = operations.wait(connection, operation, min(now + seconds, deadline), deadline, reason)
                 case Done(save):
                     mine = operations.finish(connection, operation, now)
             if mine and save is not None:
@@ -175,6 +175,10 @@ class Queue:
         metrics = self._context.metrics
         metrics.operations.labels(operation.kind, outcome).inc()
         metrics.operation_seconds.labels(operation.kind).observe(self._context.now() - operation.created_at)
+
+
+def _deadline_after(operation: Operation, wait_ends: float) -> float:
+    return max(operation.deadline_at, wait_ends + OPERATIONS[operation.kind].deadline)
 
 
 def back_off(attempt: int) -> float:

@@ -58,7 +58,7 @@ def count_starting_before(connection: Connection, operation: Operation, technolo
     row = connection.execute(
         "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
         " WHERE o.status IN ('pending', 'running') AND o.step IN ('place', 'launch', 'await_ready', 'secure')"
-        " AND o.run_at <= ?"
+        " AND (o.run_at <= ? OR o.error_code = 'waiting')"
         f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({', '.join('?' * len(technologies))})",
         (now + 1.0, operation.created_at, operation.id, *technologies),
     ).fetchone()
@@ -148,13 +148,13 @@ def advance(
     return True
 
 
-def wait(connection: Connection, operation: Operation, run_at: float, reason: str) -> bool:
+def wait(connection: Connection, operation: Operation, run_at: float, deadline_at: float, reason: str) -> bool:
     """Give the claim back; the same step runs again at `run_at`, and this was no failed attempt."""
     changes = (
-        "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?,"
+        "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?, deadline_at = ?,"
         " error_code = 'waiting', error = ?"
     )
-    return _apply(connection, operation, changes, run_at, reason)
+    return _apply(connection, operation, changes, run_at, deadline_at, reason)
 
 
 def retry(connection: Connection, operation: Operation, run_at: float, now: float, code: str, message: str) -> bool:
