@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from benchmarks import crash, creates, density, neighbours, reads
+from benchmarks import crash, creates, density, mixed, neighbours, reads
 from benchmarks.report import Line, render
 from benchmarks.servers import Missing
 
@@ -16,7 +16,11 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "postgresql": partial(creates.first_query, "postgresql"),
     "mysql": partial(creates.first_query, "mysql"),
     "redis": partial(creates.first_query, "redis"),
+    "mongodb": partial(creates.first_query, "mongodb"),
+    "influxdb": partial(creates.first_query, "influxdb"),
+    "opensearch": partial(creates.first_query, "opensearch", most=1.3, rounds=4),
     "burst": creates.burst,
+    "mixed": mixed.at_once,
     "reads": reads.against_bare,
     "stored": reads.many_stored,
     "idle": density.idle,

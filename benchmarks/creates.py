@@ -12,6 +12,7 @@ from benchmarks.platform import Platform, running
 from benchmarks.report import Line, duration
 from benchmarks.servers import installed
 from benchmarks.tenant import await_answer
+from dbyard.catalogue import load
 
 _ROUNDS = 12
 _SPARES = 3
@@ -19,21 +20,22 @@ _BURST = 60
 _CLIENTS = 8
 
 
-def first_query(technology: str) -> Iterator[Line]:
+def first_query(technology: str, most: float = 1.5, rounds: int = _ROUNDS) -> Iterator[Line]:
     """One database at a time, whenever the spares are full again."""
     installation = installed(technology)
+    spares = _SPARES if load().technologies[technology].spares else 0
     with ExitStack() as stack:
-        platform = stack.enter_context(running(technology, _SPARES))
-        servers = stack.enter_context(floor(installation)).prepare(_ROUNDS + 1)
-        names = (f"bench-{number}" for number in range(_ROUNDS + 1))
+        platform = stack.enter_context(running(technology, spares=spares))
+        servers = stack.enter_context(floor(installation)).prepare(rounds + 1)
+        names = (f"bench-{number}" for number in range(rounds + 1))
 
         def ours() -> float:
-            platform.await_spares(technology, _SPARES)
+            platform.await_spares(technology, spares)
             name = next(names)
             return timed(lambda: platform.open(technology, name))
 
-        pair = alternate(_ROUNDS, ours, lambda: timed(servers.pop().open))
-    yield duration(f"POST to the tenant's first query, {installation.technology} {installation.version}", pair, 1.5)
+        pair = alternate(rounds, ours, lambda: timed(servers.pop().open))
+    yield duration(f"POST to the tenant's first query, {installation.technology} {installation.version}", pair, most)
 
 
 def burst() -> Iterator[Line]:
@@ -41,7 +43,7 @@ def burst() -> Iterator[Line]:
     installation = installed("postgresql")
     with ExitStack() as stack:
         servers = stack.enter_context(floor(installation)).prepare(_BURST)
-        platform = stack.enter_context(running("postgresql", _BURST))
+        platform = stack.enter_context(running("postgresql", spares=_BURST))
         platform.await_spares("postgresql", _BURST, seconds=150)
         pair = Pair([timed(lambda: _open_all(platform))], [timed(lambda: _open_by_hand(servers))])
     yield duration(f"{_BURST} databases at once, postgresql {installation.version}", pair, 1.3)

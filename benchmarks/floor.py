@@ -21,6 +21,7 @@ from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer, retry
 from dbyard import catalogue, engines
 from dbyard.certificates import Authority
+from dbyard.engines import Engine
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
 
@@ -46,7 +47,7 @@ class Floor:
     def _copy(self) -> Server:
         directory = self.template.with_name(secrets.token_hex(6))
         subprocess.run(["cp", "-a", self.template, directory], check=True)
-        user, database = engines.load(self.installation.technology).name_tenant("floor", secrets.token_hex(4))
+        user, database = engine_of(self.installation).name_tenant("floor", secrets.token_hex(4))
         credentials = Credentials(self.admin_password, user, secrets.token_urlsafe(24), database, self.certificate)
         return Server(self.installation, _layout(directory, self.installation), credentials)
 
@@ -56,7 +57,7 @@ class Server:
 
     def __init__(self, installation: Installation, layout: Layout, credentials: Credentials) -> None:
         self._installation = installation
-        self._engine = engines.load(installation.technology)
+        self._engine = engine_of(installation)
         self._layout = layout
         self._credentials = credentials
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,6 +110,10 @@ def floor(installation: Installation) -> Iterator[Floor]:
             _end_all(directory)
 
 
+def engine_of(installation: Installation) -> Engine:
+    return engines.load(catalogue.load().technologies[installation.technology].engine)
+
+
 def _make_template(installation: Installation, directory: Path, admin_password: str) -> Path:
     """What a spare is: the directory after the engine's own first-start commands."""
     for name in _DIRECTORIES:
@@ -128,18 +133,19 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
 
 def _layout(directory: Path, installation: Installation) -> Layout:
     data, conf, log, run = (directory / name for name in _DIRECTORIES)
-    return Layout("127.0.0.1", free_port(), data, conf, log, run, installation.bin, installation.root)
+    where = (data, conf, log, run, installation.bin, installation.root)
+    return Layout("127.0.0.1", free_port(), *where, full_version=installation.full_version)
 
 
 def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:
     technology = catalogue.load().technologies[installation.technology]
     node = Node("5410093073f7563d50300001", 1, technology.plans[0], technology.overhead_mb)
-    return engines.load(installation.technology).render(node, layout, credentials)
+    return engine_of(installation).render(node, layout, credentials)
 
 
 def _write(spec: InstanceSpec) -> None:
     for file in spec.files:
-        file.path.write_text(file.content, encoding="utf-8")
+        file.path.write_bytes(file.content.encode("utf-8", "surrogateescape"))
         file.path.chmod(0o600)
         shutil.chown(file.path, _uid(), _uid())
 

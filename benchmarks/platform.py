@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from dbyard.catalogue import load
 from dbyard.model import Installation
 from dbyard.runtimes.local import LocalRuntime
 
-_CREATE_SECONDS = 120.0
-_POLL = 0.002
+_CREATE_SECONDS = 300.0
+_POLL, _SLOW_POLL = 0.002, 0.05
 _KEPT_SECONDS = 2.0
 
 
@@ -82,7 +82,9 @@ class Platform:
     def open(self, technology: str, name: str) -> None:
         """From the request to the tenant's first answer."""
         self.create(technology, name)
-        await_answer(self.await_tenant(technology, name))
+        # What takes seconds is asked for less often, or asking would take the time from it.
+        pause = _SLOW_POLL if load().technologies[technology].slow_start else _POLL
+        await_answer(self.await_tenant(technology, name, pause))
 
     def await_spares(self, technology: str, count: int, seconds: float = 60) -> None:
         spares = self.home / "spares"
@@ -90,10 +92,10 @@ class Platform:
 
 
 @contextmanager
-def running(technology: str, spares: int = 3) -> Iterator[Platform]:
-    """A platform that knows the servers of one technology only; in the end it and its databases are gone."""
+def running(*technologies: str, spares: int = 3) -> Iterator[Platform]:
+    """A platform that knows the servers of these technologies only; in the end it and its databases are gone."""
     with scratch() as directory:
-        engines = _only(technology, directory / "engines")
+        engines = _only(technologies, directory / "engines")
         with serving(directory / "home", spares=str(spares), engines=str(engines)) as platform:
             try:
                 yield platform
@@ -113,10 +115,10 @@ def serving(home: Path, **settings: str) -> Iterator[Platform]:
         _end(process)
 
 
-def _only(technology: str, place: Path) -> Path:
+def _only(technologies: Sequence[str], place: Path) -> Path:
     """The place of database servers without the other technologies, whose spares would only take time."""
     place.mkdir(mode=0o755)
-    others = load().technologies.keys() - {technology}
+    others = load().technologies.keys() - set(technologies)
     for entry in model.engines_home().iterdir():
         if entry.name not in others:
             (place / entry.name).symlink_to(entry)

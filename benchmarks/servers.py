@@ -12,9 +12,10 @@ class Missing(Exception):
 
 def installed(technology: str) -> Installation:
     """The default version's server; raises Missing."""
-    version = catalogue.load().technologies[technology].default_version
+    known = catalogue.load().technologies[technology]
+    version = known.default_version
     found = installations.find(technology, version.version)
     if found is None:
         raise Missing(f"{version.server} is not installed: run dbyard engines install {technology}")
-    engines.load(technology)
+    engines.load(known.engine)
     return found

@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import httpx2
+import opensearchpy
 import psycopg
+import pymongo
+import pymongo.errors
 import pymysql
 import redis
 
@@ -32,7 +37,7 @@ def ask(tenant: Tenant) -> None:
 
 def await_answer(tenant: Tenant, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Ask until the database answers."""
-    retry(lambda: ask(tenant), (psycopg.OperationalError, pymysql.Error, redis.ConnectionError), meanwhile)
+    retry(lambda: ask(tenant), _REFUSALS, meanwhile)
 
 
 def retry(
@@ -69,8 +74,38 @@ def _ask_redis(tenant: Tenant) -> None:
         assert client.ping()
 
 
+def _ask_mongodb(tenant: Tenant) -> None:
+    with pymongo.MongoClient[dict[str, Any]](tenant.url, serverSelectionTimeoutMS=2000) as client:
+        assert client.get_default_database().asked.find_one() is None
+
+
+def _ask_opensearch(tenant: Tenant) -> None:
+    client = opensearchpy.OpenSearch(tenant.url, max_retries=0, timeout=2)
+    try:
+        assert client.search(index="*")["hits"]["total"]["value"] == 0
+    finally:
+        client.close()
+
+
+def _ask_influxdb(tenant: Tenant) -> None:
+    where, access = f"http://{tenant.host}:{tenant.port}/query", (tenant.user, tenant.password)
+    answer = httpx2.get(where, params={"db": tenant.database, "q": "SHOW MEASUREMENTS"}, auth=access)
+    assert answer.json() == {"results": [{"statement_id": 0}]}
+
+
 _ASK: dict[str, Callable[[Tenant], None]] = {
     "postgresql": _ask_postgresql,
     "mysql": _ask_mysql,
     "redis": _ask_redis,
+    "mongodb": _ask_mongodb,
+    "opensearch": _ask_opensearch,
+    "influxdb": _ask_influxdb,
 }
+_REFUSALS = (
+    psycopg.OperationalError,
+    pymysql.Error,
+    redis.ConnectionError,
+    pymongo.errors.PyMongoError,
+    opensearchpy.OpenSearchException,
+    httpx2.TransportError,
+)
