@@ -13,7 +13,7 @@ from dbyard import catalogue as catalogues
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
-from dbyard.model import Installation, Usage
+from dbyard.model import Installation, Region, Usage
 from dbyard.secrets import Box
 from dbyard.service import Service, accounts
 from dbyard.store import Store
@@ -114,6 +114,7 @@ def service(store: Store, catalogue: Catalogue, authority: Authority, world: Wor
         limits=world.limits,
         wake=world.wake,
         on_revoke=world.revoked.append,
+        region=Region("osc-fr1", "http://127.0.0.1:7878"),
         clock=clock,
     )
 

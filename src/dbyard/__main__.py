@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Platform": {
         "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
-        "token": (f"{_CLI}.tokens:token", "Create, list and revoke API tokens."),
+        "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),
     },
     "This machine": {
         "serve": (f"{_LOCAL}.server:serve", "Serve the platform until it is stopped; databases go on without it."),

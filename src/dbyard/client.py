@@ -30,6 +30,7 @@ from dbyard.errors import (
     RequestError,
     TimedOut,
     TooLarge,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     Unreachable,
@@ -44,7 +45,7 @@ _REFUSALS: Mapping[int, type[RequestError]] = {
     error.status: error
     for error in (
         BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, TooLarge, UnsupportedMediaType,
-        Unavailable,
+        TooManyRequests, Unavailable,
     )
 }  # fmt: skip
 
@@ -116,9 +117,14 @@ class Client:
     def list_tokens(self) -> list[wire.Token]:
         return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens
 
-    def create_token(self, name: str) -> wire.Token:
-        """The only answer that has the token's value."""
-        return self._ask("POST", "/v1/tokens", wire.TokenAnswer, body=wire.CreateToken(wire.NewToken(name))).token
+    def create_token(self, new: wire.NewToken) -> wire.Token:
+        """This answer and that of `renew_token` are the only ones that have the token's value."""
+        return self._ask("POST", "/v1/tokens", wire.TokenAnswer, body=wire.CreateToken(new)).token
+
+    def renew_token(self, token_id: str) -> wire.Token:
+        """The same token with another value; the old one is worthless."""
+        path = f"/v1/tokens/{_segment(token_id, 'Token')}/renew"
+        return self._ask("PATCH", path, wire.TokenAnswer).token
 
     def revoke_token(self, token_id: str) -> None:
         self._send("DELETE", f"/v1/tokens/{_segment(token_id, 'Token')}")

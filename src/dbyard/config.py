@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dbyard.errors import ConfigError
 from dbyard.model import default_home
@@ -27,6 +29,12 @@ class Config:
     """Threads that run the steps of operations."""
     spares: int = 3
     """Prepared directories kept ready for each server in use; 0 for none."""
+    public_url: str = ""
+    """The URL at which clients reach the platform, told to them by `/v1/regions`; empty: where it listens."""
+    region: str = "osc-fr1"
+    """What clients call the platform's one region."""
+    rate_limit: int = 0
+    """Requests a minute for each token; 0 for any number."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -68,6 +76,9 @@ def _check(values: Mapping[str, object]) -> Config:
         last_port=_number(values, "last_port", 1024, 65535),
         workers=_number(values, "workers", 1, 64),
         spares=_number(values, "spares", 0, 1000),
+        public_url=_public_url(values["public_url"]),
+        region=_region(values["region"]),
+        rate_limit=_number(values, "rate_limit", 0, 1_000_000),
     )
     if config.first_port > config.last_port:
         raise ConfigError(f"first_port {config.first_port} is above last_port {config.last_port}")
@@ -78,6 +89,30 @@ def _listen(value: object) -> str:
     host, _, port = str(value).rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ConfigError(f"listen wants HOST:PORT, such as 127.0.0.1:7878, not {value!r}")
+    return str(value)
+
+
+def _public_url(value: object) -> str:
+    if value == "":
+        return ""
+    url = str(value).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.query or parts.fragment or parts.username or not url.isascii() or " " in url:
+        raise ConfigError(f"public_url wants http(s)://HOST[:PORT], such as https://dbyard.example.org, not {value!r}")
+    if parts.hostname == "localhost":
+        raise ConfigError(
+            "public_url wants a host with a dot, which clients of Scalingo rely on: 127.0.0.1, not localhost"
+        )
+    return url
+
+
+def _region(value: object) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", str(value)):
+        raise ConfigError(f"region wants up to 64 of a-z, 0-9 and hyphens between them, such as osc-fr1, not {value!r}")
     return str(value)
 
 

@@ -19,7 +19,7 @@ from dbyard import catalogue, certificates, installations, secrets
 from dbyard.config import Config
 from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
-from dbyard.model import engines_home
+from dbyard.model import Region, engines_home
 from dbyard.operations import Context
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
@@ -45,18 +45,18 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
     Raises ConfigError when the home or the address cannot be used.
     """
     with locked(config.home), _listen(config) as listener:
-        platform = build(config)
+        platform = build(config, config.public_url or _url(listener))
         accounts.bootstrap(platform.service, lambda token: secrets.write_secret(_token_file(config), token + "\n"))
         platform.reconciler.start()
         try:
-            _serve_http(platform, listener, announce)
+            _serve_http(platform, config, listener, announce)
         finally:
             platform.reconciler.stop()
             platform.service.store.close()
 
 
-def build(config: Config) -> Platform:
-    """The parts of a platform on its locked home, nothing started yet."""
+def build(config: Config, url: str) -> Platform:
+    """The parts of a platform on its locked home, nothing started yet; `url` is where clients find it."""
     runtime = open_runtime(config)
     (config.home / "engines").write_text(f"{engines_home()}\n")  # for whoever wants to remove a server from there
     state = config.home / "state"
@@ -81,6 +81,7 @@ def build(config: Config) -> Platform:
         limits=runtime.limits,
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
+        region=Region(config.region, url),
     )
     return Platform(service, metrics, reconciler)
 
@@ -175,9 +176,21 @@ def _listen(config: Config) -> Iterator[socket.socket]:
         yield listener
 
 
-def _serve_http(platform: Platform, listener: socket.socket, announce: Callable[[str], None]) -> None:
+def _url(listener: socket.socket) -> str:
+    """Where it listens, as a client on this machine reaches it."""
     host, port = listener.getsockname()[:2]
-    app = create_app(platform.service, platform.metrics)
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _serve_http(platform: Platform, config: Config, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    host, port = listener.getsockname()[:2]
+    app = create_app(platform.service, platform.metrics, rate_limit=config.rate_limit)
     settings = uvicorn.Config(
         app,
         http="httptools",
@@ -189,7 +202,7 @@ def _serve_http(platform: Platform, listener: socket.socket, announce: Callable[
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    server = _Server(settings, lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+    server = _Server(settings, lambda: announce(f"http://{_bracketed(host)}:{port}"))
     server.run(sockets=[listener])
 
 

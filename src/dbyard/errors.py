@@ -11,6 +11,7 @@ DbyardError                    500 internal
 │   ├── TooLarge               413 too_large
 │   ├── UnsupportedMediaType   415 unsupported_media_type
 │   ├── Invalid                422 invalid          (all wrong fields at once)
+│   ├── TooManyRequests        429 too_many_requests
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
 ├── TemporaryError             a step failed and is worth trying again until the operation's deadline
@@ -96,6 +97,11 @@ class Invalid(RequestError):
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         super().__init__("; ".join(f"{name} {message}" for name, messages in fields.items() for message in messages))
         self.fields = {name: list(messages) for name, messages in fields.items()}
+
+
+class TooManyRequests(RequestError):
+    status = 429
+    code = "too_many_requests"
 
 
 class Unavailable(RequestError):

@@ -19,6 +19,18 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        self._add_requests(registry)
+        self._add_operations(registry)
+        self._add_servers(registry)
+        self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
+
+    def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
+        """The text that Prometheus scrapes, with how many databases and operations there are right now."""
+        _set_all(self._databases, databases)
+        _set_all(self._queue, operations)
+        return generate_latest(self._registry)
+
+    def _add_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "dbyard_http_requests", "Answered HTTP requests", ["method", "path", "status"], registry=registry
         )
@@ -29,6 +41,13 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=registry,
         )
+        self.rejected_tokens = Counter(
+            "dbyard_rejected_tokens",
+            "Requests with a token or password that is not valid, or not any more",
+            registry=registry,
+        )
+
+    def _add_operations(self, registry: CollectorRegistry) -> None:
         self.operations = Counter(
             "dbyard_operations_finished",
             "Operations that ended; outcome is done or the code of the error",
@@ -51,9 +70,7 @@ class Metrics:
         self.deadlines_passed = Counter(
             "dbyard_operation_deadlines_passed", "Operations that ran out of time", ["kind"], registry=registry
         )
-        self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
         self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
-        self._add_servers(registry)
 
     def _add_servers(self, registry: CollectorRegistry) -> None:
         self.server_exits = Counter(
@@ -80,12 +97,6 @@ class Metrics:
             ["technology", "version"],
             registry=registry,
         )
-
-    def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
-        """The text that Prometheus scrapes, with how many databases and operations there are right now."""
-        _set_all(self._databases, databases)
-        _set_all(self._queue, operations)
-        return generate_latest(self._registry)
 
 
 def _set_all(gauge: Gauge, values: Mapping[tuple[str, str], int]) -> None:

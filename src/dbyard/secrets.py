@@ -10,17 +10,23 @@ import secrets
 import stat
 import string
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import jwt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from jwt.types import Options
 
 from dbyard.errors import ConfigError
 
 TOKEN_PREFIX = "tk-us-"  # noqa: S105 - a prefix, not a token
 
+_ALGORITHM = "HS256"
+_JWT_OPTIONS: Options = {"require": ["aud", "exp"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PASSWORD_LENGTH = 32
@@ -36,6 +42,7 @@ class Box:
             raise ConfigError(f"the master key has {len(key)} bytes instead of {_KEY_BYTES}")
         self._cipher = AESGCM(_subkey(key, "seal"))
         self._derivation = _subkey(key, "derive")
+        self._signing = _subkey(key, "sign")
 
     def seal(self, plain: str, *, table: str, column: str, row: str) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
@@ -53,6 +60,20 @@ class Box:
         """A password of 256 bits that need not be stored: the same purpose and seed give it again. URL-safe."""
         digest = hmac.new(self._derivation, _place(purpose, seed), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def sign(self, audience: str, claims: Mapping[str, object]) -> str:
+        """A JWT for that audience. What it says can be read by whoever has it, so it is no place for a secret."""
+        return jwt.encode({**claims, "aud": audience}, self._signing, algorithm=_ALGORITHM)
+
+    def verify(self, text: str, audiences: Sequence[str]) -> dict[str, Any] | None:
+        """What a JWT says that `sign` made for one of the audiences; None for any other text.
+
+        Whether it has expired is for the caller to see, who has the clock.
+        """
+        try:
+            return jwt.decode(text, self._signing, algorithms=[_ALGORITHM], audience=audiences, options=_JWT_OPTIONS)
+        except (jwt.InvalidTokenError, ValueError):
+            return None
 
 
 def load_or_make_key(path: Path) -> Box:

@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from dbyard import catalogue
+from dbyard.service.tokens import END_RULE
 from dbyard.web.app import list_routes
 
 VERBS = [(method, route.path, verb) for route in list_routes(catalogue.load()) for method, verb in route.verbs.items()]
@@ -22,7 +23,12 @@ WRONG = [
     for method, path, verb in VERBS
     if verb.body or any(each.place == "query" for each in verb.parameters)
 ]
-REPEATED = ({"name": ["has already been taken"]}, {"idempotency_key": ["was already used with another body"]})
+UNSAYABLE = (
+    {"name": ["has already been taken"]},
+    {"idempotency_key": ["was already used with another body"]},
+    {"expires_at": [END_RULE]},
+)
+"""What no schema can say: which names and keys are used up, and what time it is."""
 
 
 @pytest.mark.parametrize(("mode", "method", "path"), RIGHT + WRONG)
@@ -36,8 +42,8 @@ def test_every_answer_is_as_documented(
     def ask(case: Any) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         response = case.call(headers=headers)
-        if response.status_code == 422 and response.json()["errors"] in REPEATED:
-            return  # no schema can say which names and keys are used up
+        if response.status_code == 422 and response.json()["errors"] in UNSAYABLE:
+            return
         case.validate_response(response, headers=headers)
 
     ask()

@@ -31,6 +31,10 @@ class TestLoad:
     def test_what_was_not_said_on_the_command_line_counts_for_nothing(self, tmp_path: Path) -> None:
         assert load(environ={"DBYARD_WORKERS": "2"}, home=tmp_path, workers=None).workers == 2
 
+    def test_public_url_has_no_final_slash(self, tmp_path: Path) -> None:
+        found = load(environ={"DBYARD_PUBLIC_URL": "https://db.example.org/yard/"}, home=tmp_path)
+        assert found.public_url == "https://db.example.org/yard"
+
     def test_home_is_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert load(environ={"DBYARD_HOME": "here"}).home == tmp_path / "here"
@@ -61,6 +65,7 @@ class TestRefusals:
             ("workers", "1.5"),
             ("workers", ""),
             ("spares", "1001"),
+            ("rate_limit", "-1"),
             ("first_port", "80"),
             ("last_port", "65536"),
         ],
@@ -68,6 +73,23 @@ class TestRefusals:
     def test_numbers(self, tmp_path: Path, name: str, value: str) -> None:
         with pytest.raises(ConfigError, match=f"{name} wants a whole number"):
             load(environ={f"DBYARD_{name.upper()}": value}, home=tmp_path)
+
+    @pytest.mark.parametrize(
+        "url",
+        ["ftp://host", "host", "http://", "http://h:0", "http://h:x", "http://h/?a", "http://u:p@h", "http://é", "/"],
+    )
+    def test_public_url(self, tmp_path: Path, url: str) -> None:
+        with pytest.raises(ConfigError, match="public_url wants"):
+            load(environ={"DBYARD_PUBLIC_URL": url}, home=tmp_path)
+
+    def test_public_url_has_a_dot_for_the_clients_that_count_on_it(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"127\.0\.0\.1, not localhost"):
+            load(environ={}, home=tmp_path, public_url="http://localhost:7878")
+
+    @pytest.mark.parametrize("region", ["", "-", "a b", "Osc", "a-", "x" * 65])
+    def test_region(self, tmp_path: Path, region: str) -> None:
+        with pytest.raises(ConfigError, match="region wants"):
+            load(environ={"DBYARD_REGION": region}, home=tmp_path)
 
     def test_a_boolean_is_no_number(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="workers wants a whole number"):

@@ -38,7 +38,7 @@ class TestSecrets:
         assert "hush" not in repr(connection)
         token = msgspec.json.decode(
             b'{"id":"1","name":"n","created_at":"2027-01-15T08:00:00Z","issued_at":"2027-01-15T08:00:00Z",'
-            b'"last_used_at":null,"token":"tk-us-hush"}',
+            b'"last_used_at":null,"scope":"read","project_id":null,"expires_at":null,"token":"tk-us-hush"}',
             type=wire.Token,
         )
         assert token.token == "tk-us-hush"

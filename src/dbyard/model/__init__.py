@@ -25,7 +25,7 @@ from dbyard.model.operations import (
     OperationStatus,
 )
 from dbyard.model.owned import Account, Database, Instance, Placement, Principal, Project, Token
-from dbyard.model.places import default_home, engines_home
+from dbyard.model.places import Region, default_home, engines_home
 from dbyard.model.servers import (
     Certificate,
     Command,
@@ -78,6 +78,7 @@ __all__ = [
     "Project",
     "PythonRecipe",
     "Recipe",
+    "Region",
     "Restriction",
     "Scope",
     "ServerEnd",

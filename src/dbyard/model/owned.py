@@ -32,6 +32,11 @@ class Principal:
     expires_at: float | None = None
     """When the API token ends, and all that was made with it; None for never."""
 
+    @property
+    def administers(self) -> bool:
+        """Whether it may do what only administrators may."""
+        return self.account.admin and self.scope is Scope.ADMIN and self.project_id is None
+
 
 @dataclass(frozen=True, slots=True)
 class Token:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The one region that a platform is: what it is called, and the URL at which clients reach it (no final slash)."""
+
+    name: str
+    url: str
 
 
 def engines_home() -> Path:

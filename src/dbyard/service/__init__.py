@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
-from dbyard.model import Installation, Usage
+from dbyard.model import Installation, Region, Usage
 from dbyard.secrets import Box
 from dbyard.store import Store
 
@@ -39,4 +39,6 @@ class Service:
     """Called after an operation was queued; only a hint."""
     on_revoke: Callable[[bytes], None]
     """Called with the digest of a token that is no longer valid."""
+    region: Region
+    """Where clients find the platform."""
     clock: Callable[[], float] = time.time

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Struct
 
 from dbyard import secrets
 from dbyard.errors import Unauthorized
 from dbyard.model import Account, Principal, Project, Scope, Token
 from dbyard.service import Service
 from dbyard.store import Connection, accounts, projects, tokens
+from dbyard.store.tokens import Holder
+from dbyard.wire.auth import User, UserAnswer
 
 FIRST_PROJECT = "pr-82a3cac5-9b25-473e-b33d-6272b87e636f"
 """The id of the first account's default project: the one in the API documentation's examples, so that they work as they
 stand. Ids need to be unique within a platform only."""
+JWT_SECONDS = 3600
+
+_USER, _DATABASE = "user", "database"
+"""For whom a JWT is: the whole API, or the Database API of one database."""
+_LONGEST_TOKEN = 4096
 
 
 def bootstrap(service: Service, save: Callable[[str], None]) -> str | None:
@@ -36,12 +48,32 @@ def bootstrap(service: Service, save: Callable[[str], None]) -> str | None:
 
 
 def authenticate(service: Service, token: str) -> Principal:
-    """Whose token this is; raises Unauthorized."""
-    digest = secrets.digest(token)
-    principal = service.store.cached(("principal", digest), lambda connection: _principal(connection, digest))
-    if principal.expires_at is not None and principal.expires_at <= service.clock():
-        raise Unauthorized("The bearer token has expired")
-    return principal
+    """Whose API token or JWT this is; raises Unauthorized.
+
+    A JWT ends with its hour, and with the value of the API token that it was made for.
+    """
+    return _authenticate(service, token, _by_jwt if token.count(".") == 2 else _by_api_token)
+
+
+def authenticate_api_token(service: Service, token: str) -> Principal:
+    """Whose API token this is; raises Unauthorized, also for a JWT."""
+    return _authenticate(service, token, _by_api_token)
+
+
+def exchange(service: Service, principal: Principal) -> str:
+    """A JWT that may do what the principal's API token may, for one hour at most."""
+    return _sign(service, principal, _USER, None)
+
+
+def addon_token(service: Service, principal: Principal, database_id: str) -> str:
+    """A JWT for the Database API of one database, which the principal must have been found to see."""
+    return _sign(service, principal, _DATABASE, database_id)
+
+
+def get_self(principal: Principal) -> UserAnswer:
+    account = principal.account
+    uuid = account.id.removeprefix("us-")
+    return UserAnswer(User(account.id, uuid, account.username, account.username, account.email, flags={}, limits={}))
 
 
 def touch(service: Service, principal: Principal) -> None:
@@ -62,9 +94,86 @@ def _open_account(connection: Connection, now: float) -> Account:
     return admin
 
 
-def _principal(connection: Connection, digest: bytes) -> Principal:
-    # Raising keeps wrong tokens out of the cache, so nobody can fill it with them.
-    holder = tokens.find_holder(connection, digest)
+# ---- tokens -----------------------------------------------------------------------------------------------------
+
+
+class _Claims(Struct, frozen=True):
+    """What a JWT of ours says: the account and the API token that it is for, and that token's value as it was then."""
+
+    sub: str
+    tid: str
+    ver: str
+    aud: str
+    exp: float
+    db: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    principal: Principal
+    ends_at: float
+
+
+_Load = Callable[[Service, Connection, str], _Session]
+
+
+def _authenticate(service: Service, token: str, load: _Load) -> Principal:
+    # Wrong tokens raise, so nobody can fill the cache with them; the end is looked at for every request.
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthorized("The token is not valid")
+    key = (load, secrets.digest(token))
+    session = service.store.cached(key, lambda connection: load(service, connection, token))
+    if session.ends_at <= service.clock():
+        raise Unauthorized("The token has expired")
+    return session.principal
+
+
+def _by_api_token(_service: Service, connection: Connection, token: str) -> _Session:
+    holder = tokens.find_holder(connection, secrets.digest(token))
     if holder is None:
-        raise Unauthorized("The bearer token is not valid")
-    return holder.principal
+        raise Unauthorized("The token is not valid")
+    return _Session(holder.principal, _end(holder.principal))
+
+
+def _by_jwt(service: Service, connection: Connection, token: str) -> _Session:
+    claims = _read(service.box.verify(token, (_USER, _DATABASE)))
+    holder = tokens.holder_of(connection, claims.tid)
+    if holder is None or _version(holder) != claims.ver:
+        raise Unauthorized("The token is not valid any more: the API token that it was made for is revoked")
+    return _Session(replace(holder.principal, database_id=claims.db), min(claims.exp, _end(holder.principal)))
+
+
+def _read(said: Mapping[str, object] | None) -> _Claims:
+    try:
+        claims = msgspec.convert(said, _Claims)
+    except msgspec.ValidationError:
+        raise Unauthorized("The token is not valid") from None
+    if (claims.aud == _DATABASE) != (claims.db is not None):
+        raise Unauthorized("The token is not valid")
+    return claims
+
+
+def _sign(service: Service, principal: Principal, audience: str, database_id: str | None) -> str:
+    holder = service.store.cached(
+        ("holder", principal.token_id), lambda connection: tokens.holder_of(connection, principal.token_id)
+    )
+    if holder is None:
+        raise Unauthorized("The token is not valid")
+    now = service.clock()
+    claims = {
+        "sub": principal.account.id,
+        "tid": principal.token_id,
+        "ver": _version(holder),
+        "iat": int(now),
+        "exp": int(min(now + JWT_SECONDS, _end(principal))),
+    }
+    return service.box.sign(audience, claims | ({"db": database_id} if database_id else {}))
+
+
+def _end(principal: Principal) -> float:
+    return math.inf if principal.expires_at is None else principal.expires_at
+
+
+def _version(holder: Holder) -> str:
+    """Tells a token's value from the ones before it, and nothing of what they are."""
+    return holder.digest.hex()[:16]

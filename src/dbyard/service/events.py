@@ -42,7 +42,7 @@ def record(
             account_id=account.id if account else None,
             username=username,
             email=email,
-            token_id=principal.token_id if principal else None,
+            token_id=(principal.token_id or None) if principal else None,
             project_id=project_id,
             database_id=database.id if database else None,
             app_name=database.name if database else None,

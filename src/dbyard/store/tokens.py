@@ -60,18 +60,27 @@ def list_all(connection: Connection, account_id: str, project_id: str | None = N
     return [_token(row) for row in rows]
 
 
-def find(connection: Connection, account_id: str, token_id: str, project_id: str | None = None) -> Token | None:
+def find(
+    connection: Connection, account_id: str, token_id: str, project_id: str | None = None
+) -> tuple[Token, bytes] | None:
+    """The account's token of that id and the digest of its value; only one of the project when that is given."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM token WHERE id = ?2 AND account_id = ?1 AND (?3 IS NULL OR project_id = ?3)",
+        f"SELECT {_COLUMNS}, digest FROM token WHERE id = ?2 AND account_id = ?1 AND (?3 IS NULL OR project_id = ?3)",
         (account_id, token_id, project_id),
     ).fetchone()
-    return _token(row) if row else None
+    return (_token(row), row["digest"]) if row else None
 
 
-def delete(connection: Connection, token_id: str) -> bytes | None:
-    """Revoke a token; the digest of its value, or None when there is no such token."""
-    row = connection.execute("DELETE FROM token WHERE id = ? RETURNING digest", (token_id,)).fetchone()
-    return row["digest"] if row else None
+def delete(connection: Connection, token_id: str) -> None:
+    connection.execute("DELETE FROM token WHERE id = ?", (token_id,))
+
+
+def renew(connection: Connection, token: Token, digest: bytes) -> None:
+    """Give a token the value of that digest, its end and its time of issue."""
+    connection.execute(
+        "UPDATE token SET digest = ?, expires_at = ?, issued_at = ? WHERE id = ?",
+        (digest, token.expires_at, token.issued_at, token.id),
+    )
 
 
 def touch(connection: Connection, token_id: str, now: float) -> None:
@@ -89,5 +98,13 @@ def _holder(row: Row | None) -> Holder | None:
 
 
 def _token(row: Row) -> Token:
-    id, name, created_at, last_used_at, scope, project_id, expires_at, issued_at = row
-    return Token(id, name, created_at, last_used_at, Scope(scope), project_id, expires_at, issued_at)
+    return Token(
+        row["id"],
+        row["name"],
+        row["created_at"],
+        row["last_used_at"],
+        Scope(row["scope"]),
+        row["project_id"],
+        row["expires_at"],
+        row["issued_at"],
+    )

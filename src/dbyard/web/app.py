@@ -12,18 +12,22 @@ from starlette.routing import Route as StarletteRoute
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import addons, apps, catalogue, databases, dbapi, dbusers, platform, tokens
+from dbyard.web import addons, apps, auth, catalogue, databases, dbapi, dbusers, platform, tokens
 from dbyard.web.endpoint import Endpoint, Platform
+from dbyard.web.guard import Guard
+from dbyard.web.limits import RateLimit
 from dbyard.web.routes import Route, route
 
 THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
 
 
-def create_app(service: Service, metrics: Metrics) -> Starlette:
-    """The application; its threads end with its lifespan."""
+def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> Starlette:
+    """The application; its threads end with its lifespan. `rate_limit` is of requests a minute, 0 for any number."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
-    shared = Platform(service, metrics, pool)
+    guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
+    shared = Platform(service, metrics, pool, guard)
+    routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -31,7 +35,7 @@ def create_app(service: Service, metrics: Metrics) -> Starlette:
         pool.shutdown()
 
     app = Starlette(
-        routes=[StarletteRoute(each.path, Endpoint(shared, each)) for each in list_routes(service.catalogue)],
+        routes=[StarletteRoute(each.path, Endpoint(shared, each)) for each in routes],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -39,15 +43,16 @@ def create_app(service: Service, metrics: Metrics) -> Starlette:
     return app
 
 
-def list_routes(known: Catalogue) -> Sequence[Route]:
-    """Everything that the platform answers, the busiest first."""
+def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
+    """Everything that the platform answers, the busiest first; its description knows whether requests are limited."""
     documented = [
         *databases.routes(),
         *apps.routes(),
         *addons.routes(),
         *dbapi.routes(),
         *dbusers.routes(),
+        *auth.routes(),
         *tokens.routes(),
         *catalogue.routes(),
     ]
-    return [*documented, *platform.routes(known, documented)]
+    return [*documented, *platform.routes(known, documented, limited=limited)]

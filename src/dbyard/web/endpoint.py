@@ -16,21 +16,18 @@ import msgspec
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from dbyard.errors import Invalid, MethodNotAllowed, NotFound, RequestError, Unauthorized
+from dbyard.errors import Invalid, MethodNotAllowed, NotFound, RequestError
 from dbyard.metrics import Metrics
-from dbyard.model import Account, Principal
-from dbyard.service import Service, accounts
+from dbyard.model import Principal
+from dbyard.service import Service
 from dbyard.web.bodies import Disconnected, read_body
+from dbyard.web.guard import Guard
 from dbyard.web.routes import JSON, Call, Route, Verb
 
 logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error occured, we're on it!"
-TOUCH_EVERY = 60.0
-"""Seconds between two notes that a token is in use."""
 
-_NOBODY = Principal(Account("", "nobody", "", admin=False), "")
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="dbyard"'}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 
@@ -44,7 +41,7 @@ class Platform:
     service: Service
     metrics: Metrics
     pool: ThreadPoolExecutor
-    touched: dict[str, float] = field(default_factory=dict)
+    guard: Guard
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -95,8 +92,7 @@ class Endpoint:
 
     async def _reply(self, method: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         verb = self._verbs.get(method)
-        public = self._public if verb is None else verb.public
-        principal = _NOBODY if public else self._authenticate(headers)
+        principal = self._admit(verb, method, scope, headers)
         if verb is None:
             raise self._refuse_method()
         body = await read_body(headers, receive) if verb.body else b""
@@ -113,25 +109,11 @@ class Endpoint:
             return await asyncio.get_running_loop().run_in_executor(self._platform.pool, _run, verb, call)
         return _run(verb, call)
 
-    def _authenticate(self, headers: dict[bytes, bytes]) -> Principal:
-        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("A bearer token is needed", headers=_CHALLENGE)
-        try:
-            principal = accounts.authenticate(self._platform.service, token.strip())
-        except Unauthorized as error:
-            error.headers = {"WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'}
-            raise
-        self._touch(principal)
-        return principal
-
-    def _touch(self, principal: Principal) -> None:
-        """Note beside the request, and not for each one, that the token is in use."""
-        now = time.monotonic()
-        last = self._platform.touched.get(principal.token_id)
-        if last is None or now - last > TOUCH_EVERY:
-            self._platform.touched[principal.token_id] = now
-            self._platform.pool.submit(accounts.touch, self._platform.service, principal)
+    def _admit(self, verb: Verb | None, method: str, scope: Scope, headers: dict[bytes, bytes]) -> Principal:
+        address = scope["client"][0] if scope["client"] else ""
+        if verb.public if verb else self._public:
+            return self._platform.guard.admit_anybody(address, limited=verb is None or verb.limited)
+        return self._platform.guard.admit(verb, method, self._path, headers, address)
 
     def _refuse_method(self) -> RequestError:
         if not self._verbs:

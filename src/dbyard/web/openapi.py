@@ -10,22 +10,23 @@ import msgspec
 import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
-from dbyard.model import Technology
+from dbyard.model import Scope, Technology
 from dbyard.service.drafts import NAME_PATTERN
 from dbyard.service.tokens import NAME_PATTERN as TOKEN_NAME_PATTERN
-from dbyard.web.routes import JSON, Parameter, Route, Verb
+from dbyard.web.routes import JSON, Login, Parameter, Route, Verb
 
 Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{name}"
 _MEANINGS = {
     400: "The JSON or a header is broken",
-    401: "No bearer token, or not a valid one",
-    403: "The token's account may not do this",
+    401: "No token, or not a valid one",
+    403: "The token may not do this",
     404: "Not found, or somebody else's",
     409: "Not possible now",
     413: "The body is too large",
     415: "The body is not JSON in UTF-8",
+    429: "Too many requests in a minute",
     422: "Fields are wrong: all of them, with their messages",
     500: "Something broke on our side",
     503: "The platform cannot write its state",
@@ -36,7 +37,7 @@ A create body may also come flat (without the `database` wrapper), with `plan_id
 `technology`, and `database_name` for `name`; a plan may be named by its id. Unknown keys are ignored."""
 
 
-def render(routes: Sequence[Route], catalogue: Catalogue) -> bytes:
+def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> bytes:
     components = _components(routes)
     components["NewDatabase"] = _new_database(components["NewDatabase"], catalogue)
     components["NewToken"]["properties"]["name"] |= {"minLength": 1, "maxLength": 64, "pattern": TOKEN_NAME_PATTERN}
@@ -44,11 +45,15 @@ def render(routes: Sequence[Route], catalogue: Catalogue) -> bytes:
         "openapi": "3.1.0",
         "info": {"title": "dbyard", "version": dbyard.__version__, "description": _DESCRIPTION},
         "paths": {
-            route.path: {name.lower(): _operation(routes, route, name) for name in route.verbs} for route in routes
+            route.path: {name.lower(): _operation(routes, route, name, limited) for name in route.verbs}
+            for route in routes
         },
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
             "headers": {
                 "X-Request-Id": {
                     "description": "Names this request in the platform's log; a client may send its own",
@@ -90,14 +95,14 @@ def _kind(technology: Technology) -> Json:
     }
 
 
-def _operation(routes: Sequence[Route], route: Route, method: str) -> Json:
+def _operation(routes: Sequence[Route], route: Route, method: str, limited: bool) -> Json:
     verb = route.verbs[method]
     operation: Json = {
         "operationId": _identify(method, route.path),
         "summary": verb.summary,
         "parameters": [_parameter(each) for each in verb.parameters],
-        "responses": _responses(routes, verb),
-        "security": [] if verb.public else [{"token": []}],
+        "responses": _responses(routes, verb, method, limited),
+        "security": [] if verb.public else [{"basic" if verb.login is Login.API_TOKEN else "token": []}],
     }
     if verb.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(verb.body)}}}
@@ -118,18 +123,22 @@ def _parameter(parameter: Parameter) -> Json:
     }
 
 
-def _responses(routes: Sequence[Route], verb: Verb) -> Json:
-    refusals = dict(sorted((_common_refusals(verb) | dict(verb.refusals)).items()))
+def _responses(routes: Sequence[Route], verb: Verb, method: str, limited: bool) -> Json:
+    refusals = dict(sorted((_common_refusals(verb, method, limited) | dict(verb.refusals)).items()))
     return {str(verb.status): _success(verb) | _links(routes, verb)} | {
         str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in refusals.items()
     }
 
 
-def _common_refusals(verb: Verb) -> dict[int, type[msgspec.Struct]]:
+def _common_refusals(verb: Verb, method: str, limited: bool) -> dict[int, type[msgspec.Struct]]:
     """What any verb of its sort can answer."""
     found: dict[int, type[msgspec.Struct]] = {500: wire.Error}
     if not verb.public:
         found[401] = wire.Error
+    if not verb.public and verb.needed(method) is not Scope.READ:
+        found[403] = wire.Error
+    if limited and verb.limited:
+        found[429] = wire.Error
     if verb.body:
         found |= {400: wire.Error, 413: wire.Error, 415: wire.Error, 422: wire.Errors}
     if verb.writes:
@@ -166,6 +175,8 @@ def _response_headers(status: int) -> Json:
     headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status == 401:
         headers["WWW-Authenticate"] = {"required": True, "schema": {"type": "string"}}
+    if status == 429:
+        headers["Retry-After"] = {"required": True, "schema": {"type": "integer", "minimum": 1}}
     return headers
 
 

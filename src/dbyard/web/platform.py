@@ -8,15 +8,18 @@ import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import CONTENT_TYPE
+from dbyard.model import Scope
 from dbyard.service import figures
 from dbyard.web import openapi
 from dbyard.web.routes import Call, Route, Verb, route
 
 
-def routes(catalogue: Catalogue, documented: Sequence[Route]) -> list[Route]:
+def routes(catalogue: Catalogue, documented: Sequence[Route], *, limited: bool) -> list[Route]:
     """These and the `documented` ones are in the OpenAPI document, which is made once."""
     own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS)]
-    document = openapi.render([*documented, *own, route("/openapi.json", get=_openapi(b""))], catalogue)
+    document = openapi.render(
+        [*documented, *own, route("/openapi.json", get=_openapi(b""))], catalogue, limited=limited
+    )
     return [*own, route("/openapi.json", get=_openapi(document))]
 
 
@@ -25,7 +28,7 @@ def health(_call: Call) -> wire.Health:
 
 
 def metrics(call: Call) -> bytes:
-    databases, operations = figures.count(call.service, call.principal)
+    databases, operations = figures.count(call.service)
     return call.metrics.render(databases, operations)
 
 
@@ -33,12 +36,12 @@ def _openapi(document: bytes) -> Verb:
     return Verb(lambda _call: document, "This document", None, public=True)
 
 
-_HEALTH = Verb(health, "Whether the platform answers", wire.Health, public=True)
+_HEALTH = Verb(health, "Whether the platform answers", wire.Health, public=True, limited=False)
 _METRICS = Verb(
     metrics,
     "Figures for Prometheus; an admin's token is needed",
     None,
     waits=True,
-    refusals={403: wire.Error},
+    scope=Scope.ADMIN,
     media=CONTENT_TYPE,
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from dbyard.metrics import Metrics
-from dbyard.model import Principal
+from dbyard.model import Principal, Scope
 from dbyard.service import Service
 from dbyard.web.bodies import decode, parse_query
 
@@ -53,6 +54,15 @@ class Parameter:
     """Where answers carry the value: a JSON pointer such as `/database/id`."""
 
 
+class Login(StrEnum):
+    """What says who is asking."""
+
+    BEARER = "bearer"
+    """`Authorization: Bearer` with an API token or a JWT."""
+    API_TOKEN = "api_token"  # noqa: S105
+    """`Authorization: Basic` with no user and an API token for a password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """What a path does for one method. A handler that `writes` or `waits` runs in a thread, the others on the loop."""
@@ -63,12 +73,22 @@ class Verb:
     status: int = 200
     public: bool = False
     """Answered without a token."""
+    login: Login = Login.BEARER
+    scope: Scope | None = None
+    """What a token must be good for, where that is not read for GET and write for the others. `ADMIN` also wants an
+    administrator's account."""
+    limited: bool = True
+    """Counts for the rate limit."""
     waits: bool = False
     body: type[msgspec.Struct] | None = None
     parameters: tuple[Parameter, ...] = ()
     refusals: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
     writes: bool = False
     media: str = JSON
+
+    def needed(self, method: str) -> Scope:
+        """What a token must be good for to do this by that method."""
+        return self.scope or (Scope.READ if method in ("GET", "HEAD") else Scope.WRITE)
 
 
 @dataclass(frozen=True, slots=True)

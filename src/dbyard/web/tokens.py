@@ -12,6 +12,7 @@ def routes() -> list[Route]:
     return [
         route("/v1/tokens", get=_LIST, post=_CREATE),
         route("/v1/tokens/{token_id}", delete=_REVOKE),
+        route("/v1/tokens/{token_id}/renew", patch=_RENEW),
     ]
 
 
@@ -20,7 +21,11 @@ def list_all(call: Call) -> wire.TokensAnswer:
 
 
 def create(call: Call) -> wire.TokenAnswer:
-    return tokens.create(call.service, call.principal, unwrap(call.fields(), "token").get("name"))
+    return tokens.create(call.service, call.principal, unwrap(call.fields(), "token"))
+
+
+def renew(call: Call) -> wire.TokenAnswer:
+    return tokens.renew(call.service, call.principal, call.path["token_id"])
 
 
 def revoke(call: Call) -> None:
@@ -35,6 +40,16 @@ _CREATE = Verb(
     status=201,
     writes=True,
     body=wire.CreateToken,
+    refusals={404: wire.Error},
+)
+_TOKEN = Parameter("token_id", "path", "The token's id", {"type": "string"}, required=True, source="/token/id")
+_RENEW = Verb(
+    renew,
+    "Give a token another value, shown only now; the old one is worthless at once",
+    wire.TokenAnswer,
+    writes=True,
+    parameters=(_TOKEN,),
+    refusals={404: wire.Error},
 )
 _REVOKE = Verb(
     revoke,
@@ -42,8 +57,6 @@ _REVOKE = Verb(
     None,
     status=204,
     writes=True,
-    parameters=(
-        Parameter("token_id", "path", "The token's id", {"type": "string"}, required=True, source="/token/id"),
-    ),
+    parameters=(_TOKEN,),
     refusals={404: wire.Error},
 )

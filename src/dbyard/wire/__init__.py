@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -145,13 +145,19 @@ class OperationsAnswer(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """`token` is the bearer value: it is in the answer that created it and never again."""
+    """`token` is the bearer value: it is in the answer that created or renewed it and never again.
+
+    `project_id` is the only project that it is good for, `expires_at` when it ends by itself; null for all, never.
+    """
 
     id: str
     name: str
     created_at: Date
     issued_at: Date
     last_used_at: Date | None
+    scope: str
+    project_id: str | None
+    expires_at: Date | None
     token: str | UnsetType = UNSET
 
     def __repr__(self) -> str:
@@ -166,8 +172,14 @@ class TokensAnswer(Struct, frozen=True):
     tokens: list[Token]
 
 
-class NewToken(Struct, frozen=True):
+class NewToken(Struct, frozen=True, omit_defaults=True):
+    """What is left out is as of the token that asks. It ends `expires_in` seconds from now, or at `expires_at`."""
+
     name: str
+    scope: Literal["read", "write", "admin"] | None = None
+    project_id: str | None = None
+    expires_in: Annotated[int, Meta(ge=1, le=10 * 365 * 86400)] | None = None
+    expires_at: Date | None = None
 
 
 class CreateToken(Struct, frozen=True):

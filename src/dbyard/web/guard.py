@@ -1,0 +1,112 @@
+"""Who is asking, and whether they may: the one place where tokens, their scopes and the rate limit are looked at."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from dbyard.errors import Forbidden, Unauthorized
+from dbyard.metrics import Metrics
+from dbyard.model import Account, Principal, Scope
+from dbyard.service import Service, accounts
+from dbyard.web.limits import RateLimit
+from dbyard.web.routes import Login, Verb
+
+TOUCH_EVERY = 60.0
+"""Seconds between two notes that a token is in use."""
+
+NOBODY = Principal(Account("", "nobody", "", admin=False), "")
+
+_BEARER, _BASIC = 'Bearer realm="dbyard"', 'Basic realm="dbyard"'
+_CHALLENGES = {Login.BEARER: _BEARER, Login.API_TOKEN: _BASIC}
+_NEEDED = {
+    Login.BEARER: "A bearer token is needed",
+    Login.API_TOKEN: "An API token is needed, as the password of Basic authentication with an empty username",
+}
+_DATABASE_API = "/api/"
+
+Headers = Mapping[bytes, bytes]
+
+
+class Guard:
+    def __init__(self, service: Service, metrics: Metrics, pool: ThreadPoolExecutor, limit: RateLimit | None) -> None:
+        self._service = service
+        self._metrics = metrics
+        self._pool = pool
+        self._limit = limit
+        self._touched: dict[str, float] = {}
+
+    def admit(self, verb: Verb | None, method: str, path: str, headers: Headers, address: str) -> Principal:
+        """Whoever asks, by a way in that the verb knows; by a bearer token when there is no such verb.
+
+        Raises Unauthorized, Forbidden or TooManyRequests. Whoever has no valid token counts by their address.
+        """
+        login = verb.login if verb else Login.BEARER
+        try:
+            principal = self._authenticate(login, headers)
+            if principal.database_id is not None and not path.startswith(_DATABASE_API):
+                raise Unauthorized("This token is good for the Database API of one database only")
+        except Unauthorized as error:
+            self._reject(error, login, headers, address)
+            raise
+        self._take(principal.token_id or address)
+        if verb is not None:
+            _check_scope(principal, verb.needed(method))
+        self._touch(principal)
+        return principal
+
+    def admit_anybody(self, address: str, *, limited: bool) -> Principal:
+        if limited:
+            self._take(address)
+        return NOBODY
+
+    def _authenticate(self, login: Login, headers: Headers) -> Principal:
+        scheme, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        value = value.strip()
+        scheme = scheme.lower() if value else ""
+        if scheme == "bearer" and login is not Login.API_TOKEN:
+            return accounts.authenticate(self._service, value)
+        if scheme != "basic" or login is Login.BEARER:
+            raise Unauthorized(_NEEDED[login])
+        username, password = _basic(value)
+        if username:
+            raise Unauthorized(_NEEDED[login])
+        return accounts.authenticate_api_token(self._service, password)
+
+    def _reject(self, error: Unauthorized, login: Login, headers: Headers, address: str) -> None:
+        challenge = _CHALLENGES[login]
+        if headers.get(b"authorization"):
+            self._metrics.rejected_tokens.inc()
+            challenge += ', error="invalid_token"'
+        error.headers = {"WWW-Authenticate": challenge}
+        self._take(address)
+
+    def _take(self, key: str) -> None:
+        if self._limit is not None:
+            self._limit.take(key)
+
+    def _touch(self, principal: Principal) -> None:
+        """Note beside the request, and not for each one, that the token is in use."""
+        now = time.monotonic()
+        last = self._touched.get(principal.token_id)
+        if principal.token_id and (last is None or now - last > TOUCH_EVERY):
+            self._touched[principal.token_id] = now
+            self._pool.submit(accounts.touch, self._service, principal)
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise Unauthorized("The Basic authentication is broken") from None
+    return username, password
+
+
+def _check_scope(principal: Principal, needed: Scope) -> None:
+    if needed is Scope.ADMIN and not principal.administers:
+        raise Forbidden("Only an administrator may do this, with a token of the scope admin for all projects")
+    if not principal.scope.covers(needed):
+        raise Forbidden(f"This token has the scope {principal.scope}; this needs {needed}")
