@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
     },
     "Platform": {
+        "project": (f"{_CLI}.projects:project", "Make, list, rename and delete projects."),
         "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
         "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),
     },

@@ -36,7 +36,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import dbusers, details
+from dbyard.wire import dbusers, details, projects
 
 T = TypeVar("T")
 
@@ -128,6 +128,21 @@ class Client:
 
     def revoke_token(self, token_id: str) -> None:
         self._send("DELETE", f"/v1/tokens/{_segment(token_id, 'Token')}")
+
+    def list_projects(self) -> list[projects.Project]:
+        """Yours, oldest first."""
+        return self._ask("GET", "/v1/projects", projects.ProjectsAnswer).projects
+
+    def create_project(self, new: projects.NewProject) -> projects.Project:
+        return self._ask("POST", "/v1/projects", projects.ProjectAnswer, body=projects.CreateProject(new)).project
+
+    def update_project(self, project_id: str, change: projects.ProjectChange) -> projects.Project:
+        path = f"/v1/projects/{_segment(project_id, 'Project')}"
+        return self._ask("PATCH", path, projects.ProjectAnswer, body=projects.UpdateProject(change)).project
+
+    def delete_project(self, project_id: str) -> None:
+        """Raises Conflict while it has databases, or is the default one."""
+        self._send("DELETE", f"/v1/projects/{_segment(project_id, 'Project')}")
 
     def list_providers(self) -> list[wire.AddonProvider]:
         """The technologies with their versions and plans; no token needed."""

@@ -24,7 +24,11 @@ def theirs(api: TestClient, service: Service) -> dict[str, str]:
     """The admin's database and token, as path parameters."""
     database = api.post("/v1/databases", json=seed_body()).json()["database"]
     get_ready(service)
+    open_account(service, "guest")
+    api.post("/v1/apps/my-postgres-db/collaborators", json={"email": "guest@example.org"})
     return {
+        "project": database["project_id"],
+        "collaborator": "us-guest",
         "database": database["id"],
         "app": database["id"],
         "addon": f"ad-{database['id']}",

@@ -47,7 +47,7 @@ def creating(one: Platform, operation: wire.Operation) -> Platform:
 
 class TestCreate:
     def test_prints_the_url_alone(self, run: Run, one: Platform, connection: wire.Connection) -> None:
-        result = run(*CREATE, "--version", "15", "--project", "pr-1")
+        result = run(*CREATE, "--version", "15")
         assert result.exit_code == 0
         assert result.stdout == connection.url + "\n"
         ((_, body),) = one.sent("POST")
@@ -57,7 +57,6 @@ class TestCreate:
                 "technology": "postgresql",
                 "plan": "postgresql-starter-512",
                 "version": "15",
-                "project_id": "pr-1",
             }
         }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress
+from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _LOG_LINES = 20
 @click.option("-t", "--technology", required=True, help="Such as postgresql, mysql or redis.")
 @click.option("-p", "--plan", required=True, help="A plan of the technology, such as postgresql-starter-512.")
 @click.option("--version", help="The technology's version; its newest when absent.")
-@click.option("--project", metavar="ID", help="The project it belongs to; your default one when absent.")
+@click.option("--project", metavar="PROJECT", help="The name or id of its project; your default one when absent.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=150, show_default=True, help="Seconds to wait.")
 @json_option
@@ -47,8 +48,9 @@ def create(
     """
     from dbyard import wire
 
-    new = wire.NewDatabase(name=name, technology=technology, plan=plan, project_id=project, version=version)
     with session() as client:
+        project_id = find_project(client, project).id if project is not None else None
+        new = wire.NewDatabase(name=name, technology=technology, plan=plan, project_id=project_id, version=version)
         database = client.create_database(new)
         connection = wait_usable(client, database.name, timeout, f"creating {name}") if wait else None
     if as_json:

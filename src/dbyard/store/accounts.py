@@ -18,6 +18,11 @@ def find_account(connection: Connection, username: str) -> Account | None:
     return _one(connection.execute(f"{_COLUMNS} WHERE username = ?", (username,)))
 
 
+def find_by_email(connection: Connection, email: str) -> Account | None:
+    """Upper and lower case are one."""
+    return _one(connection.execute(f"{_COLUMNS} WHERE email = ? COLLATE NOCASE", (email,)))
+
+
 def insert_account(connection: Connection, account: Account, now: float) -> None:
     connection.execute(
         "INSERT INTO account (id, username, email, admin, created_at) VALUES (?, ?, ?, ?, ?)",

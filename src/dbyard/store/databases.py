@@ -105,6 +105,18 @@ def rename(connection: Connection, database_id: str, name: str, now: float) -> N
     connection.execute("UPDATE database SET name = ?, updated_at = ? WHERE id = ?", (name, now, database_id))
 
 
+def move(connection: Connection, database_id: str, project_id: str, now: float) -> None:
+    connection.execute(
+        "UPDATE database SET project_id = ?, updated_at = ? WHERE id = ?", (project_id, now, database_id)
+    )
+
+
+def is_used(connection: Connection, project_id: str) -> bool:
+    """Whether a database is in the project."""
+    query = "SELECT 1 FROM database WHERE project_id = ? AND deleted_at IS NULL LIMIT 1"
+    return connection.execute(query, (project_id,)).fetchone() is not None
+
+
 def delete(connection: Connection, database_id: str, now: float) -> None:
     """From here on nobody finds the database, its name is free, and no older operation can act on its instances."""
     connection.execute("UPDATE database SET deleted_at = ? WHERE id = ?", (now, database_id))

@@ -40,6 +40,30 @@ def list_owned(connection: Connection, account_id: str) -> list[Project]:
     return [_project(row) for row in rows]
 
 
+def clear_default(connection: Connection, account_id: str, now: float) -> None:
+    """Another one becomes the default in the same transaction."""
+    connection.execute(
+        "UPDATE project SET is_default = 0, updated_at = ? WHERE account_id = ? AND is_default = 1", (now, account_id)
+    )
+
+
+def update(connection: Connection, project: Project) -> None:
+    connection.execute(
+        "UPDATE project SET name = ?, is_default = ?, updated_at = ? WHERE id = ?",
+        (project.name, project.default, project.updated_at, project.id),
+    )
+
+
+def delete(connection: Connection, project: Project) -> None:
+    """An empty one. Databases that are on their way out go on with the owner's default project."""
+    connection.execute(
+        "UPDATE database SET project_id = (SELECT id FROM project WHERE account_id = ? AND is_default = 1)"
+        " WHERE project_id = ? AND deleted_at IS NOT NULL",
+        (project.account_id, project.id),
+    )
+    connection.execute("DELETE FROM project WHERE id = ?", (project.id,))
+
+
 def owner_of(connection: Connection, project_id: str) -> str | None:
     """The id of the account whose project it is."""
     row = connection.execute("SELECT account_id FROM project WHERE id = ?", (project_id,)).fetchone()

@@ -12,7 +12,19 @@ from starlette.routing import Route as StarletteRoute
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import addons, apps, auth, catalogue, databases, dbapi, dbusers, platform, tokens
+from dbyard.web import (
+    addons,
+    apps,
+    auth,
+    catalogue,
+    collaborators,
+    databases,
+    dbapi,
+    dbusers,
+    platform,
+    projects,
+    tokens,
+)
 from dbyard.web.endpoint import Endpoint, Platform
 from dbyard.web.guard import Guard
 from dbyard.web.limits import RateLimit
@@ -52,6 +64,8 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *dbapi.routes(),
         *dbusers.routes(),
         *auth.routes(),
+        *collaborators.routes(),
+        *projects.routes(),
         *tokens.routes(),
         *catalogue.routes(),
     ]

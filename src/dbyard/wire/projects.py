@@ -1,0 +1,91 @@
+"""Projects: what databases are kept in, each with one owner; and who works in them beside the owner."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from dbyard.wire import Date
+
+PROJECT_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
+ProjectName = Annotated[str, Meta(min_length=1, max_length=64, pattern=PROJECT_NAME_PATTERN)]
+
+
+class ProjectOwner(Struct, frozen=True):
+    id: str
+    username: str
+    email: str
+    flags: dict[str, bool] = {}
+
+
+class Project(Struct, frozen=True):
+    id: str
+    name: str
+    default: bool
+    created_at: Date
+    updated_at: Date
+    owner: ProjectOwner
+    flags: dict[str, bool] = {}
+
+
+class ProjectAnswer(Struct, frozen=True):
+    project: Project
+
+
+class ProjectsAnswer(Struct, frozen=True):
+    """Oldest first."""
+
+    projects: list[Project]
+
+
+class NewProject(Struct, frozen=True, omit_defaults=True):
+    name: ProjectName
+    default: bool = False
+
+
+class CreateProject(Struct, frozen=True):
+    project: NewProject
+
+
+class ProjectChange(Struct, frozen=True, omit_defaults=True):
+    """What stays as it is is left out; `default` can be set, and only by setting it elsewhere be lost."""
+
+    name: ProjectName | UnsetType = UNSET
+    default: bool | UnsetType = UNSET
+
+
+class UpdateProject(Struct, frozen=True):
+    project: ProjectChange
+
+
+# ---- collaborators ----------------------------------------------------------------------------------------------
+
+
+class Collaborator(Struct, frozen=True):
+    """`id` and `user_id` are the account's. Nobody has to accept: `status` is `accepted` at once."""
+
+    id: str
+    user_id: str
+    app_id: str
+    username: str
+    email: str
+    status: str = "accepted"
+    invitation_link: str = ""
+    is_limited: bool = False
+
+
+class CollaboratorAnswer(Struct, frozen=True):
+    collaborator: Collaborator
+
+
+class CollaboratorsAnswer(Struct, frozen=True):
+    collaborators: list[Collaborator]
+
+
+class Invitation(Struct, frozen=True):
+    email: str
+
+
+class InviteCollaborator(Struct, frozen=True):
+    collaborator: Invitation
