@@ -9,10 +9,10 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from itertools import pairwise
-from typing import Annotated
 
 import msgspec
 
+from dbyard import catalogue_shape as shape
 from dbyard.errors import ConfigError, Invalid
 from dbyard.model import (
     DebianRecipe,
@@ -96,7 +96,7 @@ def load() -> Catalogue:
 def parse(text: str) -> Catalogue:
     """A catalogue from TOML; ConfigError says what is wrong and where."""
     try:
-        document = msgspec.convert(tomllib.loads(text), _Document)
+        document = msgspec.convert(tomllib.loads(text), shape.Document)
         technologies = {slug: _technology(slug, table) for slug, table in document.technologies.items()}
         catalogue = Catalogue(
             technologies,
@@ -111,124 +111,10 @@ def parse(text: str) -> Catalogue:
     return catalogue
 
 
-# ---- the shape of the file --------------------------------------------------------------------------------------
-
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Positive = Annotated[int, msgspec.Meta(gt=0)]
-Points = Annotated[tuple[tuple[Positive, Positive], ...], msgspec.Meta(min_length=1)]
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-Pinned = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+==[0-9a-z.]+$")]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]+(_[A-Z]+)*$")]
-RelativePath = Annotated[str, msgspec.Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
-
-
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Debian(_Table, frozen=True):
-    packages: Annotated[tuple[Slug, ...], msgspec.Meta(min_length=1)]
-    bin: RelativePath
-
-
-class _Wheel(_Table, frozen=True):
-    distribution: Slug
-    version: Text
-    sha256: Digest
-    bin: RelativePath
-
-
-class _Python(_Table, frozen=True):
-    module: Text
-    python: Text
-    packages: Annotated[dict[Pinned, Digest], msgspec.Meta(min_length=1)]
-
-
-class _Found(_Table, frozen=True):
-    variable: Annotated[str, msgspec.Meta(pattern=r"^DBYARD_[A-Z]+$")]
-
-
-class _Maven(_Table, frozen=True):
-    assembly: Text
-    packages: Annotated[tuple[Slug, ...], msgspec.Meta(min_length=1)]
-    prepare: Text
-
-
-class _Shared(_Table, frozen=True):
-    technology: Slug
-
-
-class _Go(_Table, frozen=True):
-    module: Text
-    release: Text
-    sum: Annotated[str, msgspec.Meta(pattern=r"^h1:[A-Za-z0-9+/]{43}=$")]
-    package: RelativePath
-    toolchain: _Wheel
-
-
-class _Version(_Table, frozen=True):
-    version: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
-    server: Text
-    licence: Text
-    command: Text
-    default: bool = False
-    on_request: bool = False
-    preferred: bool = False
-    version_argument: Text = "--version"
-    works_with: str = ""
-    lacks: str = ""
-    notice: str = ""
-    debian: _Debian | None = None
-    wheel: _Wheel | None = None
-    python: _Python | None = None
-    found: _Found | None = None
-    maven: _Maven | None = None
-    shared: _Shared | None = None
-    go: _Go | None = None
-
-
-class _Plans(_Table, frozen=True):
-    prefix: Slug
-    starter: tuple[Positive, Positive]
-    business: tuple[Positive, Positive]
-    disk_gb_per_gb: Positive
-    connections: Points
-    cpu: Points
-    enterprise: tuple[Positive, Positive] | None = None
-
-
-class _Technology(_Table, frozen=True):
-    name: Text
-    description: Text
-    aliases: tuple[Slug, ...]
-    variables: tuple[Variable, Variable]
-    overhead_mb: Positive
-    minimum_mb: Positive
-    versions: Annotated[tuple[_Version, ...], msgspec.Meta(min_length=1)]
-    plans: _Plans
-    engine: str = ""
-    spares: bool = True
-    slow_start: bool = False
-
-
-class _Offer(_Table, frozen=True):
-    servers_of: Slug
-    name: Text
-    description: Text
-    plans: _Plans
-
-
-class _Document(_Table, frozen=True):
-    technologies: dict[Slug, _Technology]
-    offers: dict[Slug, _Offer] = {}
-    tools: dict[Slug, _Version] = {}
-
-
 # ---- from the file to the model ---------------------------------------------------------------------------------
 
 
-def _technology(slug: str, table: _Technology) -> Technology:
+def _technology(slug: str, table: shape.Technology) -> Technology:
     versions = tuple(_version(slug, each) for each in table.versions)
     _refuse_repeated(f"{slug} version", (each.version for each in versions))
     if sum(each.default for each in versions) != 1:
@@ -249,7 +135,7 @@ def _technology(slug: str, table: _Technology) -> Technology:
     )
 
 
-def _offer(slug: str, table: _Offer, technologies: Mapping[str, Technology]) -> Technology:
+def _offer(slug: str, table: shape.Offer, technologies: Mapping[str, Technology]) -> Technology:
     other = technologies.get(table.servers_of)
     if other is None:
         raise ValueError(f"{slug}: there is no {table.servers_of} whose servers it could have")
@@ -264,7 +150,7 @@ def _offer(slug: str, table: _Offer, technologies: Mapping[str, Technology]) -> 
     )
 
 
-def _version(technology: str, table: _Version) -> Version:
+def _version(technology: str, table: shape.Version) -> Version:
     return Version(
         technology=technology,
         version=table.version,
@@ -274,6 +160,7 @@ def _version(technology: str, table: _Version) -> Version:
         recipe=_recipe(technology, table),
         default=table.default,
         on_request=table.on_request,
+        running_spares=table.running_spares,
         preferred=table.preferred,
         version_argument=table.version_argument,
         works_with=table.works_with,
@@ -282,32 +169,32 @@ def _version(technology: str, table: _Version) -> Version:
     )
 
 
-def _recipe(technology: str, table: _Version) -> Recipe:
+def _recipe(technology: str, table: shape.Version) -> Recipe:
     kinds = (table.debian, table.wheel, table.python, table.found, table.maven, table.shared, table.go)
     given = [each for each in kinds if each is not None]
     match given:
-        case [_Debian(packages, bin)]:
+        case [shape.Debian(packages, bin)]:
             return DebianRecipe(packages, bin)
-        case [_Wheel() as wheel]:
+        case [shape.Wheel() as wheel]:
             return _wheel(wheel)
-        case [_Python(module, python, pinned)]:
+        case [shape.Python(module, python, pinned)]:
             return PythonRecipe(module, python, tuple(pinned.items()))
-        case [_Found(variable)]:
+        case [shape.Found(variable)]:
             return FoundRecipe(variable)
-        case [_Maven(assembly, packages, prepare)]:
+        case [shape.Maven(assembly, packages, prepare)]:
             return MavenRecipe(assembly, packages, prepare)
-        case [_Shared(other)]:
+        case [shape.Shared(other)]:
             return SharedRecipe(other)
-        case [_Go(module, release, checksum, package, toolchain)]:
+        case [shape.Go(module, release, checksum, package, toolchain)]:
             return GoRecipe(module, release, checksum, package, _wheel(toolchain))
     raise ValueError(f"{technology} {table.version} must have one recipe, not {len(given)}")
 
 
-def _wheel(table: _Wheel) -> WheelRecipe:
+def _wheel(table: shape.Wheel) -> WheelRecipe:
     return WheelRecipe(table.distribution, table.version, table.sha256, table.bin)
 
 
-def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:
+def _plans(slug: str, table: shape.Plans, minimum: int) -> Iterator[Plan]:
     for points in (table.connections, table.cpu):
         _refuse_unsorted(slug, points)
     ranges = {kind: ends for kind in CLASSES if (ends := getattr(table, kind))}
@@ -321,7 +208,7 @@ def _plans(slug: str, table: _Plans, minimum: int) -> Iterator[Plan]:
         yield _plan(slug, table, kind, memory, position)
 
 
-def _plan(slug: str, table: _Plans, kind: str, memory: int, position: int) -> Plan:
+def _plan(slug: str, table: shape.Plans, kind: str, memory: int, position: int) -> Plan:
     name = f"{table.prefix}-{kind}-{memory}"
     title, nodes = CLASSES[kind]
     disk = memory * table.disk_gb_per_gb

@@ -35,6 +35,8 @@ class Config:
     """What clients call the platform's one region."""
     rate_limit: int = 0
     """Requests a minute for each token; 0 for any number."""
+    running_spares: int = 0
+    """Servers kept running for nobody yet, of each technology that starts slowly; each one holds memory."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,6 +81,7 @@ def _check(values: Mapping[str, object]) -> Config:
         public_url=_public_url(values["public_url"]),
         region=_region(values["region"]),
         rate_limit=_number(values, "rate_limit", 0, 1_000_000),
+        running_spares=_number(values, "running_spares", 0, 100),
     )
     if config.first_port > config.last_port:
         raise ConfigError(f"first_port {config.first_port} is above last_port {config.last_port}")

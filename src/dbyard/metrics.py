@@ -97,6 +97,17 @@ class Metrics:
             ["technology", "version"],
             registry=registry,
         )
+        self.running_spares = Gauge(
+            "dbyard_running_spares",
+            "Servers that run and wait for a database",
+            ["technology", "version"],
+            registry=registry,
+        )
+        self.running_spares_refused = Counter(
+            "dbyard_running_spares_refused",
+            "Times that no running spare was started, or one was given back, because the machine has too little memory",
+            registry=registry,
+        )
 
 
 def _set_all(gauge: Gauge, values: Mapping[tuple[str, str], int]) -> None:

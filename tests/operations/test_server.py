@@ -10,13 +10,22 @@ from dataclasses import replace
 import pytest
 
 from dbyard import wire
-from dbyard.model import MIB, Operation, ServerEnd
+from dbyard.model import MIB, InstanceState, Operation, ServerEnd
 from dbyard.operations import Context, Wait, server
 from dbyard.operations.subject import load
 from dbyard.service import Service, accounts, databases
 from dbyard.store import operations
 from tests.builders import SPEC, claim
 from tests.conftest import Clock, World
+
+
+class Stopped:
+    """A runtime where only those run of which a test says so."""
+
+    running: frozenset[str] = frozenset()
+
+    def state(self, instance_id: str) -> InstanceState:
+        return InstanceState.RUNNING if instance_id in self.running else InstanceState.STOPPED
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def context(service: Service, world: World) -> Context:
         catalogue=service.catalogue,
         box=service.box,
         authority=service.authority,
-        runtime=none,  # type: ignore[arg-type]  # a turn does not depend on it
+        runtime=Stopped(),  # type: ignore[arg-type]
         installed=world.installed,
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
@@ -111,6 +120,14 @@ class TestAwaitTurn:
         with service.store.tx() as connection:
             operations.finish(connection, asking[0], clock())
         assert turns(context, asking[1:]) == [True, True, False, False, False]
+
+    def test_a_server_that_runs_already_waits_for_nobody(
+        self, service: Service, token: str, clock: Clock, context: Context, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asking = create(service, token, clock, "opensearch", 4)
+        assert turns(context, asking) == [True, True, False, False]
+        monkeypatch.setattr(Stopped, "running", {load(context, asking[3]).instance.id})
+        assert turns(context, asking) == [True, True, False, True]
 
     def test_one_that_waits_after_a_failure_lets_others_go_first(
         self, context: Context, service: Service, token: str, clock: Clock

@@ -26,6 +26,11 @@ if os.environ.get("CHILD") and os.fork() == 0:
     time.sleep(1000)
 print("listening", flush=True)
 listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
+if os.environ.get("WRITES"):
+    while not os.path.exists(sys.argv[1] + "/go"):
+        time.sleep(0.01)
+    os.mkdir(sys.argv[1] + "/made")
+    open(sys.argv[1] + "/made/file", "w").close()
 while True:
     listener.accept()[0].close()
     if os.environ.get("GREEDY"):
@@ -108,6 +113,8 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
     for runtime in opened:
         for spare in (runtime._home / "spares").glob(".*"):
             runtime.discard(spare.name.removeprefix("."))
+        for running in runtime.list_spares(running=True):
+            runtime.discard(running.id)
 
 
 @pytest.fixture
@@ -120,6 +127,6 @@ def server(runtime: LocalRuntime, program: Installation) -> Server:
     return place(runtime, program)
 
 
-def place(runtime: LocalRuntime, program: Installation, generation: int = 1) -> Server:
+def place(runtime: LocalRuntime, program: Installation, generation: int = 1, plan: str | None = None) -> Server:
     instance_id = os.urandom(12).hex()
-    return Server(runtime, instance_id, runtime.place(instance_id, generation, program), program)
+    return Server(runtime, instance_id, runtime.place(instance_id, generation, program, plan), program)

@@ -66,6 +66,7 @@ class TestRefusals:
             ("workers", ""),
             ("spares", "1001"),
             ("rate_limit", "-1"),
+            ("running_spares", "101"),
             ("first_port", "80"),
             ("last_port", "65536"),
         ],

@@ -51,6 +51,9 @@ def stop(home: Path | None, file: Path | None) -> None:
             for instance_id in runtime.list_instances():
                 runtime.stop(instance_id)
                 click.echo(f"stopped the server of instance {instance_id}")
+            for spare in runtime.list_spares(running=True):
+                runtime.discard(spare.id)
+            runtime.leave()
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"everything in {config.home} is stopped")

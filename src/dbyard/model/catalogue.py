@@ -124,6 +124,8 @@ class Version:
     """Installed only when somebody asks for it by name."""
     version_argument: str = "--version"
     """What makes `command` tell its full version and end."""
+    running_spares: bool = False
+    """Whether a server that runs already can be given to a tenant: its users are made by `secure`, not in files."""
     preferred: bool = False
     """Where it is installed, a create that names no version takes it before the default one."""
     works_with: str = ""
@@ -161,6 +163,10 @@ class Technology:
     def type_name(self) -> str:
         """What its servers are, whatever it is offered as."""
         return self.servers_of or self.slug
+
+    @property
+    def smallest_plan(self) -> Plan:
+        return min(self.plans, key=lambda plan: (plan.memory_mb, plan.position))
 
     @property
     def default_version(self) -> Version:

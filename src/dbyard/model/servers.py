@@ -21,7 +21,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All secrets of one instance. `user` is the tenant; the admin's name is the engine's own affair."""
+    """All secrets of one instance. `user` is the tenant; the admin's name is the engine's own affair.
+
+    While a server runs for nobody yet, `user` and `password` are empty, and there is no tenant in it.
+    """
 
     admin_password: str = field(repr=False)
     user: str
@@ -137,7 +140,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A file system's size and what is left of it, in bytes."""
+    """The size of a file system, or of a machine's memory, and what is left of it, in bytes."""
 
     total: int
     free: int

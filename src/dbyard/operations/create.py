@@ -15,7 +15,7 @@ def place(context: Context, operation: Operation) -> Outcome:
     """Give the instance a directory, a port and a uid."""
     subject = load(context, operation)
     instance = subject.instance
-    placement = context.runtime.place(instance.id, instance.generation, subject.installation)
+    placement = context.runtime.place(instance.id, instance.generation, subject.installation, subject.database.plan)
     return Next("launch", lambda connection: instances.set_placement(connection, instance.id, placement))
 
 

@@ -35,10 +35,10 @@ _LOG_LINES = 10
 def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait | None:
     """None when the server may be started now: as many slow starts at once as there are processors, the oldest first.
 
-    More at once would all be ready as late as the last of them.
+    More at once would all be ready as late as the last of them. A server that runs already need not be started.
     """
     slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
-    if subject.database.technology not in slow:
+    if subject.database.technology not in slow or is_running(context, subject):
         return None
     with context.store.read() as connection:
         before = operations.count_starting_before(connection, operation, slow, context.now())
@@ -55,7 +55,7 @@ def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
 
     Raises TemporaryError with why it ended and its last log lines, PortTaken when its port is somebody else's.
     """
-    if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
+    if not is_running(context, subject):
         context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
     secrets, started, pause = credentials(context, subject), time.monotonic(), 0.002
     while True:
@@ -65,7 +65,7 @@ def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
             said = str(error)
         else:
             return None
-        if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
+        if not is_running(context, subject):
             end = why_ended(context, subject)
             raise TemporaryError(f"{end.message}{last_words(context, subject)}", code=end.code)
         if time.monotonic() - started > _PATIENCE:
@@ -96,6 +96,10 @@ def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
             "out_of_memory", f"the server ended for want of memory (exit code {status}): its plan allows no more"
         )
     return Cause("server_exited", f"the server ended with exit code {status}")
+
+
+def is_running(context: Context, subject: Subject) -> bool:
+    return context.runtime.state(subject.instance.id) is InstanceState.RUNNING
 
 
 def last_words(context: Context, subject: Subject) -> str:

@@ -12,6 +12,7 @@ from dbyard import engines
 from dbyard.errors import DbyardError
 from dbyard.model import Certificate, Credentials, Installation, InstanceSpec, Node, Placement
 from dbyard.operations import Context
+from dbyard.runtimes import kind_of_spare
 from dbyard.store import instances
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ _PERIOD = 0.5
 _MAKERS = 2
 _YIELD_SECONDS = 5.0
 _AFTER_FAILURE = 30.0
+_DISCARD_PERIOD = 60.0
 _NO_CERTIFICATE = Certificate("", "", "")
 
 
@@ -32,6 +34,7 @@ class Spares:
         self._lock = threading.Lock()
         self._making: Counter[str] = Counter()
         self._failed_until: dict[str, float] = {}
+        self._discard_at = 0.0
         self.threads = [threading.Thread(target=self._run, name=f"spares-{n}", daemon=True) for n in range(_MAKERS)]
 
     def start(self) -> None:
@@ -44,11 +47,12 @@ class Spares:
             if installation is None:
                 self._stopping.wait(_PERIOD)
             else:
-                self._yield_to_operations()
+                yield_to_operations(self._is_busy, self._stopping)
                 self._make(installation)
 
     def _next_needed(self) -> Installation | None:
         """The server that lacks most spares, counted as being made until `_make` ends."""
+        self._discard_unclaimable()
         if not self._context.runtime.has_room():
             return None
         with self._lock:
@@ -70,18 +74,27 @@ class Spares:
         found = (self._context.installed(each.technology, each.version) for each in wanted)
         return {_key(installation): installation for installation in found if installation}
 
+    def _discard_unclaimable(self) -> None:
+        """Of servers that were removed, or that a newer build has taken the place of: no create asks for them."""
+        with self._lock:
+            if self._discard_at > time.monotonic():
+                return
+            self._discard_at = time.monotonic() + _DISCARD_PERIOD
+            technologies = self._context.catalogue.technologies.values()
+            versions = (version for technology in technologies for version in technology.versions)
+            newest = (self._context.installed(each.technology, each.version) for each in versions)
+            claimable = {kind_of_spare(installation) for installation in newest if installation}
+            for spare in self._context.runtime.list_spares(running=False):
+                if spare.kind not in claimable:
+                    log.info("a spare (%s) is discarded: no create asks for it any more", spare.kind)
+                    self._discard(spare.id)
+
     def _lack(self, key: str, installation: Installation) -> int:
         if self._failed_until.get(key, 0.0) > time.monotonic():
             return 0
         ready = self._context.runtime.spares(installation)
         self._context.metrics.spares.labels(installation.technology, installation.full_version).set(ready)
         return max(0, self._wanted - ready - self._making[key])
-
-    def _yield_to_operations(self) -> None:
-        """A create that waits for the processor is worth more than a spare, but spares must come some time."""
-        until = time.monotonic() + _YIELD_SECONDS
-        while self._is_busy() and time.monotonic() < until and not self._stopping.is_set():
-            self._stopping.wait(0.05)
 
     def _make(self, installation: Installation) -> None:
         key = _key(installation)
@@ -104,7 +117,7 @@ class Spares:
             if spare_id is not None:
                 self._context.runtime.discard(spare_id)
         except (DbyardError, OSError):
-            log.exception("the unfinished spare %s is left until the next start", spare_id)
+            log.exception("the spare %s could not be removed", spare_id)
 
     def _render(self, spare_id: str, placement: Placement, installation: Installation) -> InstanceSpec:
         """The server of nobody's database: same admin as later, a tenant that `secure` turns into the real one."""
@@ -119,6 +132,13 @@ class Spares:
         node = Node(spare_id, 1, technology.plans[0], technology.overhead_mb)
         layout = self._context.runtime.layout(spare_id, placement, installation)
         return engines.load(technology.engine).render(node, layout, secrets)
+
+
+def yield_to_operations(is_busy: Callable[[], bool], stopping: threading.Event) -> None:
+    """A create that waits for the processor is worth more than a spare, but spares must come some time."""
+    until = time.monotonic() + _YIELD_SECONDS
+    while is_busy() and time.monotonic() < until and not stopping.is_set():
+        stopping.wait(0.05)
 
 
 def _key(installation: Installation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dbyard.errors import TemporaryError
@@ -15,6 +16,21 @@ class PortTaken(TemporaryError):
     code = "port_taken"
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A spare that waits to be claimed by whoever wants its `kind`; `alive` when its server runs at this moment."""
+
+    id: str
+    kind: str
+    alive: bool
+
+
+def kind_of_spare(installation: Installation, plan: str | None = None) -> str:
+    """What a spare of this server is called; with `plan`, one whose server already runs with that plan's limits."""
+    server = f"{installation.technology}-{installation.full_version}"
+    return f"running-{server}-{plan}" if plan else server
+
+
 class Runtime(Protocol):
     """Every function may be called twice: what is already so is left as it is.
 
@@ -22,8 +38,13 @@ class Runtime(Protocol):
     newest seen raises StaleGeneration.
     """
 
-    def place(self, instance_id: str, generation: int, installation: Installation) -> Placement:
-        """Give the instance a directory, a port and a uid, from a spare when there is one; or tell what it has."""
+    def place(
+        self, instance_id: str, generation: int, installation: Installation, plan: str | None = None
+    ) -> Placement:
+        """Give the instance a directory, a port and a uid, from a spare when there is one; or tell what it has.
+
+        With `plan`, a spare that runs for that plan comes first, and its server with it: `ensure` adopts it.
+        """
 
     def replace(self, instance_id: str, generation: int) -> Placement:
         """Give the stopped instance another port (somebody took its own); its data stay."""
@@ -75,7 +96,10 @@ class Runtime(Protocol):
     def space(self) -> Space:
         """The file system that all instances share."""
 
-    # ---- spares: directories made ready beforehand ----------------------------------------------------------
+    def memory(self) -> Space:
+        """The machine's memory, and what programs could still have of it."""
+
+    # ---- spares: directories made ready beforehand, some with a server that runs ----------------------------
 
     def new_spare(self) -> tuple[str, Placement]:
         """Begin a spare: an unfinished directory with its own port, uid and seed. Returns its id and placement."""
@@ -83,8 +107,17 @@ class Runtime(Protocol):
     def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
         """Run the `init` commands of the unfinished spare `spec.id`, make it durable, and offer it to `place`."""
 
+    def may_run_spares(self) -> bool:
+        """Whether a server that runs here outlives that its directory is renamed."""
+
+    def offer(self, spare_id: str, kind: str) -> None:
+        """Offer the unfinished spare to `place` as it is: with the server that `ensure` has started in it."""
+
     def discard(self, spare_id: str) -> None:
-        """Remove an unfinished spare."""
+        """Remove a spare, finished or not, and its server; one that was claimed meanwhile is left alone."""
 
     def spares(self, installation: Installation) -> int:
-        """How many finished spares of this server wait to be claimed."""
+        """How many finished spares of this server wait to be claimed, running ones aside."""
+
+    def list_spares(self, *, running: bool) -> Sequence[Spare]:
+        """The finished spares: prepared directories, or else those whose server was started."""

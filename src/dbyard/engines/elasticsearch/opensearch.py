@@ -91,7 +91,7 @@ def render_files(credentials: Credentials) -> dict[str, str]:
     admin = {"hash": hash_password(credentials.admin_password), "opendistro_security_roles": ["all_access"]}
     contents: dict[str, Mapping[str, object]] = {
         "config": {"config": {"dynamic": {"http": {"anonymous_auth_enabled": False}, "authc": {"basic": _BASIC}}}},
-        "internalusers": {ADMIN: {**admin, "reserved": True}, credentials.user: _user(credentials)},
+        "internalusers": {ADMIN: {**admin, "reserved": True}, **_tenant_of(credentials)},
         "roles": {
             _TENANT: _role(_TENANT_ON_CLUSTER, ["indices:*"]),
             _READ_ONLY: _role(_READ_ONLY_ON_CLUSTER, _READ_ONLY_ON_INDICES),
@@ -126,7 +126,7 @@ def secure(session: Session, credentials: Credentials) -> None:
     settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
     if settings["persistent"].get(_REPLICAS) != "0":
         session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
-    if session.find(_USERS + credentials.user) is None:
+    if credentials.user and session.find(_USERS + credentials.user) is None:
         session.ask("PUT", _USERS + credentials.user, _user(credentials))
 
 
@@ -158,6 +158,10 @@ _FILES = {
     "actiongroups": "action_groups.yml",
     "tenants": "tenants.yml",
 }
+
+
+def _tenant_of(credentials: Credentials) -> dict[str, object]:
+    return {credentials.user: _user(credentials)} if credentials.user else {}
 
 
 def _user(credentials: Credentials) -> dict[str, object]:

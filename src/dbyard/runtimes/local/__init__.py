@@ -21,16 +21,15 @@ from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
 from dbyard.model import MIB, Installation, InstanceSpec, InstanceState, Layout, Placement, ServerEnd, Space, Usage
-from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import cgroups, directories, ends, processes, sandbox, spawn, usage
-from dbyard.runtimes.local.ports import UID_BASE, Ports, claims_directory, is_free
+from dbyard.runtimes import PortTaken, Spare, kind_of_spare
+from dbyard.runtimes.local import cgroups, directories, ends, processes, sandbox, shelf, spawn, usage
+from dbyard.runtimes.local.ports import Ports, claims_directory, is_free
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell
 from dbyard.runtimes.local.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
-_SPARE = "spare-"
 _NOBODY = 65534
 _GONE_SECONDS = 10.0
 _ROOM_BYTES = 256 * MIB
@@ -40,10 +39,10 @@ class LocalRuntime:
     def __init__(self, home: Path, host: str, ports: tuple[int, int], bubblewrap: Path | None) -> None:
         """Take over the servers of `home`; `ports` is the first and the last port that they may have."""
         self._home = home
-        self._host = host
         self._ports = Ports(claims_directory(), home, host, *ports)
         self._bubblewrap = bubblewrap if os.geteuid() == 0 else None
-        self._cgroups = cgroups.probe(hashlib.sha256(str(home).encode()).hexdigest()[:12])
+        self._cgroups = cgroups.probe(hashlib.sha256(str(home).encode()).hexdigest()[:12], self._group_of)
+        self._shelf = shelf.Shelf(home / "spares")
         self._watcher = Watcher()
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._destroyed: dict[str, int] = {}
@@ -52,13 +51,16 @@ class LocalRuntime:
 
     # ---- instances ----------------------------------------------------------------------------------------------
 
-    def place(self, instance_id: str, generation: int, installation: Installation) -> Placement:
+    def place(
+        self, instance_id: str, generation: int, installation: Installation, plan: str | None = None
+    ) -> Placement:
         directory = self._directory(instance_id)
+        running = [kind_of_spare(installation, plan)] if plan and self.may_run_spares() else []
         with self._owned(instance_id, generation):
             placement = directories.read_placement(directory)
-            if placement is None:
-                placement = self._claim_spare(directory, installation) or self._build(directory)
-            return placement
+            if placement is None and self._shelf.claim([*running, kind_of_spare(installation)], directory):
+                placement = directories.read_placement(directory)
+            return placement or self._build(directory)
 
     def replace(self, instance_id: str, generation: int) -> Placement:
         directory = self._directory(instance_id)
@@ -66,7 +68,7 @@ class LocalRuntime:
             old = directories.read_placement(directory)
             if old is None or self._find(instance_id) is not None:
                 raise TemporaryError("the instance cannot be moved now", code="not_movable")
-            with self._new_placement(old.seed) as new:
+            with self._ports.placing(old.seed) as new:
                 directories.write_placement(directory, new)
             self._ports.release(old.port)
             return new
@@ -155,6 +157,15 @@ class LocalRuntime:
     def space(self) -> Space:
         return usage.space(self._home)
 
+    def memory(self) -> Space:
+        return usage.memory()
+
+    def leave(self) -> None:
+        """Leave no control group behind: for whoever has stopped every server. The next start makes them again."""
+        if self._cgroups:
+            for instance_id in self.list_instances():
+                self._cgroups.remove(instance_id)
+
     def list_instances(self) -> list[str]:
         """The ids of all instances that have a directory in this home."""
         return sorted(path.name for path in (self._home / "instances").iterdir() if not path.name.startswith("."))
@@ -162,7 +173,7 @@ class LocalRuntime:
     # ---- spares -------------------------------------------------------------------------------------------------
 
     def new_spare(self) -> tuple[str, Placement]:
-        spare_id = f"{_SPARE}{secrets.token_hex(12)}"
+        spare_id = f"{shelf.PREFIX}{secrets.token_hex(12)}"
         return spare_id, self._build(self._directory(spare_id))
 
     def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
@@ -172,21 +183,38 @@ class LocalRuntime:
         if self._cgroups:
             self._cgroups.remove(spec.id)  # whoever claims the spare gets a group of its own
         directories.empty(directory / "run")
-        directory.rename(self._home / "spares" / _spare_name(installation, spec.id))
+        self._shelf.put(spec.id, kind_of_spare(installation))
+
+    def may_run_spares(self) -> bool:
+        return self._bubblewrap is not None  # its sandbox has its files by what they are, not by where they are
+
+    def offer(self, spare_id: str, kind: str) -> None:
+        directories.write_group(self._directory(spare_id), spare_id)  # which the server stays in, whoever claims it
+        self._watcher.remove(spare_id)  # it gets another name
+        self._shelf.put(spare_id, kind)
 
     def discard(self, spare_id: str) -> None:
-        """Remove an unfinished spare."""
-        self._remove(self._directory(spare_id), spare_id)
+        self._watcher.remove(spare_id)
+        if self._shelf.take_down(spare_id):
+            self._remove(self._directory(spare_id), spare_id)
 
     def spares(self, installation: Installation) -> int:
-        return len(self._list_spares(installation))
+        return sum(spare.kind == kind_of_spare(installation) for spare in self.list_spares(running=False))
+
+    def list_spares(self, *, running: bool) -> Sequence[Spare]:
+        return self._shelf.list_all(running=running)
 
     # ---- how ----------------------------------------------------------------------------------------------------
 
     def _directory(self, instance_id: str) -> Path:
-        if instance_id.startswith(_SPARE):
-            return self._home / "spares" / f".{instance_id}"
+        if instance_id.startswith(shelf.PREFIX):
+            return self._shelf.unfinished(instance_id)
         return self._home / "instances" / instance_id
+
+    def _group_of(self, instance_id: str) -> str:
+        """Its control group's name: a running spare keeps its own when it becomes an instance."""
+        places = (self._directory(instance_id), self._home / "trash" / instance_id)
+        return next((name for place in places if (name := directories.read_group(place))), instance_id)
 
     @contextmanager
     def _owned(self, instance_id: str, generation: int) -> Iterator[None]:
@@ -195,22 +223,10 @@ class LocalRuntime:
                 raise StaleGeneration(f"instance {instance_id} was destroyed by a newer operation")
             yield
 
-    def _claim_spare(self, directory: Path, installation: Installation) -> Placement | None:
-        for spare in self._list_spares(installation):
-            try:
-                spare.rename(directory)
-            except FileNotFoundError:
-                continue  # another create was quicker
-            return directories.read_placement(directory)
-        return None
-
-    def _list_spares(self, installation: Installation) -> list[Path]:
-        return sorted((self._home / "spares").glob(_spare_name(installation, "*")))
-
     def _build(self, directory: Path) -> Placement:
         new = directory.with_name(f".new-{directory.name.lstrip('.')}")
         try:
-            with self._new_placement(secrets.token_hex(16)) as placement:
+            with self._ports.placing(secrets.token_hex(16)) as placement:
                 directories.build(new, placement.uid)
                 directories.write_placement(new, placement)
                 new.rename(directory)
@@ -218,18 +234,6 @@ class LocalRuntime:
             shutil.rmtree(new, ignore_errors=True)
             raise
         return placement
-
-    @contextmanager
-    def _new_placement(self, seed: str) -> Iterator[Placement]:
-        """A port and a uid that nobody has; given back when the caller cannot write them down."""
-        as_root = os.geteuid() == 0
-        with self._ports.locked():
-            port = self._ports.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
-            try:
-                yield Placement(self._host, port, UID_BASE + port if as_root else os.geteuid(), seed)
-            except OSError:
-                self._ports.release(port)
-                raise
 
     def _cell(
         self, directory: Path, spec: InstanceSpec, placement: Placement, installation: Installation, nice: int = 0
@@ -306,18 +310,11 @@ class LocalRuntime:
         started = directories.read_json(self._directory(instance_id) / "process.json")
         if started is None:
             return None
-        argv = tuple(str(part) for part in _list(started["argv"]))
-        found = self._recorded(started, argv) or self._among_members(instance_id, argv)
+        argv = processes.recorded_argv(started)
+        found = processes.find_recorded(started) or self._among_members(instance_id, argv)
         if found is not None:
             self._watcher.add(instance_id, found)
         return found
-
-    def _recorded(self, started: Mapping[str, object], argv: tuple[str, ...]) -> Process | None:
-        pid, start_time = started.get("pid"), started.get("start_time")
-        process = processes.read(pid) if isinstance(pid, int) else None
-        if process is None or process.start_time != start_time or process.argv != argv:
-            return None
-        return process
 
     def _among_members(self, instance_id: str, argv: tuple[str, ...]) -> Process | None:
         found = [process for pid in self._members(instance_id) if (process := processes.read(pid))]
@@ -376,17 +373,9 @@ class LocalRuntime:
         for parent in ("instances", "spares"):
             for path in (self._home / parent).glob(".new-*"):
                 shutil.rmtree(path)
-        for path in (self._home / "spares").glob(f".{_SPARE}*"):
+        for path in (self._home / "spares").glob(f".{shelf.PREFIX}*"):
             self.discard(path.name.removeprefix("."))
         for path in (self._home / "trash").iterdir():
             self._remove(self._directory(path.name), path.name)
         with self._ports.locked():
             self._ports.release_unplaced()
-
-
-def _spare_name(installation: Installation, spare_id: str) -> str:
-    return f"{installation.technology}-{installation.full_version}-{spare_id.removeprefix(_SPARE)}"
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,11 +32,13 @@ class Cgroups:
     version: int
     roots: Mapping[str, Path]
     prefix: str
+    name_of: Callable[[str], str] = str
+    """Whose group the instance's server lives in: its own, unless somebody knows better."""
 
     def group(self, controller: str, instance_id: str) -> Path | None:
         """The instance's group, there or not; None where the controller cannot be used."""
         root = self.roots.get(controller)
-        return root / f"{self.prefix}{instance_id}" if root else None
+        return root / self._name(instance_id) if root else None
 
     def ensure(self, spec: InstanceSpec) -> tuple[Path, ...]:
         """Make the instance's group with its limits; returns the files that a shell joins by writing 0 (itself)."""
@@ -66,7 +68,11 @@ class Cgroups:
                 raise TemporaryError(f"processes of instance {instance_id} do not end", code="processes_left")
 
     def _groups(self, instance_id: str) -> list[Path]:
-        return sorted({root / f"{self.prefix}{instance_id}" for root in self.roots.values()})
+        name = self._name(instance_id)
+        return sorted({root / name for root in self.roots.values()})
+
+    def _name(self, instance_id: str) -> str:
+        return f"{self.prefix}{self.name_of(instance_id)}"
 
     def _limits(self, spec: InstanceSpec) -> list[tuple[Path, str]]:
         quota = int(spec.cpu * _PERIOD)
@@ -87,8 +93,9 @@ class Cgroups:
                 "cpuacct": [],
                 "pids": [("pids.max", str(spec.processes))],
             }
+        group = self._name(spec.id)
         return [
-            (root / f"{self.prefix}{spec.id}" / name, value)
+            (root / group / name, value)
             for controller, root in self.roots.items()
             for name, value in values[controller]
         ]
@@ -111,14 +118,14 @@ def _is_removed(group: Path) -> bool:
     return True
 
 
-def probe(name: str) -> Cgroups | None:
+def probe(name: str, name_of: Callable[[str], str] = str) -> Cgroups | None:
     """The cgroups that can be used here for a home called `name`; None when there are none."""
     if os.geteuid() != 0:
         return None
     version = 2 if (_ROOT / "cgroup.controllers").exists() else 1
     prefix = f"dbyard-{name}-"
     roots = _probe_v2(prefix) if version == 2 else _probe_v1(prefix)
-    return Cgroups(version, roots, prefix) if roots else None
+    return Cgroups(version, roots, prefix, name_of) if roots else None
 
 
 def _probe_v2(prefix: str) -> dict[str, Path]:

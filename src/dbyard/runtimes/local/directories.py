@@ -4,7 +4,8 @@ instances/ID/   placement.json  where it lives            data/  log/  run/   th
                 process.json    what was started last     conf/               read-only for the server
                 initialised     its init commands are done
                 output.log      what it printed
-spares/KIND-ID/ the same, finished and waiting to be claimed by one rename
+                group.json      its control group, where that is not called after the instance
+spares/KIND-ID/ the same, finished and waiting to be claimed by one rename; of some kinds the server runs
 spares/.ID/     the same, unfinished: anybody's or nobody's
 trash/ID/       on its way out
 """
@@ -24,6 +25,7 @@ from dbyard.model import MIB, File, Installation, Layout, Placement
 
 _OWN = ("data", "log", "run")
 INITIALISED = "initialised"
+_GROUP = "group.json"
 LOG_BYTES = 64 * MIB
 LOG_KEPT_BYTES = MIB
 
@@ -114,6 +116,16 @@ def write_placement(directory: Path, placement: Placement) -> None:
 def read_placement(directory: Path) -> Placement | None:
     value = read_json(directory / "placement.json")
     return Placement(**value) if value else None  # type: ignore[arg-type]
+
+
+def write_group(directory: Path, name: str) -> None:
+    write_json(directory / _GROUP, {"name": name}, durable=False)
+
+
+def read_group(directory: Path) -> str | None:
+    """The control group that the server was given; None when it is called after the instance."""
+    value = read_json(directory / _GROUP)
+    return str(value["name"]) if value else None
 
 
 def ports_of(home: Path) -> set[int]:

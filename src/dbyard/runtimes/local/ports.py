@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.errors import TemporaryError
-from dbyard.runtimes.local import directories
+from dbyard.model import Placement
+from dbyard.runtimes.local import directories, processes
 
 UID_BASE = 200_000
 """The uid of an instance is this plus its port, so whoever has the port has the uid."""
@@ -57,6 +58,18 @@ class Ports:
                 return port
             self.release(port)
         raise TemporaryError(f"no free port between {self.first} and {self.last}", code="no_free_port")
+
+    @contextmanager
+    def placing(self, seed: str) -> Iterator[Placement]:
+        """A port and a uid that nobody has; given back when the caller cannot write them down."""
+        as_root = os.geteuid() == 0
+        with self.locked():
+            port = self.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
+            try:
+                yield Placement(self.host, port, UID_BASE + port if as_root else os.geteuid(), seed)
+            except OSError:
+                self.release(port)
+                raise
 
     def release(self, port: int) -> None:
         """Give the port back if this home has it; repeating is free."""

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,20 @@ def read(pid: int) -> Process | None:
     if _is_dead(fields):
         return None
     return Process(pid, int(fields[_START_TIME]), tuple(os.fsdecode(part) for part in argv.split(b"\0")[:-1]))
+
+
+def find_recorded(record: Mapping[str, object] | None) -> Process | None:
+    """The living process that `record` names by pid, start time and argv together; None when any of them is another."""
+    pid = record.get("pid") if record else None
+    process = read(pid) if isinstance(pid, int) else None
+    if record is None or process is None or process.start_time != record.get("start_time"):
+        return None
+    return process if process.argv == recorded_argv(record) else None
+
+
+def recorded_argv(record: Mapping[str, object]) -> tuple[str, ...]:
+    argv = record.get("argv")
+    return tuple(str(part) for part in argv) if isinstance(argv, list) else ()
 
 
 def list_of_uid(uid: int) -> list[int]:

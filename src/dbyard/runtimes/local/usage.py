@@ -39,6 +39,12 @@ def space(directory: Path) -> Space:
     return Space(found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail)
 
 
+def memory() -> Space:
+    """The machine's: what a limit around all of the machine takes away is not seen here."""
+    told = _pairs(Path("/proc/meminfo"))
+    return Space(told.get("MemTotal:", 0) * 1024, told.get("MemAvailable:", 0) * 1024)
+
+
 def by_cgroup(cgroups: Cgroups, instance_id: str) -> Usage:
     """What the kernel has counted for all processes of the instance together, dead ones included."""
     if cgroups.version == 2:

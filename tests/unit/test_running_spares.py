@@ -1,0 +1,232 @@
+"""Which running spares are kept, started, and given back; their servers are played."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import pytest
+
+from dbyard.catalogue import Catalogue
+from dbyard.errors import TemporaryError
+from dbyard.metrics import Metrics
+from dbyard.model import MIB, Installation, Placement, Space
+from dbyard.operations import Context
+from dbyard.reconciler import running_spares, spares
+from dbyard.reconciler.running_spares import RunningSpares, back_off, leaves_enough
+from dbyard.reconciler.spares import Spares
+from dbyard.runtimes import Runtime, Spare, kind_of_spare
+from dbyard.service import Service
+from tests.builders import PLACEMENT
+from tests.conftest import World
+
+GIB = 1024 * MIB
+ELASTICSEARCH = "running-elasticsearch-2.19.1-elasticsearch-starter-512"
+OPENSEARCH = "running-opensearch-2.19.1-opensearch-starter-1024"
+
+
+@dataclass
+class Played:
+    """A runtime of which only the shelf is real."""
+
+    shelf: list[Spare] = field(default_factory=list)
+    free: int = 20 * GIB
+    sandbox: bool = True
+    made: int = 0
+
+    def may_run_spares(self) -> bool:
+        return self.sandbox
+
+    def has_room(self) -> bool:
+        return True
+
+    def memory(self) -> Space:
+        return Space(24 * GIB, self.free)
+
+    def list_spares(self, *, running: bool) -> list[Spare]:
+        return [each for each in self.shelf if each.kind.startswith("running-") == running]
+
+    def spares(self, installation: Installation) -> int:
+        return sum(each.kind == kind_of_spare(installation) for each in self.shelf)
+
+    def new_spare(self) -> tuple[str, Placement]:
+        self.made += 1
+        return f"spare-{self.made}", PLACEMENT
+
+    def offer(self, spare_id: str, kind: str) -> None:
+        self.shelf.append(Spare(spare_id, kind, alive=True))
+
+    def discard(self, spare_id: str) -> None:
+        self.shelf = [each for each in self.shelf if each.id != spare_id]
+
+    def kinds(self) -> list[str]:
+        return sorted(each.kind for each in self.shelf)
+
+    def die(self) -> None:
+        self.shelf = [replace(each, alive=False) for each in self.shelf]
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def played() -> Played:
+    return Played()
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(running_spares, "time", time)
+    monkeypatch.setattr(spares, "time", time)
+    return time
+
+
+@pytest.fixture
+def context(service: Service, catalogue: Catalogue, world: World, played: Played) -> Context:
+    runtime = cast(Runtime, played)
+    return Context(
+        service.store, catalogue, service.box, service.authority, runtime, world.installed, Metrics(), lambda: 0.0
+    )
+
+
+@pytest.fixture
+def keep(context: Context, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RunningSpares]:
+    monkeypatch.setattr(RunningSpares, "_start", lambda *_: None)
+    return lambda count: RunningSpares(context, threading.Event(), count, lambda: False)
+
+
+class TestLook:
+    def test_starts_one_at_a_time_until_there_are_enough(
+        self, keep: Callable[[int], RunningSpares], played: Played, time: Time
+    ) -> None:
+        kept = keep(2)
+        for number in range(1, 7):
+            kept.look()
+            assert len(played.shelf) == min(number, 4)
+        assert played.kinds() == [ELASTICSEARCH] * 2 + [OPENSEARCH] * 2
+
+    def test_of_servers_that_are_there_and_can_be_given_away(
+        self, keep: Callable[[int], RunningSpares], played: Played, world: World, time: Time
+    ) -> None:
+        world.missing = {("elasticsearch", "2.19")}
+        kept = keep(1)
+        for _ in range(3):
+            kept.look()
+        assert played.kinds() == [OPENSEARCH]
+
+    def test_discards_all_when_none_are_wanted(
+        self, keep: Callable[[int], RunningSpares], played: Played, time: Time
+    ) -> None:
+        played.shelf = [Spare("spare-a", ELASTICSEARCH, alive=True), Spare("spare-b", "redis-7.0.1", alive=False)]
+        keep(0).look()
+        assert played.kinds() == ["redis-7.0.1"]
+
+    def test_discards_what_is_too_many_and_what_was_upgraded(
+        self, keep: Callable[[int], RunningSpares], played: Played, time: Time
+    ) -> None:
+        older = ELASTICSEARCH.replace("2.19.1", "2.19.0")
+        kinds = [older, ELASTICSEARCH, ELASTICSEARCH, OPENSEARCH]
+        played.shelf = [Spare(f"spare-{number}", kind, alive=True) for number, kind in enumerate(kinds)]
+        keep(1).look()
+        assert played.kinds() == [ELASTICSEARCH, OPENSEARCH]
+        assert played.made == 0
+
+    def test_replaces_one_that_died_more_and_more_slowly(
+        self, keep: Callable[[int], RunningSpares], played: Played, world: World, time: Time
+    ) -> None:
+        world.missing = {("elasticsearch", "2.19")}
+        kept = keep(1)
+        kept.look()
+        for made, delay in enumerate([30.0, 60.0, 120.0], start=2):
+            played.die()
+            kept.look()
+            time.now += delay - 1
+            kept.look()
+            assert played.shelf == []
+            time.now += 1
+            kept.look()
+            assert played.made == made
+
+    def test_tries_again_later_what_could_not_be_made(
+        self,
+        keep: Callable[[int], RunningSpares],
+        played: Played,
+        world: World,
+        time: Time,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise TemporaryError("no")
+
+        world.missing = {("elasticsearch", "2.19")}
+        kept = keep(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(RunningSpares, "_start", refuse)
+            for _ in range(3):
+                kept.look()
+        assert (played.made, played.shelf) == (1, [])
+        time.now += 30
+        kept.look()
+        assert played.kinds() == [OPENSEARCH]
+
+    def test_starts_none_where_memory_is_scarce(
+        self, keep: Callable[[int], RunningSpares], context: Context, played: Played, time: Time
+    ) -> None:
+        played.free = 3300 * MIB  # room for the smaller one alone
+        kept = keep(1)
+        for _ in range(4):
+            kept.look()
+        assert played.kinds() == [ELASTICSEARCH]
+        assert b"dbyard_running_spares_refused_total 1.0" in context.metrics.render({}, {})
+
+    def test_gives_them_back_where_memory_becomes_scarce(
+        self, keep: Callable[[int], RunningSpares], played: Played, time: Time
+    ) -> None:
+        kept = keep(1)
+        kept.look()
+        kept.look()
+        assert len(played.shelf) == 2
+        played.free = GIB
+        kept.look()
+        assert played.shelf == []
+
+
+def test_without_a_sandbox_none_are_kept(
+    keep: Callable[[int], RunningSpares], played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    played.sandbox = False
+    kept = keep(1)
+    kept.start()
+    for thread in kept.threads:
+        thread.join(10)
+    assert played.made == 0
+    assert "needs root and bubblewrap" in caplog.text
+
+
+@pytest.mark.parametrize(("free_mb", "wanted_mb", "enough"), [(900, 100, True), (180, 100, False), (200, 100, True)])
+def test_leaves_enough(free_mb: int, wanted_mb: int, enough: bool) -> None:
+    assert leaves_enough(Space(1000 * MIB, free_mb * MIB), wanted_mb * MIB) is enough
+
+
+def test_back_off() -> None:
+    assert [back_off(failures) for failures in (1, 2, 3, 20)] == [30.0, 60.0, 120.0, 1800.0]
+
+
+class TestPreparedSpares:
+    def test_that_nobody_can_claim_are_discarded(
+        self, context: Context, played: Played, world: World, time: Time
+    ) -> None:
+        kinds = ["redis-7.0.1", "redis-7.0.0", "postgresql-15.1", "mysql-10.11.1", ELASTICSEARCH]
+        played.shelf = [Spare(f"spare-{number}", kind, alive=False) for number, kind in enumerate(kinds)]
+        world.missing = {("mysql", "10.11")}
+        kept = Spares(context, threading.Event(), 0, lambda: False)
+        assert kept._next_needed() is None
+        assert played.kinds() == ["postgresql-15.1", "redis-7.0.1", ELASTICSEARCH]
