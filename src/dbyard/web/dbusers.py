@@ -16,7 +16,7 @@ _USER = Parameter("user", "path", "The user's name", {"type": "string"}, require
 def routes() -> list[Route]:
     return [
         route("/api/databases/{database}/users", get=_LIST),
-        route("/api/databases/{database}/users/{user}/reset_password", post=_RESET),
+        route("/api/databases/{database}/users/{user}/reset_password", post=_RESET, patch=_RESET),
     ]
 
 
