@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from starlette.testclient import TestClient
 from dbyard.model import MIB, OperationKind, Restriction, Usage
 from dbyard.service import Service
 from dbyard.store import instances, operations
-from tests.builders import claim, fail, get_ready, seed_body
+from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock, World
 
 
@@ -192,3 +194,120 @@ def test_a_restriction_does_not_make_a_database_unusable(
     assert api.get(f"/v1/databases/{made['id']}/connection").status_code == 200
     assert describe(api, made["id"])["status"] == "running"
     assert api.get(f"/v1/databases/{made['id']}/operations").json()["operations"][0]["kind"] == "restrict"
+
+
+class TestParts:
+    def test_the_one_instance_in_a_bare_list(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        path = f"/api/databases/ad-{made['id']}/instances_status"
+        assert api.get(path).json() == []
+        get_ready(service)
+        (instance,) = api.get(path).json()
+        assert instance == {
+            "id": describe(api, made["id"])["instances"][0]["id"],
+            "type": "db-node",
+            "status": "running",
+            "role": "leader",
+        }
+
+    def test_the_plan(self, api: TestClient, made: dict[str, Any]) -> None:
+        plan = api.get(f"/api/databases/{made['id']}/plan").json()["plan"]
+        assert (plan["name"], plan["memory"], plan["disk"]) == ("postgresql-starter-512", 512, 10240)
+        assert plan["manual_backups_count"] == 0
+
+    def test_an_operation_that_is_done_has_finished(
+        self, api: TestClient, service: Service, made: dict[str, Any]
+    ) -> None:
+        operation_id = describe(api, made["id"])["current_operation_id"]
+        paths = [f"/api/databases/{made['id']}/operations/{operation_id}", f"/api/operations/{operation_id}"]
+        assert [api.get(path).json()["operation"]["status"] for path in paths] == ["pending", "pending"]
+        get_ready(service)
+        for path in paths:
+            operation = api.get(path).json()["operation"]
+            assert (operation["id"], operation["type"], operation["status"]) == (operation_id, "create", "finished")
+            assert operation["finished_at"] == "2027-01-15T08:00:00Z"
+
+    def test_an_operation_of_somebody_else(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        operation_id = describe(api, made["id"])["current_operation_id"]
+        foreign = {"Authorization": f"Bearer {open_account(service, 'mallory')}"}
+        for known in (operation_id, "unknown"):
+            answer = api.get(f"/api/operations/{known}", headers=foreign)
+            assert (answer.status_code, answer.json()) == (404, {"error": "Operation not found"})
+        other = api.post("/v1/databases", json=seed_body("another-db")).json()["database"]
+        assert api.get(f"/api/databases/{other['id']}/operations/{operation_id}").status_code == 404
+
+
+class TestTypes:
+    def test_are_found_by_what_a_database_says(self, api: TestClient, made: dict[str, Any]) -> None:
+        found = describe(api, made["id"])
+        named = api.get(f"/api/database_types/{found['type_id']}").json()
+        assert named == api.get("/api/database_types/postgresql").json()
+        assert named["database_type"]["name"] == "postgresql"
+        assert named["database_type"] in api.get("/api/database_types").json()["database_types"]
+        version = api.get(f"/api/database_type_versions/{found['version_id']}").json()["database_type_version"]
+        assert (version["id"], version["database_type_id"]) == (found["version_id"], found["type_id"])
+        assert (version["major"], version["minor"], version["next_upgrade"]) == (17, 0, None)
+
+    def test_unknown_ones(self, api: TestClient) -> None:
+        assert api.get("/api/database_types/oracle").status_code == 404
+        assert api.get("/api/database_type_versions/oracle").status_code == 404
+
+    def test_the_certificate_of_the_home(self, anonymous: TestClient, service: Service) -> None:
+        answer = anonymous.get("/api/ca_certificate")
+        assert answer.headers["content-type"] == "application/x-pem-file"
+        assert answer.text == service.authority.pem
+
+
+DATES = re.compile(r"(_at|_until)$")
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+WALKED = (
+    "/v1/databases",
+    "/v1/databases/{id}/endpoints",
+    "/v1/apps",
+    "/v1/apps/{id}",
+    "/v1/apps/{id}/addons",
+    "/v1/apps/{id}/addons/ad-{id}",
+    "/v1/apps/{id}/operations/{operation}",
+    "/v1/addon_providers",
+    "/v1/addon_providers/postgresql-ng/plans",
+    "/api/databases/ad-{id}",
+    "/api/databases/ad-{id}/operations/{operation}",
+    "/api/database_types",
+    "/api/database_type_versions/{version}",
+)
+
+
+def walk(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    yield key, value
+    for inner, each in value.items() if isinstance(value, dict) else ():
+        yield from walk(each, inner)
+    for each in value if isinstance(value, list) else ():
+        yield from walk(each, key)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_strict_clients_can_read_every_answer(
+    api: TestClient, service: Service, made: dict[str, Any], ready: bool
+) -> None:
+    """Go's decoder refuses a whole answer for one date or number of another shape."""
+    operation = describe(api, made["id"])["current_operation_id"]
+    if ready:
+        get_ready(service)
+    names = {"id": made["id"], "operation": operation, "version": describe(api, made["id"])["version_id"]}
+    for path in WALKED:
+        answer = api.get(path.format(**names))
+        assert answer.status_code == 200, path
+        for key, value in walk(answer.json()):
+            if DATES.search(key) and key != "periodic_backups_scheduled_at":
+                assert value is None or RFC3339.fullmatch(value), (path, key, value)
+            if key in ("position", "port", "major", "minor", "patch", "weekday_utc", "starting_hour_utc"):
+                assert type(value) is int, (path, key, value)
+            if key == "flags" and path.startswith("/v1/"):
+                assert all(type(each) is bool for each in (value.values() if isinstance(value, dict) else [value]))
+            if key == "next_upgrade":
+                assert value is None or isinstance(value, dict)
+            if key in ("status", "name", "plan_id", "technology", "type_name", "readable_version"):
+                assert isinstance(value, str), (path, key, value)
+    found = describe(api, made["id"])
+    assert all(type(each) is int for each in found["periodic_backups_scheduled_at"])
+    assert all(set(each) == {"name", "status"} for each in found["features"])
+    assert found["status"] in ("creating", "running", "updating", "migrating", "upgrading", "stopped")

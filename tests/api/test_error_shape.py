@@ -19,6 +19,9 @@ PUBLIC = [
     "/healthz",
     "/openapi.json",
     "/v1/addon_categories",
+    "/api/database_types",
+    "/api/database_types/redis",
+    "/api/ca_certificate",
     "/v1/addon_providers",
     "/v1/addon_providers/redis/plans",
 ]

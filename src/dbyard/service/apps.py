@@ -9,7 +9,7 @@ from dbyard.errors import Invalid, NotFound
 from dbyard.model import Account, Database, DatabaseStatus, EventType, Principal, Project
 from dbyard.service import Service, databases, events
 from dbyard.service.conditions import condition, status
-from dbyard.service.dates import date
+from dbyard.service.dates import date, date_or_none
 from dbyard.service.drafts import NAME_PATTERN, NAME_RULE, NAME_TAKEN
 from dbyard.store import Connection, operations, projects
 from dbyard.store import databases as stored
@@ -70,8 +70,8 @@ def delete(service: Service, principal: Principal, key: str, current_name: str |
 def get_operation(service: Service, principal: Principal, key: str, operation_id: str) -> wire.AppOperationAnswer:
     with service.store.read() as reading:
         database = own(reading, principal, key)
-        found = operations.find(reading, database.id, operation_id)
-    if found is None:
+        found = operations.get(reading, operation_id)
+    if found is None or found.database_id != database.id:
         raise NotFound("not found", extra={"resource": "operation"})
     return wire.AppOperationAnswer(
         wire.AppOperation(
@@ -79,7 +79,7 @@ def get_operation(service: Service, principal: Principal, key: str, operation_id
             type=found.kind,
             status=found.status,
             created_at=date(found.created_at),
-            finished_at=date(found.finished_at) if found.finished_at is not None else None,
+            finished_at=date_or_none(found.finished_at),
             error=found.error,
         )
     )

@@ -17,6 +17,8 @@ from dbyard.model import (
     DatabaseStatus,
     Endpoint,
     Instance,
+    Operation,
+    OperationStatus,
     Plan,
     Principal,
     Technology,
@@ -26,9 +28,11 @@ from dbyard.model import (
 from dbyard.service import Service, conditions
 from dbyard.service.databases import own
 from dbyard.service.dates import date, date_or_none
+from dbyard.service.types import type_id, version_id
 from dbyard.store import Connection, databases, instances, operations
 from dbyard.store.databases import Condition, SealedCredential
 from dbyard.wire import details as wire
+from dbyard.wire.apps import AppOperation, AppOperationAnswer
 
 _SAMPLE_SECONDS = 0.1
 _MAINTENANCE_HOUR, _MAINTENANCE_HOURS = 21, 8
@@ -76,9 +80,9 @@ def describe(service: Service, principal: Principal, key: str) -> wire.DetailsAn
             plan=database.plan,
             status=status,
             error=facts.condition.error if status is DatabaseStatus.STOPPED else None,
-            type_id=_id(facts.technology.type_name),
+            type_id=type_id(facts.technology),
             type_name=facts.technology.type_name,
-            version_id=_id(facts.technology.type_name, database.version),
+            version_id=version_id(facts.technology, facts.version),
             next_version_id=None,
             readable_version=_readable_version(facts),
             hostname=facts.hostname,
@@ -94,6 +98,43 @@ def describe(service: Service, principal: Principal, key: str) -> wire.DetailsAn
             server=_server(facts),
             limits=_limits(service, facts),
             disk=_disk(service, facts),
+        )
+    )
+
+
+def list_instances(service: Service, principal: Principal, key: str) -> list[wire.InstanceStatus]:
+    """The one server, as soon as it is placed; it leads, because there is no other."""
+    facts = _find(service, principal, key)
+    found = _instances(facts, conditions.status(facts.condition, service.clock()))
+    return [wire.InstanceStatus(each.id, each.type, each.status, "leader") for each in found]
+
+
+def get_plan(service: Service, principal: Principal, key: str) -> wire.PlanDetailsAnswer:
+    """No backups are made yet, of any plan."""
+    plan = _find(service, principal, key).plan
+    return wire.PlanDetailsAnswer(wire.PlanDetails(plan.id, plan.name, plan.memory_mb, plan.disk_mb))
+
+
+def get_operation(
+    service: Service, principal: Principal, operation_id: str, key: str | None = None
+) -> AppOperationAnswer:
+    """An operation of a database that the principal sees, of that one when there is a `key`."""
+    with service.store.read() as reading:
+        database = own(reading, principal, key) if key is not None else None
+        found = operations.get(reading, operation_id)
+        if found is None or (database and found.database_id != database.id):
+            raise NotFound("Operation not found")
+        if database is None:
+            _check_seen(reading, principal, found)
+    finished = found.status == OperationStatus.DONE
+    return AppOperationAnswer(
+        AppOperation(
+            id=found.id,
+            type=found.kind,
+            status="finished" if finished else found.status,
+            created_at=date(found.created_at),
+            finished_at=date_or_none(found.finished_at),
+            error=found.error,
         )
     )
 
@@ -121,6 +162,13 @@ def measure(service: Service, principal: Principal, key: str) -> wire.MetricsAns
             )
         },
     )
+
+
+def _check_seen(reading: Connection, principal: Principal, operation: Operation) -> None:
+    try:
+        own(reading, principal, operation.database_id)
+    except NotFound:
+        raise NotFound("Operation not found") from None
 
 
 def _find(service: Service, principal: Principal, key: str) -> _Facts:
@@ -231,8 +279,3 @@ def _memory(usage: Usage, facts: _Facts) -> wire.MemoryMetrics:
         swap_usage=swap,
         max_swap_usage=swap,
     )
-
-
-def _id(*names: str) -> str:
-    """Ids of things that are the same in every platform."""
-    return sha256("@".join(names).encode()).hexdigest()[:24]

@@ -89,14 +89,6 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
     return [(_operation(row), history[row["id"]]) for row in operations]
 
 
-def find(connection: Connection, database_id: str, operation_id: str) -> Operation | None:
-    """The database's operation of that id."""
-    row = connection.execute(
-        f"SELECT {_COLUMNS} FROM operation WHERE id = ? AND database_id = ?", (operation_id, database_id)
-    ).fetchone()
-    return _operation(row) if row else None
-
-
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 

@@ -150,12 +150,13 @@ def _success(verb: Verb) -> Json:
     if verb.status == 204:
         return {"description": "Done", "headers": _response_headers(204)}
     schema = _reference(verb.answer) if verb.answer else {"type": "object" if verb.media == JSON else "string"}
+    schema = {"type": "array", "items": schema} if verb.many else schema
     return _response("Success", verb.media.partition(";")[0], schema, verb.status)
 
 
 def _links(routes: Sequence[Route], verb: Verb) -> Json:
     """To every operation all of whose required parameters are in the answer of this verb."""
-    fields = [f"/{field}/" for field in verb.answer.__struct_fields__] if verb.answer else []
+    fields = [f"/{field}/" for field in verb.answer.__struct_fields__] if verb.answer and not verb.many else []
     links = {}
     for route in routes:
         for method, target in route.verbs.items():

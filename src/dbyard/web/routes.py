@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -40,7 +40,7 @@ class Call:
         return decode(self.body)
 
 
-Handler = Callable[[Call], msgspec.Struct | bytes | None]
+Handler = Callable[[Call], msgspec.Struct | Sequence[msgspec.Struct] | bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class Verb:
     handler: Handler
     summary: str
     answer: type[msgspec.Struct] | None
+    many: bool = field(default=False, kw_only=True)
+    """Answers a bare list of these."""
     status: int = 200
     public: bool = False
     """Answered without a token."""

@@ -73,6 +73,15 @@ class InstanceDetails(Struct, frozen=True):
     private_ip: str
 
 
+class InstanceStatus(Struct, frozen=True):
+    """One of the bare list that clients read; `role` is leader."""
+
+    id: str
+    type: str
+    status: str
+    role: str
+
+
 class FeatureStatus(Struct, frozen=True):
     name: str
     status: str
@@ -160,3 +169,63 @@ class MetricsAnswer(Struct, frozen=True):
     database_stats: dict[str, int | float]
     real_disk_size: int
     instances_metrics: dict[str, InstanceMetrics]
+
+
+class PlanDetails(Struct, frozen=True):
+    """Memory and disk in MB; what is kept of backups, by each way to make them."""
+
+    id: str
+    name: str
+    memory: int
+    disk: int
+    backup: bool = False
+    manual_backups_count: int = 0
+    daily_scheduled_backups: int = 0
+    weekly_scheduled_backups: int = 0
+    monthly_scheduled_backups: int = 0
+    pitr_backup_days: int = 0
+    gateway_nodes: int = 0
+
+
+class PlanDetailsAnswer(Struct, frozen=True):
+    plan: PlanDetails
+
+
+class DatabaseType(Struct, frozen=True):
+    """A technology as the Database API names it."""
+
+    id: str
+    name: str
+    short_description: str
+    description: str
+    logo_url: str = ""
+    created_at: Date | None = None
+    updated_at: Date | None = None
+
+
+class DatabaseTypeAnswer(Struct, frozen=True):
+    database_type: DatabaseType
+
+
+class DatabaseTypesAnswer(Struct, frozen=True):
+    database_types: list[DatabaseType]
+
+
+class DatabaseTypeVersion(Struct, frozen=True):
+    """A version of a technology; there is none to upgrade to."""
+
+    id: str
+    database_type_id: str
+    major: int
+    minor: int
+    patch: int
+    build: int = 0
+    features: list[str] = []
+    allowed_plugins: list[str] = []
+    next_upgrade: None = None
+    created_at: Date | None = None
+    updated_at: Date | None = None
+
+
+class DatabaseTypeVersionAnswer(Struct, frozen=True):
+    database_type_version: DatabaseTypeVersion
