@@ -170,6 +170,27 @@ class TestAddons:
         answer = api.get(f"/v1/apps/{NAME}/addons/{addon}")
         assert (answer.status_code, answer.json()) == (404, {"resource": "addon", "error": "not found"})
 
+    def test_a_token_opens_the_database_api_of_this_database(
+        self, api: TestClient, made: dict[str, Any], clock: Clock
+    ) -> None:
+        other = api.post("/v1/databases", json=seed_body("another-db")).json()["database"]
+        answer = api.post(f"/v1/apps/{NAME}/addons/ad-{made['id']}/token", json={})
+        assert answer.status_code == 200
+        addon = answer.json()["addon"]
+        token = addon.pop("token")
+        assert addon == ask(api, f"/v1/apps/{NAME}/addons/ad-{made['id']}")["addon"]
+        assert token.count(".") == 2
+        headers = {"Authorization": f"Bearer {token}"}
+        assert api.get(f"/api/databases/ad-{made['id']}", headers=headers).status_code == 200
+        assert api.get(f"/api/databases/ad-{other['id']}", headers=headers).status_code == 404
+        assert api.get(f"/v1/apps/{NAME}", headers=headers).status_code == 401
+        clock.advance(3601)
+        assert api.get(f"/api/databases/ad-{made['id']}", headers=headers).status_code == 401
+
+    def test_no_token_for_another_addon(self, api: TestClient, made: dict[str, Any]) -> None:
+        assert api.post(f"/v1/apps/{NAME}/addons/ad-x/token").status_code == 404
+        assert api.post(f"/v1/apps/unknown-app/addons/ad-{made['id']}/token").json() == NO_APP
+
     def test_no_second_one(self, api: TestClient, made: dict[str, Any]) -> None:
         answer = api.post(f"/v1/apps/{NAME}/addons", json={"addon": {"addon_provider_id": "redis", "plan_id": "x"}})
         assert answer.status_code == 409

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import Database, DatabaseStatus, Principal
-from dbyard.service import Service, access, apps
+from dbyard.service import Service, access, accounts, apps
 from dbyard.service.conditions import condition, status
 from dbyard.service.dates import date, date_or_none
 from dbyard.service.plans import show_plan
@@ -20,6 +22,15 @@ def list_all(service: Service, principal: Principal, key: str) -> wire.AddonsAns
 def get(service: Service, principal: Principal, key: str, addon_id: str) -> wire.AddonAnswer:
     with service.store.read() as reading:
         return wire.AddonAnswer(_addon(service, reading, _own(reading, principal, key, addon_id)))
+
+
+def make_token(service: Service, principal: Principal, key: str, addon_id: str) -> wire.AddonTokenAnswer:
+    """The addon, and a token for its database that is good for an hour."""
+    with service.store.read() as reading:
+        database = _own(reading, principal, key, addon_id)
+        addon = _addon(service, reading, database)
+    token = accounts.addon_token(service, principal, database.id)
+    return wire.AddonTokenAnswer(wire.AddonWithToken(**structs.asdict(addon), token=token))
 
 
 def refuse_another(service: Service, principal: Principal, key: str) -> None:

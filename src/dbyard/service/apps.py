@@ -15,7 +15,6 @@ from dbyard.store import Connection, operations, projects
 from dbyard.store import databases as stored
 from dbyard.wire import apps as wire
 
-REGION = "osc-fr1"
 _STATUS = {
     DatabaseStatus.CREATING: "new",
     DatabaseStatus.RUNNING: "running",
@@ -107,7 +106,7 @@ def _app(
         name=database.name,
         owner=wire.Owner(owner.id, owner.username, owner.email),
         project=wire.AppProject(project.id, project.name),
-        region=REGION,
+        region=service.region.name,
         status=_STATUS[status(found, service.clock())],
         flags=_DEDICATED,
         created_at=date(database.created_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbyard import wire
 from dbyard.errors import Invalid
+from dbyard.model import Scope
 from dbyard.service import addons, apps
 from dbyard.web.apps import APP, NOT_FOUND
 from dbyard.web.routes import Call, Parameter, Route, Verb, route
@@ -22,6 +23,7 @@ def routes() -> list[Route]:
     return [
         route("/v1/apps/{app}/addons", get=_LIST, post=_REFUSE),
         route("/v1/apps/{app}/addons/{addon}", get=_GET),
+        route("/v1/apps/{app}/addons/{addon}/token", post=_TOKEN),
         route("/v1/apps/{app}/addons/{addon}/log_drains", get=_DRAINS),
         route("/v1/apps/{app}/variables", get=_VARIABLES),
     ]
@@ -33,6 +35,10 @@ def list_all(call: Call) -> shapes.AddonsAnswer:
 
 def get(call: Call) -> shapes.AddonAnswer:
     return addons.get(call.service, call.principal, call.path["app"], call.path["addon"])
+
+
+def make_token(call: Call) -> shapes.AddonTokenAnswer:
+    return addons.make_token(call.service, call.principal, call.path["app"], call.path["addon"])
 
 
 def refuse_another(call: Call) -> None:
@@ -59,6 +65,14 @@ _LIST = Verb(
 )
 _GET = Verb(
     get, "Get the database of an app as an addon", shapes.AddonAnswer, parameters=(APP, _ADDON), refusals=NOT_FOUND
+)
+_TOKEN = Verb(
+    make_token,
+    "Make a token for the Database API of one database, good for an hour",
+    shapes.AddonTokenAnswer,
+    scope=Scope.READ,  # the token made may do no more than the one that asks
+    parameters=(APP, _ADDON),
+    refusals=NOT_FOUND,
 )
 _REFUSE = Verb(
     refuse_another,
