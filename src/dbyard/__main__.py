@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
+        "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),
     },
     "Platform": {
         "project": (f"{_CLI}.projects:project", "Make, list, rename and delete projects."),
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             f"{_LOCAL}.server:stop",
             "Stop the platform and all of its databases; their data stay, and `serve` brings them back.",
         ),
+        "audit": (f"{_LOCAL}.audit:audit", "Check that nobody has changed what was recorded."),
         "engines": (f"{_LOCAL}.engines:engines", "List the database servers of this machine, or install them."),
         "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),
     },

@@ -37,6 +37,7 @@ from dbyard.errors import (
     UnsupportedMediaType,
 )
 from dbyard.wire import dbusers, details, projects
+from dbyard.wire.events import EventsAnswer
 
 T = TypeVar("T")
 
@@ -113,6 +114,12 @@ class Client:
         """The user with its new password; `current_operation_id` is there until the server has it."""
         path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"
         return self._ask("POST", path, dbusers.PasswordAnswer)
+
+    def list_events(self, database: str | None, *, page: int, per_page: int, everybody: bool = False) -> EventsAnswer:
+        """Of a database, else of the account; newest first. `everybody`'s are for an admin."""
+        path = "/v1/events" if database is None else f"/v1/apps/{_segment(database, 'Database')}/events"
+        params = {"page": str(page), "per_page": str(per_page), **({"all": "true"} if everybody else {})}
+        return self._ask("GET", path, EventsAnswer, params=params)
 
     def list_tokens(self) -> list[wire.Token]:
         return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens

@@ -1,4 +1,4 @@
-"""logs and operations: what a database's server said, and what the platform did to it."""
+"""logs, operations and events: what a database's server said, what the platform did to it, and who did what."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dbyard.cli.session import session
 if TYPE_CHECKING:
     from dbyard import wire
     from dbyard.client import Client
+    from dbyard.wire import events as events_wire
 
 _FOLLOW_EVERY = 1.0
 _FOLLOW_LINES = 1000
@@ -61,6 +62,30 @@ def operations(database: str, as_json: bool) -> None:
         print_table(("KIND", "STATUS", "STEP", "AT", "OUTCOME"), rows)
 
 
+@click.command()
+@click.argument("database", required=False)
+@click.option("-n", "--number", type=click.IntRange(1, 100), default=30, show_default=True, help="How many.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page of so many.")
+@click.option("--all", "everybody", is_flag=True, help="Everybody's, for an admin.")
+@json_option
+def events(database: str | None, number: int, page: int, everybody: bool, as_json: bool) -> None:
+    """Show who did what, to a database or in your account.
+
+    Newest first.
+    """
+    if database and everybody:
+        raise click.UsageError("--all and a database exclude each other")
+    with session() as client:
+        found = client.list_events(database, page=page, per_page=number, everybody=everybody)
+    if as_json:
+        print_json(found.events)
+        return
+    print_table(("AT", "WHO", "DATABASE", "EVENT", "WITH"), [_event_row(event) for event in found.events])
+    pages = found.meta.pagination
+    if pages.total_pages > 1:
+        click.echo(f"page {pages.current_page} of {pages.total_pages}, {pages.total_count} events", err=True)
+
+
 def _follow(client: Client, database: str, lines: int) -> None:
     seen = client.get_logs(database, max(lines, _FOLLOW_LINES))
     _print_lines(seen[len(seen) - lines :] if lines < len(seen) else seen)
@@ -101,3 +126,8 @@ def _rows(operation: wire.Operation) -> list[tuple[str, str, str, str, str]]:
 
 def _outcome(step: wire.OperationStep) -> str:
     return f"{step.outcome}: {step.message}" if step.message else step.outcome
+
+
+def _event_row(event: events_wire.Event) -> tuple[str, str, str, str, str]:
+    data = " ".join(f"{name}={value}" for name, value in event.type_data.items())
+    return (when(event.created_at), event.user.username, event.app_name or "", event.type, data)

@@ -19,7 +19,7 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_owner ON event (owner_id);
 CREATE INDEX event_guest ON event (account_id) WHERE account_id <> owner_id;
-CREATE INDEX event_project ON event (project_id) WHERE project_id IS NOT NULL;
+CREATE INDEX event_project ON event (project_id, owner_id) WHERE project_id IS NOT NULL;
 CREATE INDEX event_database ON event (database_id) WHERE database_id IS NOT NULL;
 
 CREATE TRIGGER event_is_appended BEFORE INSERT ON event

@@ -1,4 +1,4 @@
-"""Events: every use case that changes something tells it here, in the same transaction."""
+"""Events: every use case that changes something tells it here, in the same transaction. `timeline` reads them."""
 
 from __future__ import annotations
 

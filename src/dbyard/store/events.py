@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Event
+from dbyard.model import Event, EventType
 from dbyard.store import Connection
 
 _COLUMNS = "seq, id, at, owner_id, account_id, username, email, token_id, project_id, database_id, app_name, type, data"
 _BEFORE_THE_FIRST = bytes(32)
+
+_OWN = "SELECT seq FROM event WHERE owner_id = :account"
+_DONE_ELSEWHERE = "SELECT seq FROM event WHERE account_id = :account AND account_id <> owner_id"
+_DONE_BESIDE = (
+    "SELECT seq FROM event WHERE project_id IN (SELECT project_id FROM collaborator WHERE account_id = :account)"
+    " AND owner_id <> :account AND account_id IS NOT :account"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,14 @@ class Chain:
     count: int
     head: bytes
     fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A query for the `seq` of some events, and its values."""
+
+    query: str
+    values: Mapping[str, object]
 
 
 def record(connection: Connection, event: Event) -> None:
@@ -55,6 +70,45 @@ def walk(connection: Connection) -> Iterator[Chain]:
         yield Chain(count, head)
 
 
+# ---- reading them -----------------------------------------------------------------------------------------------
+
+
+def everything() -> Selection:
+    return Selection("SELECT seq FROM event", {})
+
+
+def of_account(account_id: str, project_id: str | None = None) -> Selection:
+    """What concerns the account, what it did elsewhere, and what others did where it collaborates.
+
+    In one project alone, if one is given.
+    """
+    values = {"account": account_id, "project": project_id}
+    if project_id is None:
+        return Selection(" UNION ALL ".join((_OWN, _DONE_ELSEWHERE, _DONE_BESIDE)), values)
+    bound = " AND +project_id = :project"  # plus: these two are found by their own indexes
+    own = f"{_OWN} AND project_id = :project"
+    return Selection(" UNION ALL ".join((own, _DONE_ELSEWHERE + bound, _DONE_BESIDE + bound)), values)
+
+
+def of_database(database_id: str) -> Selection:
+    return Selection("SELECT seq FROM event WHERE database_id = :database", {"database": database_id})
+
+
+def count(connection: Connection, selection: Selection) -> int:
+    (number,) = connection.execute(f"SELECT count(*) FROM ({selection.query})", selection.values).fetchone()
+    return int(number)
+
+
+def list_page(connection: Connection, selection: Selection, limit: int, offset: int) -> list[Event]:
+    """Newest first. Only the page's rows are read whole; what comes before it is passed over in an index."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM event WHERE seq IN"
+        f" ({selection.query} ORDER BY seq DESC LIMIT :limit OFFSET :offset) ORDER BY seq DESC",
+        {**selection.values, "limit": limit, "offset": offset},
+    ).fetchall()
+    return [_event(row) for row in rows]
+
+
 def _find_fault(row: Row, seq: int, previous: bytes) -> str | None:
     name = f"event {row['seq']} ({row['id']})"
     if row["seq"] != seq:
@@ -68,3 +122,8 @@ def _find_fault(row: Row, seq: int, previous: bytes) -> str | None:
 
 def _hash(previous: bytes, values: tuple[object, ...]) -> bytes:
     return hashlib.sha256(previous + json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).digest()
+
+
+def _event(row: Row) -> Event:
+    values = {name: row[name] for name in row.keys() if name != "seq"}  # noqa: SIM118 (a Row iterates over values)
+    return Event(**values | {"type": EventType(row["type"]), "data": json.loads(row["data"])})

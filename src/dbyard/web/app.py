@@ -22,6 +22,7 @@ from dbyard.web import (
     dbapi,
     dbtypes,
     dbusers,
+    events,
     platform,
     projects,
     tokens,
@@ -69,6 +70,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *collaborators.routes(),
         *projects.routes(),
         *tokens.routes(),
+        *events.routes(),
         *catalogue.routes(),
     ]
     return [*documented, *platform.routes(known, documented, limited=limited)]

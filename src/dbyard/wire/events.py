@@ -1,0 +1,53 @@
+"""What was done, as Scalingo's API tells it, and pages of long lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from dbyard.wire import Date
+
+
+class Pagination(Struct, frozen=True):
+    """Pages count from 1; there is no page before the first and none after the last."""
+
+    current_page: int
+    prev_page: int | None
+    next_page: int | None
+    total_pages: int
+    total_count: int
+    per_page: int
+
+
+class PageMeta(Struct, frozen=True):
+    pagination: Pagination
+
+
+class EventUser(Struct, frozen=True):
+    """Who did it, by the names of then; `dbyard` is the platform itself."""
+
+    username: str
+    email: str
+    id: str
+
+
+class Event(Struct, frozen=True):
+    """The app is the database it speaks of; `type_data` depends on `type`; `token_id` is the API token that asked."""
+
+    id: str
+    created_at: Date
+    user: EventUser
+    app_id: str | None
+    app_name: str | None
+    project_id: str | None
+    token_id: str | None
+    type: str
+    type_data: dict[str, Any]
+
+
+class EventsAnswer(Struct, frozen=True):
+    """Newest first."""
+
+    events: list[Event]
+    meta: PageMeta
