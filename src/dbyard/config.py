@@ -37,6 +37,8 @@ class Config:
     """Requests a minute for each token; 0 for any number."""
     running_spares: int = 0
     """Servers kept running for nobody yet, of each technology that starts slowly; each one holds memory."""
+    unresponsive_after: int = 300
+    """Seconds for which a running server may say nothing before it is started again; 0 for ever."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -82,6 +84,7 @@ def _check(values: Mapping[str, object]) -> Config:
         region=_region(values["region"]),
         rate_limit=_number(values, "rate_limit", 0, 1_000_000),
         running_spares=_number(values, "running_spares", 0, 100),
+        unresponsive_after=_number(values, "unresponsive_after", 0, 86400),
     )
     if config.first_port > config.last_port:
         raise ConfigError(f"first_port {config.first_port} is above last_port {config.last_port}")

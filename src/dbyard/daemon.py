@@ -67,7 +67,13 @@ def build(config: Config, url: str) -> Platform:
     known = catalogue.load()
     metrics = Metrics()
     context = Context(store, known, box, authority, runtime, installations.find, metrics, time.time)
-    reconciler = Reconciler(context, workers=config.workers, spares=config.spares, running_spares=config.running_spares)
+    reconciler = Reconciler(
+        context,
+        workers=config.workers,
+        spares=config.spares,
+        running_spares=config.running_spares,
+        patience=config.unresponsive_after,
+    )
     service = Service(
         store=store,
         catalogue=known,

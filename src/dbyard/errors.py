@@ -14,6 +14,7 @@ DbyardError                    500 internal
 │   ├── TooManyRequests        429 too_many_requests
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
+│   └── Stuck                  it does, and what tenants ask for is not done
 ├── TemporaryError             a step failed and is worth trying again until the operation's deadline
 ├── PermanentError             a step failed and trying again cannot help
 ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
@@ -113,6 +114,10 @@ class NotReady(DbyardError):
     """A server does not answer yet; the message is the last thing it said."""
 
     code = "not_ready"
+
+
+class Stuck(NotReady):
+    """A server answers its admin, but what tenants ask for waits behind something that may never end."""
 
 
 class StepError(DbyardError):

@@ -79,6 +79,9 @@ class Metrics:
             ["technology", "cause"],
             registry=registry,
         )
+        self.silent_servers = Gauge(
+            "dbyard_silent_servers", "Running servers that do not answer when they are asked", registry=registry
+        )
         self.disk_warnings = Counter(
             "dbyard_disk_warnings", "Times that a database came to 85 % of its disk", registry=registry
         )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Restriction
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _DATABASES = 5
 _ANSWER_SECONDS = 1.0
 _STOP_SECONDS = 30.0
 _FULL = b"-ERR max number of clients reached"  # by its tenant: it is ready all the same
+
+_BUSY = b"-BUSY"  # after a script has run for five seconds
 
 # The files that a server without any makes at its first start, with a sync for each while somebody waits.
 _APPEND_ONLY = (
@@ -188,6 +190,8 @@ def _log_in(endpoint: Endpoint, user: str, password: str) -> None:
         raise NotReady(f"Redis does not answer: {error}") from error
     if greeting.startswith(b"-"):
         raise TemporaryError(f"Redis refuses: {_text(greeting)}", code="secure_failed")
+    if pong.startswith(_BUSY):
+        raise Stuck(f"Redis is stuck in a script: {_text(pong)}")
     if not pong.startswith(b"+PONG"):
         raise NotReady(f"Redis is not ready: {_text(pong) or 'it has closed the connection'}")
 

@@ -1,14 +1,18 @@
-"""heal: examine -> launch -> await_ready -> restrict.
+"""heal: examine or restart -> launch -> await_ready -> restrict.
 
-Brings a server back that should run and does not, on the same endpoint.
+Brings a server back that should run and does not, or runs and does not answer, on the same endpoint.
 """
 
 from __future__ import annotations
 
 from dbyard.model import InstanceState, Operation, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
+from dbyard.operations.server import Cause, Voice
 from dbyard.operations.subject import load, render
 from dbyard.store import instances
+
+RESTART = "restart"
+"""The step at which a heal begins whose server still runs."""
 
 
 def examine(context: Context, operation: Operation) -> Outcome:
@@ -18,6 +22,18 @@ def examine(context: Context, operation: Operation) -> Outcome:
         return Next("launch")
     end = server.why_ended(context, subject)
     return Next("launch", outcome=end.code, message=end.message)
+
+
+def restart(context: Context, operation: Operation) -> Outcome:
+    """End a server that runs and says nothing; unless it answers just now."""
+    subject = load(context, operation)
+    if context.runtime.state(subject.instance.id) is InstanceState.RUNNING:
+        if server.listen(context, subject) is Voice.ANSWERS:
+            return Done()
+        context.runtime.stop(subject.instance.id, by_force=True)
+    cause = Cause("unresponsive", "the server ran but did not answer any more: it is started again")
+    context.metrics.server_exits.labels(subject.database.technology, cause.code).inc()
+    return Next("launch", outcome=cause.code, message=cause.message)
 
 
 def launch(context: Context, operation: Operation) -> Outcome:
@@ -53,6 +69,12 @@ def abandon(context: Context, operation: Operation) -> None:
 
 
 KIND = Kind(
-    steps={"examine": examine, "launch": launch, "await_ready": await_ready, "restrict": restrict_again},
+    steps={
+        "examine": examine,
+        RESTART: restart,
+        "launch": launch,
+        "await_ready": await_ready,
+        "restrict": restrict_again,
+    },
     abandon=abandon,
 )

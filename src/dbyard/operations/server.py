@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import MIB, Credentials, Endpoint, InstanceSpec, InstanceState, Operation, ServerEnd
 from dbyard.operations import Context, Wait
 from dbyard.operations.subject import Subject, credentials, render
@@ -23,12 +25,24 @@ class Cause:
     message: str
 
 
+class Voice(Enum):
+    """What is heard of a server that is asked."""
+
+    ANSWERS = "answers"
+    SILENT = "silent"
+    """Nothing in time; it may be busy."""
+    STUCK = "stuck"
+    """It is there, and what tenants ask for is not done."""
+
+
 Ask = Callable[[Endpoint, Credentials], None]
 """Asks a server something; raises NotReady as long as it does not answer."""
 
 _PATIENCE = 2.0
 """Seconds that one step polls at most before it gives its thread back."""
 _TURN = 0.2
+_SILENCE = 0.8
+"""Seconds after which no answer is none; engines wait for one second."""
 _LOG_LINES = 10
 
 
@@ -74,6 +88,19 @@ def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
         pause = min(pause * 1.2, 0.05)
 
 
+def listen(context: Context, subject: Subject) -> Voice:
+    """What a running server says to its admin. One that refuses at once starts, recovers or is full: it works."""
+    started = time.monotonic()
+    try:
+        subject.engine.ping(subject.endpoint, credentials(context, subject))
+    except Stuck:
+        return Voice.STUCK
+    except NotReady:
+        if time.monotonic() - started >= _SILENCE or not _is_open(subject.endpoint):
+            return Voice.SILENT
+    return Voice.ANSWERS
+
+
 def why_ended(context: Context, subject: Subject) -> Cause:
     """Why the server that does not run has ended, as far as that can be known; counted as one of its ends."""
     cause = describe_end(context.runtime.last_end(subject.instance.id), render(context, subject))
@@ -100,6 +127,14 @@ def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
 
 def is_running(context: Context, subject: Subject) -> bool:
     return context.runtime.state(subject.instance.id) is InstanceState.RUNNING
+
+
+def _is_open(endpoint: Endpoint) -> bool:
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), _SILENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def last_words(context: Context, subject: Subject) -> str:

@@ -42,14 +42,19 @@ class Subject:
 
 
 def load(context: Context, operation: Operation) -> Subject:
+    """What the operation is about; raises as `load_database` does."""
+    return load_database(context, operation.database_id)
+
+
+def load_database(context: Context, database_id: str) -> Subject:
     """Raises StaleGeneration when the database is being deleted, PermanentError when its server is not there."""
     with context.store.read() as connection:
         # In this order: a delete marks the database and raises the generation at once, so the generation of an instance
         # whose database is not marked yet is one that the delete's own steps make stale.
-        instance = instances.get_for(connection, operation.database_id)
-        database = databases.get(connection, operation.database_id)
+        instance = instances.get_for(connection, database_id)
+        database = databases.get(connection, database_id)
     if database is None or instance is None or database.deleted_at is not None:
-        raise StaleGeneration(f"database {operation.database_id} is deleted")
+        raise StaleGeneration(f"database {database_id} is deleted")
     installation = context.installed(database.technology, database.version, instance.full_version)
     if installation is None:
         raise PermanentError(

@@ -7,6 +7,7 @@ import time
 
 from dbyard.operations import Context
 from dbyard.reconciler.disk import DiskWatch
+from dbyard.reconciler.pulse import Pulse
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.running_spares import RunningSpares
 from dbyard.reconciler.spares import Spares
@@ -16,19 +17,23 @@ _STOP_SECONDS = 2.0
 
 
 class Reconciler:
-    def __init__(self, context: Context, *, workers: int, spares: int, running_spares: int = 0) -> None:
+    def __init__(
+        self, context: Context, *, workers: int, spares: int, running_spares: int = 0, patience: float = 0.0
+    ) -> None:
         """`workers` threads run steps; `spares` directories are kept ready for each server in use.
 
-        `running_spares` servers are kept running for each that starts slowly.
+        `running_spares` servers are kept running for each that starts slowly; a server that is silent for `patience`
+        seconds is started again, with 0 never.
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
         self._sweep = Sweep(context, self._stopping, self._queue.wake)
         self._disk = DiskWatch(context, self._stopping, self._queue.wake)
+        self._pulse = Pulse(context, self._stopping, self._queue.wake, patience)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         self._context = context
-        self._parts = (self._queue, self._sweep, self._disk, self._spares, self._running_spares)
+        self._parts = (self._queue, self._sweep, self._disk, self._pulse, self._spares, self._running_spares)
 
     def start(self) -> None:
         self._context.runtime.watch(self._sweep.server_ended)

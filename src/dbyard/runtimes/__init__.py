@@ -63,8 +63,11 @@ class Runtime(Protocol):
     def last_end(self, instance_id: str) -> ServerEnd:
         """How the instance's server ended that does not run now; to be asked before it is started again."""
 
-    def stop(self, instance_id: str) -> None:
-        """Stop the server and everything it started, by its stop signal first and by force after its grace."""
+    def stop(self, instance_id: str, *, by_force: bool = False) -> None:
+        """Stop the server and everything it started, by its stop signal first and by force after its grace.
+
+        With `by_force` at once: one that does not listen any more would only use up its grace.
+        """
 
     def destroy(self, instance_id: str, generation: int) -> None:
         """Afterwards nothing of the instance is left: no process, port, uid, cgroup or file."""
@@ -89,6 +92,9 @@ class Runtime(Protocol):
 
     def cpu_seconds(self, instance_id: str) -> float | None:
         """The processor time of the instance alone, if that can be told for next to nothing; else None."""
+
+    def written(self, instance_id: str) -> int | None:
+        """The bytes that the instance's processes have sent to disks so far; None where this machine does not tell."""
 
     def disk(self, instance_id: str) -> int:
         """The bytes that everything of the instance takes on disk, logs included; it costs some milliseconds."""

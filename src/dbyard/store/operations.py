@@ -18,8 +18,16 @@ _COLUMNS = (
 )
 
 
-def insert(connection: Connection, database_id: str, kind: OperationKind, now: float, *, delay: float = 0.0) -> str:
-    """Queue an operation at its first step, due after `delay` seconds.
+def insert(
+    connection: Connection,
+    database_id: str,
+    kind: OperationKind,
+    now: float,
+    *,
+    delay: float = 0.0,
+    step: str | None = None,
+) -> str:
+    """Queue an operation at `step`, or where its kind begins, due after `delay` seconds.
 
     Raises sqlite3.IntegrityError when the database has an active one.
     """
@@ -28,7 +36,7 @@ def insert(connection: Connection, database_id: str, kind: OperationKind, now: f
     connection.execute(
         "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at)"
         " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
-        (operation_id, database_id, kind, rules.first_step, run_at, run_at + rules.deadline, now),
+        (operation_id, database_id, kind, step or rules.first_step, run_at, run_at + rules.deadline, now),
     )
     return operation_id
 

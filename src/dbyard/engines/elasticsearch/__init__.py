@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Mapping
 
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import MIB, Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
 
 from . import configuration
@@ -20,6 +21,8 @@ CAPABILITIES: frozenset[Capability] = frozenset()
 _NAME_LIMIT = 48
 _ANSWER_SECONDS = 1.0
 _CHANGE_SECONDS = 15.0
+_SEARCH_SECONDS = 5.0
+_EMPTY_SEARCH = "/*,-.*/_search?size=0"
 _STOP_SECONDS = 30.0
 _OUT_OF_MEMORY = 3  # ExitOnOutOfMemoryError
 _HEALTH = {"green": 0, "yellow": 1, "red": 2}
@@ -52,11 +55,26 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
 
 
 def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+    """Searches wait for threads of their own, which scripts that never end may all hold: Stuck tells that."""
     try:
         with log_in(endpoint, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
             session.ask("GET", "/")
     except TemporaryError as error:
         raise NotReady(str(error)) from error
+    _search(endpoint, credentials)
+
+
+def _search(endpoint: Endpoint, credentials: Credentials) -> None:
+    """A refusal is an answer as well: indices may be closed, or on their way back."""
+    started = time.monotonic()
+    try:
+        with log_in(endpoint, ADMIN, credentials.admin_password, _SEARCH_SECONDS) as session:
+            session.ask("GET", _EMPTY_SEARCH)
+    except TemporaryError:
+        return
+    except NotReady as error:
+        if time.monotonic() - started >= _SEARCH_SECONDS:
+            raise Stuck("no search is answered") from error
 
 
 def secure(endpoint: Endpoint, credentials: Credentials) -> None:

@@ -101,11 +101,11 @@ class LocalRuntime:
         kills, status = ends.memory_kills(self._cgroups, instance_id), self._watcher.status(instance_id)
         return ends.tell(started, kills, status, sandboxed=self._bubblewrap is not None)
 
-    def stop(self, instance_id: str) -> None:
+    def stop(self, instance_id: str, *, by_force: bool = False) -> None:
         with self._locks[instance_id]:
             process = self._find(instance_id)
             self._watcher.remove(instance_id)
-            if process is not None:
+            if process is not None and not by_force:
                 started = directories.read_json(self._directory(instance_id) / "process.json") or {}
                 signum, grace = started.get("stop_signal"), started.get("stop_grace")
                 processes.terminate(process, int(str(signum or signal.SIGTERM)), float(str(grace or 0)))
@@ -150,6 +150,9 @@ class LocalRuntime:
 
     def cpu_seconds(self, instance_id: str) -> float | None:
         return usage.cpu_seconds(self._cgroups, instance_id) if self._cgroups else None
+
+    def written(self, instance_id: str) -> int | None:
+        return usage.written(self._members(instance_id))
 
     def disk(self, instance_id: str) -> int:
         return usage.disk(self._directory(instance_id))

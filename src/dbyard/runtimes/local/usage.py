@@ -89,6 +89,13 @@ def by_processes(pids: Iterable[int]) -> Usage:
     return Usage(cpu, memory, None, swap)
 
 
+def written(pids: Iterable[int]) -> int | None:
+    """The bytes that living processes have sent to disks, as far as we may know."""
+    told = [_pairs(Path(f"/proc/{pid}/io")).get("write_bytes:") for pid in pids]
+    known = [each for each in told if each is not None]
+    return sum(known) if known else None
+
+
 def _by_cgroup_v2(cgroups: Cgroups, instance_id: str) -> Usage:
     group = _group(cgroups, "memory", instance_id)
     told = _pairs(group / "memory.stat")

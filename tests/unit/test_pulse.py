@@ -1,0 +1,99 @@
+"""Who is started again for saying nothing, and who is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dbyard.metrics import Metrics
+from dbyard.model import InstanceState, Restriction
+from dbyard.operations import server
+from dbyard.operations.server import Voice
+from dbyard.reconciler import pulse as pulses
+from dbyard.reconciler.pulse import Pulse
+from dbyard.store.instances import Watched
+
+PATIENCE = 300
+MINUTES = 60
+
+
+class World:
+    """Servers by what they say, a disk that they write to, and a clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+        self.voices = {f"i-{number}": Voice.ANSWERS for number in range(count)}
+        self.written = 0
+        self.now = 1000.0
+        self.restarted: list[str] = []
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(pulses, "load_database", lambda _, database_id: database_id)
+        monkeypatch.setattr(server, "listen", lambda _, subject: self.voices[subject])
+        monkeypatch.setattr(Pulse, "_restart", lambda _, watched: self.restarted.append(watched.id))
+        watched = [Watched(each, each, "redis", "plan", Restriction.NONE, failed=False) for each in self.voices]
+        context: Any = SimpleNamespace(
+            store=SimpleNamespace(cached=lambda *_: watched),
+            runtime=SimpleNamespace(state=lambda _: InstanceState.RUNNING, written=lambda _: self.written),
+            metrics=Metrics(),
+        )
+        self.pulse = Pulse(context, threading.Event(), lambda: None, PATIENCE)
+
+    def pass_minutes(self, minutes: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        for _ in range(int(minutes * MINUTES)):
+            self.now += 1
+            meanwhile()
+            self.pulse.look()
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch, 5)
+
+
+@pytest.mark.parametrize("voice", [Voice.SILENT, Voice.STUCK])
+def test_a_silent_server_is_restarted_in_the_end(world: World, voice: Voice) -> None:
+    world.voices["i-0"] = voice
+    world.pass_minutes(4.9)
+    assert world.restarted == []
+    world.pass_minutes(1.5)
+    assert set(world.restarted) == {"i-0"}
+
+
+def test_one_answer_forgives_everything(world: World) -> None:
+    world.voices["i-0"] = Voice.SILENT
+    world.pass_minutes(4.9)
+    world.voices["i-0"] = Voice.ANSWERS
+    world.pass_minutes(1.5)
+    world.voices["i-0"] = Voice.SILENT
+    world.pass_minutes(4.5)
+    assert world.restarted == []
+
+
+def test_one_that_writes_is_at_work_unless_it_says_that_it_is_stuck(world: World) -> None:
+    def write() -> None:
+        world.written += 1
+
+    world.voices["i-0"] = Voice.SILENT
+    world.pass_minutes(30, write)
+    assert world.restarted == []
+    world.voices["i-0"] = Voice.STUCK
+    world.pass_minutes(7, write)
+    assert set(world.restarted) == {"i-0"}
+
+
+def test_most_servers_at_once_are_not_to_blame(world: World) -> None:
+    for each in ("i-0", "i-1", "i-2"):
+        world.voices[each] = Voice.SILENT
+    world.pass_minutes(30)
+    assert world.restarted == []
+    world.voices["i-2"] = Voice.ANSWERS
+    world.pass_minutes(2)
+    assert set(world.restarted) == {"i-0", "i-1"}
+
+
+def test_without_patience_nobody_is_asked(world: World) -> None:
+    assert Pulse(world.pulse._context, threading.Event(), lambda: None, 0).threads == []
