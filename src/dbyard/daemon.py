@@ -26,6 +26,7 @@ from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service, accounts
 from dbyard.store import Store
 from dbyard.web.app import create_app
+from dbyard.web.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ def _serve_http(platform: Platform, config: Config, listener: socket.socket, ann
     app = create_app(platform.service, platform.metrics, rate_limit=config.rate_limit)
     settings = uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
         loop="uvloop",
         lifespan="on",
         ws="none",

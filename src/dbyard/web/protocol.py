@@ -1,0 +1,43 @@
+"""uvicorn's HTTP/1.1, with an end to what it keeps of a request that never ends, and errors in JSON."""
+
+from __future__ import annotations
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LONGEST_HEAD = 64 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """The parser keeps a head until it is whole, and trailers until they end: nobody needs a token to send them."""
+
+    _kept = 0
+    """The bytes that came since the parser last was done with something; at most one read more than it keeps."""
+
+    def data_received(self, data: bytes) -> None:
+        self._kept += len(data)
+        super().data_received(data)
+        if self._kept > LONGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head of the request has more than {LONGEST_HEAD} bytes")
+
+    def on_headers_complete(self) -> None:
+        self._kept = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._kept = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._kept = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP reaches no endpoint, so this is the only answer that has no request id."""
+        body = msgspec.json.encode({"error": msg})
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+            f"Cache-Control: no-store\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
