@@ -131,6 +131,7 @@ def _technology(slug: str, table: shape.Technology) -> Technology:
         tuple(_plans(slug, table.plans, table.minimum_mb)),
         table.spares,
         table.slow_start,
+        table.in_memory,
         table.variables,
     )
 

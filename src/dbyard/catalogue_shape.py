@@ -104,6 +104,7 @@ class Technology(Table, frozen=True):
     engine: str = ""
     spares: bool = True
     slow_start: bool = False
+    in_memory: bool = False
 
 
 class Offer(Table, frozen=True):

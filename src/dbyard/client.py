@@ -36,7 +36,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import dbusers, details, projects
+from dbyard.wire import apps, dbusers, details, projects
 from dbyard.wire.events import EventsAnswer
 
 T = TypeVar("T")
@@ -106,6 +106,11 @@ class Client:
     def get_metrics(self, database: str) -> details.MetricsAnswer:
         """What it uses at this moment."""
         return self._ask("GET", f"{_details_path(database)}/metrics", details.MetricsAnswer)
+
+    def change_plan(self, database: wire.Database, plan: str) -> None:
+        """By the plan's id or name. It is in force as soon as the database can be used again."""
+        path = f"/v1/apps/{database.id}/addons/ad-{database.id}"
+        self._send("PATCH", path, body=apps.ChangeAddon(apps.NewPlan(plan)))
 
     def list_users(self, database: str) -> list[dbusers.User]:
         return self._ask("GET", f"{_details_path(database)}/users", dbusers.UsersAnswer).users

@@ -1,7 +1,8 @@
-"""reset-password against a server that answers as the platform does."""
+"""resize and reset-password against a server that answers as the platform does."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Platform
 
 Run = Callable[..., Result]
+PLAN = "postgresql-starter-1024"
 BUSY = (409, wire.NotUsable("The database gets a new password", "op-1"))
 CLOSED = (409, wire.NotUsable("The database is closed: 101 % of its disk is used", None))
 
@@ -29,6 +31,43 @@ def one(platform: Platform, database: wire.Database) -> Platform:
     answer = dbusers.PasswordAnswer(*fields, "n3w", renewed, "op-1")
     platform.on("POST", f"/api/databases/{database.id}/users/app_1/reset_password", (200, answer))
     return platform
+
+
+class TestResize:
+    @pytest.fixture
+    def changing(self, platform: Platform, database: wire.Database, connection: wire.Connection) -> Platform:
+        changed = msgspec.structs.replace(database, plan=PLAN)
+        platform.on("GET", f"/v1/databases/{database.name}", (200, wire.DatabaseAnswer(database)))
+        platform.on("GET", f"/v1/databases/{database.id}", (200, wire.DatabaseAnswer(changed)))
+        platform.on("PATCH", f"/v1/apps/{database.id}/addons/ad-{database.id}", (200, {}))
+        platform.on("GET", f"/v1/databases/{database.name}/connection", BUSY, (200, wire.ConnectionAnswer(connection)))
+        return platform
+
+    def test_waits_until_it_can_be_used_with_the_plan(
+        self, run: Run, changing: Platform, database: wire.Database, operation: wire.Operation
+    ) -> None:
+        update = msgspec.structs.replace(operation, kind="update")
+        changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([update])))
+        result = run("resize", database.name, PLAN)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.endswith(f"{database.name} has the plan {PLAN}\n")
+        ((_, body),) = changing.sent("PATCH")
+        assert json.loads(body) == {"addon": {"plan_id": PLAN}}
+
+    def test_that_went_back_is_a_failure(
+        self, run: Run, changing: Platform, database: wire.Database, operation: wire.Operation
+    ) -> None:
+        heal = msgspec.structs.replace(operation, kind="heal")
+        error = wire.OperationError("server_exited", "the server ended")
+        failed = msgspec.structs.replace(operation, kind="update", status="error", error=error)
+        changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([heal, failed])))
+        result = run("resize", database.name, PLAN)
+        assert result.exit_code == 1
+        assert "has the plan that it had before: the server ended" in result.stderr
+
+    def test_without_waiting(self, run: Run, changing: Platform, database: wire.Database) -> None:
+        result = run("resize", database.name, PLAN, "--no-wait")
+        assert (result.exit_code, result.stderr) == (0, f"{database.name} gets the plan {PLAN}\n")
 
 
 class TestResetPassword:

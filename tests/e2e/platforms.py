@@ -153,6 +153,13 @@ class Platform:
         placements = self.home.glob("instances/*/placement.json")
         return next(path.parent for path in placements if read_json(path)["port"] == port)
 
+    def memory_limit(self, port: int) -> int | None:
+        """Bytes that the control group of the instance on that port holds it to; None where there is none."""
+        names = ("memory.max", "memory.limit_in_bytes")
+        found = [group / name for group in cgroups_of(self.home) for name in names]
+        own = [path for path in found if path.parent.name.endswith(self.directory(port).name) and path.exists()]
+        return int(own[0].read_text()) if own else None
+
     def log(self) -> str:
         """What the platform said last, for whoever reads a failure."""
         return "\n".join(self._err.read_text(errors="replace").splitlines()[-60:])

@@ -1,17 +1,18 @@
-"""kill -9 of the platform at every step boundary of create and delete: the next start ends what was begun."""
+"""kill -9 of the platform at every step boundary of what it does: the next start ends what was begun."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
+from dbyard import wire
 from dbyard.client import Client
 from dbyard.errors import Unreachable
-from dbyard.model import OperationKind
+from dbyard.model import MIB, OperationKind
 from dbyard.operations.kinds import KINDS
 from tests.e2e import tenants
 from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS, NEED_CGROUPS
@@ -89,6 +90,58 @@ class TestDelete:
             assert client.list_databases() == []
         home.await_nothing_left()
         assert not tenants.answers(technology, connection.url)
+
+
+class TestRotate:
+    @pytest.mark.parametrize("technology", ["postgresql", "redis"])
+    @pytest.mark.parametrize("point", ["rotate apply effect", "rotate apply recorded"])
+    def test_leaves_one_password_that_works(self, empty: Platform, point: str, technology: str) -> None:
+        old = write_one(empty, technology)
+        restart_killed_at(empty, point, reset_password)
+        new = empty.await_usable(NAME)
+        assert new.password != old.password
+        assert not tenants.answers(technology, old.url)
+        check_written(empty, technology, new.url)
+
+
+class TestUpdate:
+    @pytest.mark.parametrize("point", boundaries(OperationKind.UPDATE)[:-2])  # nothing is restricted here
+    def test_of_postgresql_ends_with_the_new_plan(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "postgresql", "postgresql-starter-1024")
+
+    @pytest.mark.parametrize("point", ["update resize effect", "update resize recorded"])
+    def test_of_redis_ends_with_the_new_plan(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, "redis", "redis-starter-256")
+
+    def check(self, home: Platform, point: str, technology: str, plan: str) -> None:
+        connection = write_one(home, technology)
+        restart_killed_at(home, point, lambda client: client.change_plan(client.get_database(NAME), plan))
+        assert home.await_usable(NAME) == connection
+        with home.client() as client:
+            assert client.get_database(NAME).plan == plan
+            counted = client.get_metrics(NAME).database_stats
+        limits = {"redis": ("memory_limit", 256 * MIB), "postgresql": ("max_connections", 60)}
+        name, value = limits[technology]
+        assert counted[name] == value
+        check_written(home, technology, connection.url)
+
+
+def write_one(home: Platform, technology: str) -> wire.Connection:
+    connection = home.create(NAME, technology)
+    with closing(tenants.connect(technology, connection.url)) as tenant:
+        tenant.write(1)
+    return connection
+
+
+def reset_password(client: Client) -> None:
+    (user,) = client.list_users(NAME)
+    client.reset_password(NAME, user.name)
+
+
+def check_written(home: Platform, technology: str, url: str) -> None:
+    with closing(tenants.connect(technology, url)) as tenant:
+        assert tenant.read() == {1}
+    home.delete(NAME)
 
 
 class TestSpares:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from dbyard import catalogue, installations, wire
+from dbyard.model import MIB
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests import tenants
@@ -159,6 +160,28 @@ def test_a_new_password_is_the_only_one(database: Contracted) -> None:
     assert not answers(database.technology, database.url)
     with closing(renewed.tenant()) as tenant:
         assert 1_000_000 in tenant.read() or not database.module.LASTING
+
+
+def test_another_plan_keeps_everything_but_the_limits(database: Contracted) -> None:
+    known = catalogue.load().technologies[database.technology]
+    small, large = known.plans[0], next(each for each in known.plans if each.memory_mb > known.plans[0].memory_mb)
+    with closing(database.tenant()) as tenant:
+        tenant.write(4_000_000)
+    for plan in (large, small):
+        with database.home.client() as client:
+            client.change_plan(client.get_database(NAME), plan.name)
+            assert client.get_details(NAME).status == "updating"
+            assert database.home.await_usable(NAME, seconds=SECONDS) == database.connection
+            assert database.home.latest(NAME).status == "done"
+            limits = client.get_details(NAME).limits
+            counted = client.get_metrics(NAME).database_stats
+        assert (limits.memory.bytes, limits.connections.count) == (plan.memory_mb * MIB, plan.connections)
+        assert counted.get("max_connections", plan.connections) == plan.connections
+        for own in counted.keys() & {"memory_limit", "heap_limit"}:  # a heap counts itself a little smaller
+            assert 0.9 * limits.memory.bytes <= counted[own] <= limits.memory.bytes
+        assert database.home.memory_limit(database.connection.port) in (limits.memory.hard_bytes, None)
+        with closing(database.tenant()) as tenant:
+            assert 4_000_000 in tenant.read() or not database.module.LASTING
 
 
 def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:

@@ -1,12 +1,38 @@
-"""reset-password: changes to a database that runs."""
+"""resize, reset-password: changes to a database that runs."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from dbyard.cli.databases import wait_usable
 from dbyard.cli.output import json_option, print_json
 from dbyard.cli.session import session
+
+if TYPE_CHECKING:
+    from dbyard.client import Client
+
+
+@click.command()
+@click.argument("database")
+@click.argument("plan")
+@click.option("--wait/--no-wait", default=True, help="Wait until it can be used with the plan (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=300, show_default=True, help="Seconds to wait.")
+def resize(database: str, plan: str, wait: bool, timeout: float) -> None:
+    """Give a database another plan of its technology.
+
+    DATABASE is its name or its id, PLAN is one of `dbyard plans`. Its data and its URL stay; its sessions end where the
+    server has to be started again.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        client.change_plan(found, plan)
+        if wait:
+            wait_usable(client, found.name, timeout, f"giving {found.name} its new plan")
+            _raise_if_failed(client, found.name)
+        now = client.get_database(found.id).plan
+    click.echo(f"{found.name} {'has' if wait else 'gets'} the plan {now}", err=True)
 
 
 @click.command("reset-password")
@@ -28,3 +54,12 @@ def reset_password(database: str, timeout: float, as_json: bool) -> None:
         print_json(connection)
     else:
         click.echo(connection.url)
+
+
+def _raise_if_failed(client: Client, name: str) -> None:
+    """It can be used again also with the plan that it had before."""
+    from dbyard.errors import PermanentError
+
+    last = next((each for each in client.list_operations(name) if each.kind == "update"), None)
+    if last and last.status == "error" and last.error:
+        raise PermanentError(f"{name} has the plan that it had before: {last.error.message}", code=last.error.code)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
-from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
+from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
 
 
 class Engine(Protocol):
@@ -43,6 +43,12 @@ class Engine(Protocol):
 
         Whether the server has it now: False when it reads it at its next start. What the disk allows the tenant stays
         as it is. Raises as `secure` does.
+        """
+
+    def resize(self, endpoint: Endpoint, credentials: Credentials, plan: Plan) -> None:
+        """With `Capability.RESIZE` only: give the running server a plan that is smaller in nothing.
+
+        What `render` says of the plan holds from the next start on. Repeating is free; raises as `secure` does.
         """
 
     def stats(self, endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:

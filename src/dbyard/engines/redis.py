@@ -15,13 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbyard.errors import NotReady, Stuck, TemporaryError
-from dbyard.model import MIB, Capability, Command, Credentials, Endpoint, File, InstanceSpec, Layout, Node, Restriction
+from dbyard.model import (
+    MIB,
+    Capability,
+    Command,
+    Credentials,
+    Endpoint,
+    File,
+    InstanceSpec,
+    Layout,
+    Node,
+    Plan,
+    Restriction,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
 
 TECHNOLOGY = "redis"
-CAPABILITIES: frozenset[Capability] = frozenset()
+CAPABILITIES = frozenset({Capability.RESIZE})
 
 ADMIN = "dbyard"
 TENANT = "default"  # the user of clients that know a password only
@@ -114,6 +126,13 @@ def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
         session.execute_command("ACL", "SETUSER", TENANT, "resetpass", _password_hash(credentials.password))  # type: ignore[no-untyped-call]
         session.execute_command("CLIENT", "KILL", "USER", TENANT)  # type: ignore[no-untyped-call]
     return True
+
+
+def resize(endpoint: Endpoint, credentials: Credentials, plan: Plan) -> None:
+    """A restart would read all data anew, which takes a while when there is much of it."""
+    with _session(endpoint, credentials) as session:
+        settings = ("maxmemory", f"{plan.memory_mb}mb", "maxclients", str(plan.connections))
+        session.execute_command("CONFIG", "SET", *settings)  # type: ignore[no-untyped-call]
 
 
 def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:

@@ -14,7 +14,7 @@ from dbyard.model.catalogue import (
     Version,
     WheelRecipe,
 )
-from dbyard.model.constants import ADDON_PREFIX, DISK_WARNING, MIB
+from dbyard.model.constants import ADDON_PREFIX, DISK_READ_ONLY, DISK_WARNING, MIB
 from dbyard.model.events import Event, EventType
 from dbyard.model.operations import (
     OPERATIONS,
@@ -43,6 +43,7 @@ from dbyard.model.states import Capability, DatabaseStatus, InstanceState, Restr
 
 __all__ = [
     "ADDON_PREFIX",
+    "DISK_READ_ONLY",
     "DISK_WARNING",
     "MIB",
     "OPERATIONS",

@@ -154,6 +154,8 @@ class Technology:
     """Whether a directory prepared beforehand makes a create quicker."""
     slow_start: bool = False
     """Whether a start keeps a processor busy for seconds; then as many start at once as there are processors."""
+    in_memory: bool = False
+    """Whether all data stay in memory, so that a plan must have room for them there as well."""
     variables: tuple[str, str] = ("", "")
     """What clients of Scalingo's API look for in an app's environment: the variable with the URL, and its alias."""
     servers_of: str = ""

@@ -13,6 +13,7 @@ class OperationKind(StrEnum):
     HEAL = "heal"
     RESTRICT = "restrict"
     ROTATE = "rotate"
+    UPDATE = "update"
 
 
 class OperationStatus(StrEnum):
@@ -35,6 +36,7 @@ OPERATIONS: Mapping[OperationKind, OperationRules] = {
     OperationKind.HEAL: OperationRules("examine", 600.0),
     OperationKind.RESTRICT: OperationRules("apply", 600.0),
     OperationKind.ROTATE: OperationRules("apply", 600.0),
+    OperationKind.UPDATE: OperationRules("resize", 600.0),
     OperationKind.DELETE: OperationRules("destroy", 600.0),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, create, delete, heal, restrict, rotate
+from dbyard.operations import Kind, create, delete, heal, restrict, rotate, update
 
 KINDS: Mapping[OperationKind, Kind] = {
     OperationKind.CREATE: create.KIND,
@@ -13,4 +13,5 @@ KINDS: Mapping[OperationKind, Kind] = {
     OperationKind.HEAL: heal.KIND,
     OperationKind.RESTRICT: restrict.KIND,
     OperationKind.ROTATE: rotate.KIND,
+    OperationKind.UPDATE: update.KIND,
 }

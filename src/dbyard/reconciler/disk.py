@@ -15,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dbyard.errors import Unavailable
-from dbyard.model import DISK_WARNING, MIB, OperationKind, Restriction, Space
+from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, OperationKind, Restriction, Space
 from dbyard.operations import Context
 from dbyard.store import instances, operations
 from dbyard.store.instances import Watched
 
 log = logging.getLogger(__name__)
 
-FULL = {Restriction.READ_ONLY: 0.95, Restriction.CLOSED: 1.0}
+FULL = {Restriction.READ_ONLY: DISK_READ_ONLY, Restriction.CLOSED: 1.0}
 LIFTED = {Restriction.READ_ONLY: 0.90, Restriction.CLOSED: 0.98}
 """A restriction is lifted well below where it began, or it would come and go with every checkpoint."""
 

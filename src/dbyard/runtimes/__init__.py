@@ -58,6 +58,9 @@ class Runtime(Protocol):
         Raises PortTaken, TemporaryError or PermanentError; returns without waiting until it answers.
         """
 
+    def adjust(self, spec: InstanceSpec) -> None:
+        """Hold a running server to the limits of the spec, which are larger than those that it has."""
+
     def state(self, instance_id: str) -> InstanceState: ...
 
     def last_end(self, instance_id: str) -> ServerEnd:

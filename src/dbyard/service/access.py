@@ -28,7 +28,11 @@ from dbyard.store.databases import Access
 from dbyard.wire.apps import DatabaseEndpoint, EndpointsAnswer, NetPeeringsAnswer
 
 _ACTIVE = (OperationStatus.PENDING, OperationStatus.RUNNING)
-_AT_WORK: Mapping[str, str] = {OperationKind.ROTATE: "gets a new password"}
+_WAITS = "The database waits for its new password"
+_AT_WORK: Mapping[str, str] = {
+    OperationKind.ROTATE: "gets a new password",
+    OperationKind.UPDATE: "gets another plan",
+}
 
 
 def connection(service: Service, principal: Principal, key: str) -> wire.ConnectionAnswer:
@@ -40,6 +44,8 @@ def connection(service: Service, principal: Principal, key: str) -> wire.Connect
         raise NotFound("Database not found")
     if access.status != OperationStatus.DONE or access.ready_at is None or access.host is None or access.port is None:
         _refuse(access)
+    if access.rotating:
+        raise Conflict(_WAITS, headers={"Retry-After": "1"}, extra={"current_operation_id": None})
     if access.restriction == Restriction.CLOSED:
         raise Conflict(f"The database is closed: {access.restriction_reason}", extra={"current_operation_id": None})
     endpoint = Endpoint(access.host, access.port)

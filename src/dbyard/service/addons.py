@@ -6,7 +6,7 @@ from msgspec import structs
 
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import Database, DatabaseStatus, Principal
-from dbyard.service import Service, access, accounts, apps
+from dbyard.service import Service, access, accounts, apps, changes
 from dbyard.service.conditions import condition, status
 from dbyard.service.dates import date, date_or_none
 from dbyard.service.plans import show_plan
@@ -31,6 +31,18 @@ def make_token(service: Service, principal: Principal, key: str, addon_id: str) 
         addon = _addon(service, reading, database)
     token = accounts.addon_token(service, principal, database.id)
     return wire.AddonTokenAnswer(wire.AddonWithToken(**structs.asdict(addon), token=token))
+
+
+def change_plan(
+    service: Service, principal: Principal, key: str, addon_id: str, plan: object
+) -> wire.ChangedAddonAnswer:
+    """Raises Invalid and Conflict as `changes.change_plan` does."""
+    with service.store.read() as reading:
+        database = _own(reading, principal, key, addon_id)
+    changes.change_plan(service, principal, database.id, plan)
+    addon = get(service, principal, database.id, addon_id).addon
+    names = list(service.catalogue.get(database.technology).variables)
+    return wire.ChangedAddonAnswer(addon, f"{database.name} has the plan {addon.plan.name}", names, names)
 
 
 def refuse_another(service: Service, principal: Principal, key: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbyard.errors import NotFound
-from dbyard.model import EventType, OperationKind, Principal
+from dbyard.model import Database, EventType, OperationKind, Principal
 from dbyard.secrets import make_password
 from dbyard.service import Service, events
 from dbyard.service.changes import await_end, queue
@@ -20,7 +20,7 @@ def list_users(service: Service, principal: Principal, key: str) -> wire.UsersAn
     with service.store.read() as connection:
         database = own(connection, principal, key)
         credential = databases.credential_of(connection, database.id)
-    return wire.UsersAnswer([_user(credential.username, database.technology)] if credential else [])
+    return wire.UsersAnswer([_user(service, database, credential.username)] if credential else [])
 
 
 def reset_password(service: Service, principal: Principal, key: str, user: str) -> wire.PasswordAnswer:
@@ -41,11 +41,11 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
         events.record(connection, principal, EventType.RESET_PASSWORD, service.clock(), database=database, data=data)
     service.wake()
     in_force = await_end(service, operation_id, _PATIENCE)
-    return _password(_user(user, database.technology), password, None if in_force else operation_id)
+    return _password(_user(service, database, user), password, None if in_force else operation_id)
 
 
-def _user(name: str, technology: str) -> wire.User:
-    encryption = _ENCRYPTION.get(technology)
+def _user(service: Service, database: Database, name: str) -> wire.User:
+    encryption = _ENCRYPTION.get(service.catalogue.get(database.technology).type_name)
     return wire.User(name, False, True, {"password_encryption": encryption} if encryption else {})
 
 

@@ -6,16 +6,12 @@ import time
 from dataclasses import dataclass
 from hashlib import sha256
 
-from dbyard import engines
 from dbyard.errors import NotFound, NotReady, StepError
 from dbyard.model import (
     DISK_WARNING,
     MIB,
-    Certificate,
-    Credentials,
     Database,
     DatabaseStatus,
-    Endpoint,
     Instance,
     Operation,
     OperationStatus,
@@ -25,7 +21,7 @@ from dbyard.model import (
     Usage,
     Version,
 )
-from dbyard.service import Service, conditions
+from dbyard.service import Service, conditions, stats
 from dbyard.service.databases import own
 from dbyard.service.dates import date, date_or_none
 from dbyard.service.types import type_id, version_id
@@ -244,16 +240,8 @@ def _stats(service: Service, facts: _Facts) -> dict[str, int | float]:
     placement, sealed = facts.instance.placement, facts.credential
     if placement is None:
         return {}
-    credentials = Credentials(
-        admin_password=service.box.derive("admin", placement.seed),
-        user=sealed.username,
-        password=service.box.open(sealed.password, table="credential", column="password", row=facts.database.id),
-        database=sealed.dbname,
-        certificate=Certificate("", "", service.authority.pem),
-    )
-    engine = engines.load(facts.technology.engine)
     try:
-        return dict(engine.stats(Endpoint(placement.host, placement.port), credentials))
+        return dict(stats.ask(service, facts.database, placement, sealed))
     except (NotReady, StepError):
         return {}
 

@@ -47,6 +47,15 @@ def choose(service: Service, draft: wire.Draft) -> Choice:
     return Choice(name, technology, version, plan, installation, project_id)
 
 
+def choose_plan(service: Service, technology: Technology, key: object) -> Plan:
+    """The plan of the technology by that id or name; raises Invalid on `plan`."""
+    wrong: dict[str, list[str]] = {}
+    plan = _plan(service, technology, wire.Draft(plan=key), wrong)
+    if plan is None:
+        raise Invalid(wrong)
+    return plan
+
+
 def _name(draft: wire.Draft, wrong: dict[str, list[str]]) -> str | None:
     name = _text(draft.name, "name", wrong, NAME_RULE)
     if name is not None and not (6 <= len(name) <= 48 and re.fullmatch(NAME_PATTERN, name)):

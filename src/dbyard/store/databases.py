@@ -47,6 +47,8 @@ class Access:
     error: str | None
     restriction: str
     restriction_reason: str | None
+    rotating: bool
+    """Whether the server may not have the password yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +161,16 @@ def insert_credential(connection: Connection, database_id: str, credential: Seal
 def access_of(connection: Connection, database_id: str) -> Access | None:
     """How a database is reached and what its last operation says, as of one moment; None when it was deleted.
 
-    An operation that restricts its tenant leaves it running, whatever comes of it.
+    An operation that restricts its tenant leaves it running, whatever comes of it, and so does an update that fails
+    before it has stopped the server.
     """
     row = connection.execute(
         "SELECT i.host, i.port, i.ready_at, c.username, c.dbname, c.password, o.id AS operation_id, o.kind, o.status,"
         " o.error,"
-        " i.restriction, i.restriction_reason"
+        " i.restriction, i.restriction_reason, c.rotating"
         " FROM database d JOIN instance i ON i.database_id = d.id JOIN credential c ON c.database_id = d.id"
         " JOIN operation o ON o.database_id = d.id AND o.kind <> 'restrict'"
+        " AND NOT (o.kind = 'update' AND o.status = 'error' AND o.step IN ('resize', 'stop'))"
         " WHERE d.id = ? AND d.deleted_at IS NULL"
         " ORDER BY o.seq DESC LIMIT 1",
         (database_id,),
@@ -213,6 +217,32 @@ def is_rotating(connection: Connection, database_id: str) -> bool:
         "SELECT 1 FROM credential WHERE database_id = ? AND rotating = 1", (database_id,)
     ).fetchone()
     return row is not None
+
+
+def set_plan(connection: Connection, database_id: str, plan: str, now: float) -> None:
+    """Another plan; the one before is what an update that fails goes back to, until `set_updated`."""
+    connection.execute(
+        "UPDATE database SET previous_plan = plan, plan = ?, updated_at = ? WHERE id = ?", (plan, now, database_id)
+    )
+
+
+def previous_plan_of(connection: Connection, database_id: str) -> str | None:
+    """What an update that is under way goes back to."""
+    row = connection.execute("SELECT previous_plan FROM database WHERE id = ?", (database_id,)).fetchone()
+    return row["previous_plan"] if row else None
+
+
+def set_updated(connection: Connection, database_id: str) -> None:
+    """The server has the plan."""
+    connection.execute("UPDATE database SET previous_plan = NULL WHERE id = ?", (database_id,))
+
+
+def go_back(connection: Connection, database_id: str) -> None:
+    """To the plan before, unless that is done."""
+    connection.execute(
+        "UPDATE database SET plan = previous_plan, previous_plan = NULL WHERE id = ? AND previous_plan IS NOT NULL",
+        (database_id,),
+    )
 
 
 def get(connection: Connection, database_id: str) -> Database | None:

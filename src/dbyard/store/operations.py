@@ -204,7 +204,7 @@ def count_recent(connection: Connection, database_id: str, kind: OperationKind, 
 def prune(connection: Connection, before: float) -> None:
     """Forget what ended long ago, but never how a database came to be."""
     connection.execute(
-        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind IN ('heal', 'restrict', 'rotate')"
+        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind IN ('heal', 'restrict', 'rotate', 'update')"
         " AND finished_at < ?",
         (before,),
     )

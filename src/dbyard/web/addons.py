@@ -7,6 +7,7 @@ from dbyard.errors import Invalid
 from dbyard.model import Scope
 from dbyard.service import addons, apps
 from dbyard.web.apps import APP, NOT_FOUND
+from dbyard.web.bodies import unwrap
 from dbyard.web.routes import Call, Parameter, Route, Verb, route
 from dbyard.wire import apps as shapes
 
@@ -22,7 +23,7 @@ _ALIASES = Parameter(
 def routes() -> list[Route]:
     return [
         route("/v1/apps/{app}/addons", get=_LIST, post=_REFUSE),
-        route("/v1/apps/{app}/addons/{addon}", get=_GET),
+        route("/v1/apps/{app}/addons/{addon}", get=_GET, patch=_CHANGE),
         route("/v1/apps/{app}/addons/{addon}/token", post=_TOKEN),
         route("/v1/apps/{app}/addons/{addon}/log_drains", get=_DRAINS),
         route("/v1/apps/{app}/variables", get=_VARIABLES),
@@ -39,6 +40,14 @@ def get(call: Call) -> shapes.AddonAnswer:
 
 def make_token(call: Call) -> shapes.AddonTokenAnswer:
     return addons.make_token(call.service, call.principal, call.path["app"], call.path["addon"])
+
+
+def change_plan(call: Call) -> shapes.ChangedAddonAnswer:
+    app, addon = call.path["app"], call.path["addon"]
+    addons.get(call.service, call.principal, app, addon)  # before anything is said of the body
+    fields = unwrap(call.fields(), "addon")
+    plan = fields.get("plan_id", fields.get("plan"))
+    return addons.change_plan(call.service, call.principal, app, addon, plan)
 
 
 def refuse_another(call: Call) -> None:
@@ -73,6 +82,15 @@ _TOKEN = Verb(
     scope=Scope.READ,  # the token made may do no more than the one that asks
     parameters=(APP, _ADDON),
     refusals=NOT_FOUND,
+)
+_CHANGE = Verb(
+    change_plan,
+    "Give a database another plan of its technology",
+    shapes.ChangedAddonAnswer,
+    writes=True,
+    body=shapes.ChangeAddon,
+    parameters=(APP, _ADDON),
+    refusals={404: shapes.ResourceError, 409: wire.NotUsable, 422: wire.Errors},
 )
 _REFUSE = Verb(
     refuse_another,

@@ -91,6 +91,11 @@ class LocalRuntime:
             self._initialise(cell, spec)
             self._start(cell, spec)
 
+    def adjust(self, spec: InstanceSpec) -> None:
+        with self._owned(spec.id, spec.generation):
+            if self._cgroups:
+                self._cgroups.ensure(spec)
+
     def state(self, instance_id: str) -> InstanceState:
         if self._watcher.alive(instance_id) or self._find(instance_id):
             return InstanceState.RUNNING

@@ -7,6 +7,8 @@ A program of its own, run by the server's Python beside the server's packages; d
 import contextlib
 import functools
 import os
+import signal
+import socket
 import sys
 import threading
 import time
@@ -38,6 +40,20 @@ class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
         logged_in = [each.user for each in self.snapshot() if each.user not in (None, self._admin)]
         if user != self._admin and len(logged_in) > self._limit:
             self.kill(conn_id)
+
+
+class Server(cli.SecantusDBServer):  # type: ignore[misc]
+    """Ends at the first signal, and soon: a second one would wait for ever for what the first one holds."""
+
+    _socket: socket.socket | None
+
+    def stop(self) -> None:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_IGN)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)  # closing it alone does not wake whoever accepts
+        super().stop()
 
 
 class Storage(storage.Storage):  # type: ignore[misc]
@@ -147,7 +163,7 @@ def main() -> int:
     limit = int(connections)
     server.ConnectionRegistry = functools.partial(Connections, admin, limit)
     server.Storage = Storage
-    cli.SecantusDBServer = functools.partial(cli.SecantusDBServer, max_connections=limit * PER_LOGIN + PLATFORM)
+    cli.SecantusDBServer = functools.partial(Server, max_connections=limit * PER_LOGIN + PLATFORM)
     commands._COMMAND_ACTIONS.update(FORGOTTEN)
     commands._resource_for_command = functools.partial(resource, commands._resource_for_command)
     return int(cli.main())

@@ -1,0 +1,124 @@
+"""update: resize, or stop -> launch -> await_ready -> restrict. Brings a server to the plan that its database has now.
+
+Where the server does not run with it, the database goes back to the plan that it had, and a heal to that one's server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dbyard.errors import NotReady, PermanentError, StepError, TemporaryError
+from dbyard.model import Capability, InstanceState, Operation, Plan, Restriction
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, heal, restrict, server
+from dbyard.operations.subject import Subject, credentials, load, render
+from dbyard.runtimes import PortTaken
+from dbyard.store import databases, instances
+
+_ATTEMPTS = 4
+"""How often a server may end with its new plan before the database goes back to the old one."""
+_STOPPED = ("launch", "await_ready", "restrict")
+"""Steps at which the server runs with its new plan, if it runs."""
+
+
+def resize(context: Context, operation: Operation) -> Outcome:
+    """Without a restart, where the server can do that and is given more than it has."""
+    subject, previous = _load(context, operation)
+    plan = _plan(context, subject, subject.database.plan)
+    if not _grows(context, subject, previous, plan):
+        return Next("stop")
+    try:
+        context.runtime.adjust(render(context, subject))
+        subject.engine.resize(subject.endpoint, credentials(context, subject), plan)
+    except (NotReady, StepError, OSError) as error:
+        return Next("stop", outcome="not_resized", message=f"it takes a restart: {error}")
+    return Done(_save(operation))
+
+
+def stop(context: Context, operation: Operation) -> Outcome:
+    """As its technology stops: what it has acknowledged is there when it starts again."""
+    subject, _ = _load(context, operation)
+    context.runtime.stop(subject.instance.id)
+    return Next("launch")
+
+
+def launch(context: Context, operation: Operation) -> Outcome:
+    _load(context, operation)
+    with _limited(operation):
+        return heal.launch(context, operation)
+
+
+def await_ready(context: Context, operation: Operation) -> Outcome:
+    subject, _ = _load(context, operation)
+    with _limited(operation):
+        waiting = server.await_ready(context, subject, subject.engine.ping)
+    if waiting is not None:
+        return waiting
+    return Done(_save(operation)) if subject.instance.restriction is Restriction.NONE else Next("restrict")
+
+
+def restrict_again(context: Context, operation: Operation) -> Outcome:
+    """Whoever watches the disk lifts it, when the plan's disk is larger."""
+    subject, _ = _load(context, operation)
+    restrict.restrict(context, subject)
+    return Done(_save(operation))
+
+
+def abandon(context: Context, operation: Operation) -> None:
+    """Go back. A server that was started for the new plan is stopped: the next sweep starts it for the old one."""
+    with context.store.tx() as connection:
+        databases.go_back(connection, operation.database_id)
+    if operation.step in _STOPPED:
+        with context.store.read() as connection:
+            instance = instances.get_for(connection, operation.database_id)
+        if instance is not None:
+            context.runtime.stop(instance.id)
+
+
+KIND = Kind(
+    steps={"resize": resize, "stop": stop, "launch": launch, "await_ready": await_ready, "restrict": restrict_again},
+    abandon=abandon,
+)
+
+
+def _load(context: Context, operation: Operation) -> tuple[Subject, str]:
+    """The subject and the plan that it goes back to; PermanentError when it has gone back already."""
+    with context.store.read() as connection:
+        previous = databases.previous_plan_of(connection, operation.database_id)
+    if previous is None:
+        raise PermanentError("the database has gone back to the plan that it had", code="went_back")
+    return load(context, operation), previous
+
+
+def _plan(context: Context, subject: Subject, name: str) -> Plan:
+    plan = context.catalogue.plan(subject.database.technology, name)
+    if plan is None:
+        raise PermanentError(f"the plan {name} is not in the catalogue any more", code="plan_missing")
+    return plan
+
+
+def _grows(context: Context, subject: Subject, previous: str, plan: Plan) -> bool:
+    """Whether a server that runs can be given the plan as it is. Of less memory it may already use more."""
+    if Capability.RESIZE not in subject.engine.CAPABILITIES:
+        return False
+    if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
+        return False
+    old = _plan(context, subject, previous)
+    return plan.memory_mb >= old.memory_mb and plan.connections >= old.connections
+
+
+@contextmanager
+def _limited(operation: Operation) -> Iterator[None]:
+    """A server that ends again and again does so because of its plan; a port that somebody took is no such reason."""
+    try:
+        yield
+    except PortTaken:
+        raise
+    except TemporaryError as error:
+        if operation.attempt < _ATTEMPTS:
+            raise
+        raise PermanentError(f"the server does not run with its new plan: {error}", code=error.code) from error
+
+
+def _save(operation: Operation) -> Save:
+    return lambda connection: databases.set_updated(connection, operation.database_id)
