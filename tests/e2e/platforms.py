@@ -176,6 +176,8 @@ class Platform:
             runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None)
             for instance_id in runtime.list_instances():
                 runtime.destroy(instance_id, sys.maxsize)
+            for spare in runtime.list_spares(running=True):
+                runtime.discard(spare.id)
         for port in claimed_ports(self.home):
             (ports.claims_directory() / str(port)).unlink(missing_ok=True)
         for path in cgroups_of(self.home):
