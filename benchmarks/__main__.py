@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "mongodb": partial(creates.first_query, "mongodb"),
     "influxdb": partial(creates.first_query, "influxdb"),
     "opensearch": partial(creates.first_query, "opensearch", most=1.3, rounds=4),
+    "opensearch-spare": creates.running_spare,
     "burst": creates.burst,
     "mixed": mixed.at_once,
     "reads": reads.against_bare,

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.floor import Server, floor
 from benchmarks.measure import Pair, alternate, timed
 from benchmarks.platform import Platform, running
-from benchmarks.report import Line, duration
+from benchmarks.report import Line, duration, seconds
 from benchmarks.servers import installed
 from benchmarks.tenant import await_answer
 from dbyard.catalogue import load
 
 _ROUNDS = 12
 _SPARES = 3
+_RUNNING_ROUNDS = 5
 _BURST = 60
 _CLIENTS = 8
 
@@ -36,6 +38,19 @@ def first_query(technology: str, most: float = 1.5, rounds: int = _ROUNDS) -> It
 
         pair = alternate(rounds, ours, lambda: timed(servers.pop().open))
     yield duration(f"POST to the tenant's first query, {installation.technology} {installation.version}", pair, most)
+
+
+def running_spare() -> Iterator[Line]:
+    """One OpenSearch database at a time, whenever a server waits for it and nothing else is being started."""
+    installation = installed("opensearch")
+    with running("opensearch", spares=0, running_spares=1) as platform:
+        samples = []
+        for number in range(_RUNNING_ROUNDS + 1):
+            for technology in ("opensearch", "elasticsearch"):
+                platform.await_spares(f"running-{technology}", 1)
+            samples.append(timed(partial(platform.open, "opensearch", f"bench-{number}")))
+    work = f"POST to the tenant's first query, opensearch {installation.version} with a running spare"
+    yield seconds(work, samples[1:], 1.0)
 
 
 def burst() -> Iterator[Line]:

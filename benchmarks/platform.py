@@ -18,10 +18,8 @@ from typing import Any
 from benchmarks.measure import wait_until
 from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer
-from dbyard import config, daemon, installations, model
+from dbyard import config, daemon, model
 from dbyard.catalogue import load
-from dbyard.model import Installation
-from dbyard.runtimes.local import LocalRuntime
 
 _CREATE_SECONDS = 300.0
 _POLL, _SLOW_POLL = 0.002, 0.05
@@ -87,16 +85,18 @@ class Platform:
         await_answer(self.await_tenant(technology, name, pause))
 
     def await_spares(self, technology: str, count: int, seconds: float = 60) -> None:
+        """Of a technology, or with `running-` before its name those that run."""
         spares = self.home / "spares"
         wait_until(lambda: len(list(spares.glob(f"{technology}-*"))) >= count, seconds, f"{count} spares")
 
 
 @contextmanager
-def running(*technologies: str, spares: int = 3) -> Iterator[Platform]:
+def running(*technologies: str, spares: int = 3, running_spares: int = 0) -> Iterator[Platform]:
     """A platform that knows the servers of these technologies only; in the end it and its databases are gone."""
     with scratch() as directory:
         engines = _only(technologies, directory / "engines")
-        with serving(directory / "home", spares=str(spares), engines=str(engines)) as platform:
+        settings = {"spares": str(spares), "running_spares": str(running_spares), "engines": str(engines)}
+        with serving(directory / "home", **settings) as platform:
             try:
                 yield platform
             finally:
@@ -158,13 +158,7 @@ def _destroy_all(home: Path) -> None:
     settings = config.load(home=home)
     with daemon.locked(home):
         runtime = daemon.open_runtime(settings)
-        for installation in installations.list_installed():
-            _claim_spares(runtime, installation)
+        for spare in (*runtime.list_spares(running=False), *runtime.list_spares(running=True)):
+            runtime.discard(spare.id)
         for instance_id in runtime.list_instances():
             runtime.destroy(instance_id, sys.maxsize)
-
-
-def _claim_spares(runtime: LocalRuntime, installation: Installation) -> None:
-    """A spare becomes an instance when it is claimed, and can then be destroyed like one."""
-    for _ in range(runtime.spares(installation)):
-        runtime.place(os.urandom(12).hex(), 1, installation)

@@ -40,6 +40,12 @@ def rate(work: str, pair: Pair, least: float) -> Line:
     )
 
 
+def seconds(work: str, samples: Sequence[float], most: float) -> Line:
+    """Seconds without a floor: the median, and the least of them."""
+    value = median(samples)
+    return Line(work, _seconds(samples), "", f"{value:.2f} s", f"≤ {most:g} s", reached=value <= most)
+
+
 def amount(work: str, value: float, unit: str, most: float) -> Line:
     return Line(work, f"{value:.1f} {unit}", "", f"{value:.1f} {unit}", f"≤ {most:g} {unit}", reached=value <= most)
 

@@ -16,7 +16,7 @@ from dbyard.errors import Unreachable
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests.e2e import tenants
-from tests.e2e.platforms import Platform, cgroups_of, kill_processes, new_database, platform, require, wait_for
+from tests.e2e.platforms import Platform, cgroups_of, new_database, platform, require, wait_for
 from tests.e2e.test_killed_platform import KILLER
 
 NAME, TECHNOLOGY = "spared-db", "elasticsearch"

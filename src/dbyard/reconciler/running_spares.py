@@ -79,6 +79,7 @@ class RunningSpares:
         self._count = count
         self._is_busy = is_busy
         self._trouble: dict[str, _Trouble] = {}
+        self._refused: set[str] = set()
         self.threads = [threading.Thread(target=self._run, name="running-spares", daemon=True)]
 
     def start(self) -> None:
@@ -146,7 +147,9 @@ class RunningSpares:
     def _refuse(self, message: str, kind: str) -> None:
         self._trouble.setdefault(kind, _Trouble()).not_before = time.monotonic() + _AFTER_REFUSAL
         self._context.metrics.running_spares_refused.inc()
-        log.warning(f"{message}: the machine has too little memory left", kind)
+        if kind not in self._refused:  # said once, though it is looked at again and again
+            log.warning(f"{message}: the machine has too little memory left", kind)
+        self._refused.add(kind)
 
     def _discard(self, spare_id: str) -> None:
         try:
@@ -177,6 +180,7 @@ class RunningSpares:
 
     def _has_memory(self, wanted: _Wanted) -> bool:
         if leaves_enough(self._context.runtime.memory(), wanted.memory):
+            self._refused.discard(wanted.kind)
             return True
         self._refuse("no running spare (%s) is started", wanted.kind)
         return False
