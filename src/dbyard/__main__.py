@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),
     },
     "Platform": {
+        "user": (f"{_CLI}.users:user", "Make, list, disable and enable people's accounts."),
         "project": (f"{_CLI}.projects:project", "Make, list, rename and delete projects."),
         "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
         "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),

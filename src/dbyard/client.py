@@ -36,7 +36,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import apps, dbusers, details, projects
+from dbyard.wire import apps, dbusers, details, projects, users
 from dbyard.wire.events import EventsAnswer
 
 T = TypeVar("T")
@@ -155,6 +155,19 @@ class Client:
     def delete_project(self, project_id: str) -> None:
         """Raises Conflict while it has databases, or is the default one."""
         self._send("DELETE", f"/v1/projects/{_segment(project_id, 'Project')}")
+
+    def list_accounts(self) -> list[users.Account]:
+        """The platform's accounts, oldest first; for an administrator, as the next two."""
+        return self._ask("GET", "/v1/users", users.AccountsAnswer).users
+
+    def create_account(self, new: users.NewAccount) -> users.Account:
+        """The only answer that has the account's first token."""
+        return self._ask("POST", "/v1/users", users.AccountAnswer, body=users.CreateAccount(new)).user
+
+    def update_account(self, user: str, change: users.AccountChange) -> users.Account:
+        """By id or username."""
+        path = f"/v1/users/{_segment(user, 'User')}"
+        return self._ask("PATCH", path, users.AccountAnswer, body=users.UpdateAccount(change)).user
 
     def list_providers(self) -> list[wire.AddonProvider]:
         """The technologies with their versions and plans; no token needed."""

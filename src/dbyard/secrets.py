@@ -10,11 +10,15 @@ import secrets
 import stat
 import string
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHash
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -30,6 +34,8 @@ _JWT_OPTIONS: Options = {"require": ["aud", "exp"], "verify_exp": False, "verify
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PASSWORD_LENGTH = 32
+_OF_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$BbBBW5nMw5qlOhOT0fGuxg$T7mGOKQTQMvOpUCSBWpjBmIGnhsk2cwLmq9K7F+5YZg"
+"""The hash of a password that opens nothing; as costly to check as `hash_password` makes them."""
 _FIRST_CHARACTERS = string.ascii_letters + string.digits
 _CHARACTERS = _FIRST_CHARACTERS + "_-"
 
@@ -102,6 +108,19 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def hash_password(password: str) -> str:
+    """What is kept of a person's password. Slow on purpose, and 19 MiB for as long."""
+    return _hasher().hash(_normal(password))
+
+
+def check_password(hashed: str | None, password: str) -> bool:
+    """Whether the hash is of this password; without a hash the same work for nothing."""
+    try:
+        return _hasher().verify(hashed or _OF_NOBODY, _normal(password)) and hashed is not None
+    except (Argon2Error, InvalidHash):
+        return False
+
+
 def make_password() -> str:
     """A tenant's password: 190 bits, no character that a URI, a shell or a configuration file would quote."""
     rest = (secrets.choice(_CHARACTERS) for _ in range(_PASSWORD_LENGTH - 1))
@@ -111,6 +130,16 @@ def make_password() -> str:
 def make_id() -> str:
     """24 hexadecimal digits: the second in which it was made, then 64 random bits."""
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+def _normal(password: str) -> str:
+    """Keyboards differ in how they write the same letter."""
+    return unicodedata.normalize("NFC", password)
 
 
 def _subkey(key: bytes, purpose: str) -> bytes:

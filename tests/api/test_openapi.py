@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,7 @@ WRONG = [
     for method, path, verb in VERBS
     if verb.body or any(each.place == "query" and set(each.schema) > {"type"} for each in verb.parameters)
 ]
-UNSAYABLE = (
-    {"name": ["has already been taken"]},
-    {"idempotency_key": ["was already used with another body"]},
-    {"expires_at": [END_RULE]},
-)
+UNSAYABLE = {"has already been taken", "was already used with another body", END_RULE}
 """What no schema can say: which names and keys are used up, and what time it is."""
 
 
@@ -42,7 +39,7 @@ def test_every_answer_is_as_documented(
     def ask(case: Any) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         response = case.call(headers=headers)
-        if response.status_code == 422 and response.json()["errors"] in UNSAYABLE:
+        if response.status_code == 422 and UNSAYABLE.issuperset(chain(*response.json()["errors"].values())):
             return
         case.validate_response(response, headers=headers)
 

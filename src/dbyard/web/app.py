@@ -27,6 +27,7 @@ from dbyard.web import (
     platform,
     projects,
     tokens,
+    users,
 )
 from dbyard.web.endpoint import Endpoint, Platform
 from dbyard.web.guard import Guard
@@ -73,6 +74,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *projects.routes(),
         *tokens.routes(),
         *events.routes(),
+        *users.routes(),
         *catalogue.routes(),
     ]
     return [*documented, *platform.routes(known, documented, limited=limited)]

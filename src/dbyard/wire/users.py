@@ -1,0 +1,70 @@
+"""Accounts of people, as an administrator sees and makes them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from dbyard.wire import Date
+
+USERNAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+EMAIL_PATTERN = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})*$"
+PASSWORD_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f]{12,256}$"  # noqa: S105 (a rule, not a password)
+
+Username = Annotated[str, Meta(max_length=32, pattern=USERNAME_PATTERN)]
+Email = Annotated[str, Meta(max_length=254, pattern=EMAIL_PATTERN)]
+Password = Annotated[str, Meta(min_length=12, max_length=256, pattern=PASSWORD_PATTERN)]
+
+
+class Account(Struct, frozen=True):
+    """An account. `token` is a first API token: it is in the answer that created the account and never again."""
+
+    id: str
+    username: str
+    email: str
+    admin: bool
+    disabled_at: Date | None
+    token: str | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        return f"Account(id={self.id!r}, username={self.username!r})"
+
+
+class AccountAnswer(Struct, frozen=True):
+    user: Account
+
+
+class AccountsAnswer(Struct, frozen=True):
+    """Oldest first."""
+
+    users: list[Account]
+
+
+class NewAccount(Struct, frozen=True, omit_defaults=True):
+    username: Username
+    email: Email
+    admin: bool = False
+    password: Password | None = None
+
+    def __repr__(self) -> str:
+        return f"NewAccount(username={self.username!r}, email={self.email!r})"
+
+
+class CreateAccount(Struct, frozen=True):
+    user: NewAccount
+
+
+class AccountChange(Struct, frozen=True, omit_defaults=True):
+    """What stays as it is is left out."""
+
+    disabled: bool | UnsetType = UNSET
+    password: Password | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        return f"AccountChange(disabled={self.disabled!r})"
+
+
+class UpdateAccount(Struct, frozen=True):
+    user: AccountChange
