@@ -30,13 +30,15 @@ def mint(service: Service, account_id: str, **bounds: Any) -> str:
 
 
 def names(api: TestClient, headers: dict[str, str]) -> list[str]:
-    return [event["app_name"] for event in api.get("/v1/events", headers=headers).json()["events"]]
+    """Of which database each event tells that its caller sees."""
+    found = api.get("/v1/events", headers=headers).json()["events"]
+    return [event["app_name"] for event in found if event["app_name"]]
 
 
 def recorded(service: Service) -> list[dict[str, object]]:
-    """All events as they are stored, oldest first."""
+    """The events as they are stored, oldest first, but for that of the first token."""
     with service.store.read() as connection:
-        rows = connection.execute("SELECT * FROM event ORDER BY seq").fetchall()
+        rows = connection.execute("SELECT * FROM event WHERE seq > 1 ORDER BY seq").fetchall()
     return [dict(row) | {"data": json.loads(row["data"])} for row in rows]
 
 
@@ -75,6 +77,13 @@ class TestRecorded:
             assert api.post("/v1/databases", json=seed_body(), headers={"Idempotency-Key": "k"}).status_code == 201
         assert len(recorded(service)) == 1
 
+    def test_the_first_token_as_the_platforms_own_deed(self, service: Service, token: str) -> None:
+        with service.store.read() as connection:
+            (first,) = connection.execute("SELECT * FROM event").fetchall()
+        assert (first["type"], first["username"], first["account_id"]) == ("new_token", "dbyard", None)
+        assert json.loads(first["data"])["token_name"] == "first"
+        assert token not in first["data"]
+
 
 class TestList:
     def test_of_a_token_for_one_project_has_that_project_alone(self, api: TestClient, service: Service) -> None:
@@ -110,7 +119,7 @@ class TestList:
         assert event["type_data"]["plan_name"] == "postgresql-starter-512"
         assert answer["meta"] == {
             "pagination": {
-                "current_page": 1, "prev_page": None, "next_page": None, "total_pages": 1, "total_count": 1,
+                "current_page": 1, "prev_page": None, "next_page": None, "total_pages": 1, "total_count": 2,
                 "per_page": 30,
             }
         }  # fmt: skip
@@ -121,16 +130,17 @@ class TestList:
             api.post("/v1/databases", json=seed_body(name))
         pages = [api.get(f"/v1/events?page={number}&per_page=2").json() for number in (1, 2, 3, 4)]
         assert [[event["app_name"] for event in page["events"]] for page in pages] == [
-            ["database-4", "database-3"], ["database-2", "database-1"], ["database-0"], [],
+            ["database-4", "database-3"], ["database-2", "database-1"], ["database-0", None], [],
         ]  # fmt: skip
         around = [page["meta"]["pagination"] for page in pages]
         assert [(each["prev_page"], each["next_page"]) for each in around] == [(None, 2), (1, 3), (2, None), (3, None)]
-        assert {(each["total_pages"], each["total_count"]) for each in around} == {(3, 5)}
+        assert {(each["total_pages"], each["total_count"]) for each in around} == {(3, 6)}
 
     def test_of_a_database_that_was_deleted_goes_on(self, api: TestClient) -> None:
         api.post("/v1/databases", json=seed_body())
         api.delete("/v1/databases/my-postgres-db?confirm=my-postgres-db")
-        assert [event["type"] for event in api.get("/v1/events").json()["events"]] == ["delete_addon", "new_addon"]
+        kinds = [event["type"] for event in api.get("/v1/events").json()["events"]]
+        assert kinds == ["delete_addon", "new_addon", "new_token"]
         answer = api.get("/v1/apps/my-postgres-db/events")
         assert (answer.status_code, answer.json()) == (404, {"resource": "app", "error": "not found"})
 
@@ -146,12 +156,10 @@ class TestList:
         foreign = {"Authorization": f"Bearer {open_account(service, 'mallory')}"}
         api.post("/v1/databases", json=seed_body())
         api.post("/v1/databases", json=seed_body("hers-alone"), headers=foreign)
-        assert [event["app_name"] for event in api.get("/v1/events", headers=foreign).json()["events"]] == [
-            "hers-alone"
-        ]
-        assert [event["app_name"] for event in api.get("/v1/events").json()["events"]] == ["my-postgres-db"]
+        assert names(api, foreign) == ["hers-alone"]
+        assert names(api, {}) == ["my-postgres-db"]
         assert api.get("/v1/events?all=true", headers=foreign).status_code == 403
-        assert api.get("/v1/events?all=true").json()["meta"]["pagination"]["total_count"] == 2
+        assert api.get("/v1/events?all=true").json()["meta"]["pagination"]["total_count"] == 3
 
     def test_tells_collaborators_of_what_they_may_use(self, api: TestClient, service: Service) -> None:
         ada, bob = (bearer(open_account(service, name)) for name in ("ada", "bob"))

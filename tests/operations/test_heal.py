@@ -15,6 +15,7 @@ from dbyard.operations import Next
 from dbyard.reconciler.sweep import Sweep
 from dbyard.runtimes.local.processes import wait_until
 from dbyard.service import access
+from dbyard.store import events
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
 
@@ -100,6 +101,14 @@ class TestExamine:
         assert bench.history(operation)[0] == (
             "examine", "server_killed", "the server was ended by signal 9 (Killed)",
         )  # fmt: skip
+        with bench.context.store.read() as connection:
+            newest, *_ = events.list_page(connection, events.of_database(database_id), 1, 0)
+        cause = {"code": "server_killed", "message": "the server was ended by signal 9 (Killed)"}
+        assert (newest.type, newest.data["operation"], newest.data["cause"]) == (
+            "database/operation_done",
+            "heal",
+            cause,
+        )
         ends = bench.context.metrics.render({}, {}).decode()
         assert 'dbyard_server_exits_total{cause="server_killed",technology="redis"} 1.0' in ends
 

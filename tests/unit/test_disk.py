@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbyard.metrics import Metrics
-from dbyard.model import MIB, OperationKind, Restriction, Space
+from dbyard.model import MIB, EventType, OperationKind, Restriction, Space
 from dbyard.operations import Context
 from dbyard.reconciler import disk
 from dbyard.reconciler.disk import (
@@ -26,7 +26,7 @@ from dbyard.reconciler.disk import (
 )
 from dbyard.runtimes import Runtime
 from dbyard.service import Service, accounts, databases
-from dbyard.store import instances, operations
+from dbyard.store import events, instances, operations
 from dbyard.wire import Draft
 from tests.builders import claim, get_ready
 from tests.conftest import World
@@ -204,6 +204,10 @@ class TestLook:
         finish(service)
         with service.store.read() as connection:
             assert operations.active_id(connection, database_id) is None
+            lifted, restricted, *_ = events.list_page(connection, events.of_database(database_id), 9, 0)
+        assert (lifted.type, lifted.data["reason"]) == (EventType.UNRESTRICTED, None)
+        assert (restricted.type, restricted.data["restriction"]) == (EventType.RESTRICTED, READ_ONLY)
+        assert (restricted.username, restricted.account_id) == ("dbyard", None)
 
     def test_asks_again_for_what_could_not_be_applied(
         self, service: Service, disks: Disks, watch: DiskWatch, database_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from dbyard import installations
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, TemporaryError, Unavailable
 from dbyard.metrics import Metrics
-from dbyard.model import OPERATIONS, Database, Operation, OperationKind, OperationStatus
+from dbyard.model import OPERATIONS, Database, EventType, Operation, OperationKind, OperationStatus
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Wait
 from dbyard.reconciler import queue as queues
 from dbyard.reconciler.queue import Queue, back_off
 from dbyard.reconciler.sweep import heal_delay
 from dbyard.service import Service
-from dbyard.store import Connection, Store, databases, operations
+from dbyard.store import Connection, Store, databases, events, operations
 from tests.conftest import Clock
 
 Script = list[Callable[[], Outcome]]
@@ -129,6 +129,13 @@ def latest(store: Store, database_id: str = "queued-0") -> Operation:
         return operations.list_for(connection, database_id)[0][0]
 
 
+def told(store: Store) -> list[tuple[EventType, Mapping[str, object]]]:
+    """The type and the data of each event, oldest first."""
+    with store.read() as connection:
+        found = events.list_page(connection, events.everything(), 100, 0)
+    return [(event.type, event.data) for event in reversed(found)]
+
+
 class TestClaim:
     def test_takes_the_one_that_is_due_longest(self, queue: Queue, order: Callable[[], str], clock: Clock) -> None:
         ids = [order()]
@@ -208,6 +215,7 @@ class TestOutcomes:
         queue.run(claimed)
         assert script == []
         assert latest(store).status is OperationStatus.DONE
+        assert told(store) == [(EventType.OPERATION_DONE, {"operation": "create", "operation_id": claimed.id})]
 
     def test_wait_runs_the_same_step_again_and_is_no_attempt(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
@@ -255,6 +263,8 @@ class TestOutcomes:
         run(queue)
         assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "lost")
         assert script == [ABANDONED]
+        ((kind, data),) = told(store)
+        assert (kind, data["error"]) == (EventType.OPERATION_FAILED, {"code": "lost", "message": "never"})
 
     def test_a_permanent_failure_of_a_lost_claim_abandons_nothing(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
@@ -268,6 +278,7 @@ class TestOutcomes:
         queue.run(lost)
         assert script == []
         assert latest(store) == held
+        assert told(store) == []
 
     def test_a_stale_step_changes_nothing(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store

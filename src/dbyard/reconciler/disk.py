@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from dbyard.errors import Unavailable
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, OperationKind, Restriction, Space
 from dbyard.operations import Context
+from dbyard.reconciler.telling import tell_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import Watched
 
@@ -170,6 +171,7 @@ class DiskWatch:
                 return  # another operation is at work: the next look comes soon
             if wanted is not watched.restriction:
                 instances.set_restriction(connection, watched.id, wanted, reason, now)
+                tell_restricted(connection, watched.database_id, wanted, reason, now)
             delay = _AFTER_FAILURE if wanted is watched.restriction else 0.0
             operations.insert(connection, watched.database_id, OperationKind.RESTRICT, now, delay=delay)
         self._context.metrics.restrictions.labels(wanted).inc()

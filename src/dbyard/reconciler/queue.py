@@ -12,6 +12,7 @@ from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, 
 from dbyard.model import OPERATIONS, Operation
 from dbyard.operations import Context, Done, Next, Outcome, Wait
 from dbyard.operations.kinds import KINDS
+from dbyard.reconciler.telling import tell_done, tell_failed
 from dbyard.store import operations
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,8 @@ class Queue:
                     mine = operations.wait(connection, operation, min(now + seconds, deadline), deadline, reason)
                 case Done(save):
                     mine = operations.finish(connection, operation, now)
+            if mine and ends:
+                tell_done(connection, operation, now)
             if mine and save is not None:
                 save(connection)
         if mine and ends:
@@ -167,7 +170,10 @@ class Queue:
         except (StepError, OSError):
             log.exception("operation %s could not be tidied up", operation.id)
         with self._context.store.tx() as connection:
-            mine = operations.fail(connection, operation, self._context.now(), code, message)
+            now = self._context.now()
+            mine = operations.fail(connection, operation, now, code, message)
+            if mine:
+                tell_failed(connection, operation, now, code, message)
         if mine:
             self._count_end(operation, code)
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from dbyard import secrets
 from dbyard.errors import Unauthorized
-from dbyard.model import Account, Principal, Project, Scope, Token
-from dbyard.service import Service
+from dbyard.model import Account, EventType, Principal, Project, Scope, Token
+from dbyard.service import Service, events
 from dbyard.store import Connection, accounts, projects, tokens
 from dbyard.store.tokens import Holder
 from dbyard.wire.auth import User, UserAnswer
@@ -43,7 +43,10 @@ def bootstrap(service: Service, save: Callable[[str], None]) -> str | None:
     save(value)
     with service.store.tx() as connection:
         admin = admin or _open_account(connection, now)
-        tokens.insert(connection, admin.id, Token(secrets.make_id(), "first", now, None), secrets.digest(value))
+        token = Token(secrets.make_id(), "first", now, None)
+        tokens.insert(connection, admin.id, token, secrets.digest(value))
+        told = events.token_data(token)
+        events.record(connection, None, EventType.NEW_TOKEN, now, owner_id=admin.id, data=told)
     return value
 
 

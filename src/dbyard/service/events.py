@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbyard.model import Database, Event, EventType, Principal
+from dbyard.model import Database, Event, EventType, Principal, Token
 from dbyard.secrets import make_id
 from dbyard.store import Connection, events, projects
 
@@ -60,3 +60,8 @@ def addon_data(database: Database) -> dict[str, object]:
         "plan_name": database.plan,
         "resource_id": database.id,
     }
+
+
+def token_data(token: Token) -> dict[str, object]:
+    """The same of an event on an API token."""
+    return {"token_id": token.id, "token_name": token.name, "scope": token.scope}

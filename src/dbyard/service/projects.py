@@ -94,8 +94,10 @@ def move_database(service: Service, principal: Principal, key: str, project_id: 
     with service.store.tx() as connection:
         database = databases.own(connection, principal, key, as_owner=True)
         project = databases.own_project(connection, principal, project_id)
+        old, _ = projects.get(connection, database.project_id)
         stored.move(connection, database.id, project.id, now)
-        told = {"old_project_id": database.project_id, "project_id": project.id, "project_name": project.name}
+        told = {"old_project_id": old.id, "new_project_id": project.id}
+        told |= {"old_project_name": old.name, "new_project_name": project.name}
         moved = replace(database, project_id=project.id)
         events.record(connection, principal, EventType.UPDATE_APP_PROJECT, now, database=moved, data=told)
 

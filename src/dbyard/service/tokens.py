@@ -87,7 +87,7 @@ def _new_end(principal: Principal, token: Token, now: float) -> float | None:
 
 
 def _record(connection: Connection, principal: Principal, kind: EventType, token: Token, now: float) -> None:
-    events.record(connection, principal, kind, now, data={"id": token.id, "name": token.name, "scope": token.scope})
+    events.record(connection, principal, kind, now, data=events.token_data(token))
 
 
 def _wire(token: Token, value: str | None = None) -> wire.Token:

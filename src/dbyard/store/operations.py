@@ -97,6 +97,16 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
     return [(_operation(row), history[row["id"]]) for row in operations]
 
 
+def cause_of(connection: Connection, operation_id: str) -> OperationEvent | None:
+    """Why a heal was needed, as far as it could be found."""
+    row = connection.execute(
+        "SELECT at, step, outcome, message FROM operation_event"
+        " WHERE operation_id = ? AND step = 'examine' AND outcome <> 'done' ORDER BY seq DESC LIMIT 1",
+        (operation_id,),
+    ).fetchone()
+    return OperationEvent(*row) if row else None
+
+
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
