@@ -28,7 +28,11 @@ def apply(context: Context, operation: Operation) -> Outcome:
 
 
 def stop(context: Context, operation: Operation) -> Outcome:
-    context.runtime.stop(load(context, operation).instance.id)
+    """Not before it may start again."""
+    subject = load(context, operation)
+    if waiting := server.await_turn(context, operation, subject):
+        return waiting
+    context.runtime.stop(subject.instance.id)
     return Next("launch")
 
 

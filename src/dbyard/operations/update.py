@@ -26,7 +26,7 @@ def resize(context: Context, operation: Operation) -> Outcome:
     subject, previous = _load(context, operation)
     plan = _plan(context, subject, subject.database.plan)
     if not _grows(context, subject, previous, plan):
-        return Next("stop")
+        return Next("stop", message="it takes a restart")
     try:
         context.runtime.adjust(render(context, subject))
         subject.engine.resize(subject.endpoint, credentials(context, subject), plan)
@@ -36,8 +36,10 @@ def resize(context: Context, operation: Operation) -> Outcome:
 
 
 def stop(context: Context, operation: Operation) -> Outcome:
-    """As its technology stops: what it has acknowledged is there when it starts again."""
+    """As its technology stops, and not before it may start again: what it has acknowledged is there then."""
     subject, _ = _load(context, operation)
+    if waiting := server.await_turn(context, operation, subject):
+        return waiting
     context.runtime.stop(subject.instance.id)
     return Next("launch")
 
