@@ -43,7 +43,12 @@ class Spares:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            installation = self._next_needed()
+            try:
+                installation = self._next_needed()
+            except Exception:
+                log.exception("what spares are needed cannot be told; tried again in %.0f s", _AFTER_FAILURE)
+                self._stopping.wait(_AFTER_FAILURE)
+                continue
             if installation is None:
                 self._stopping.wait(_PERIOD)
             else:
