@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NoReturn
 
 import jwt
 import pytest
@@ -14,12 +17,31 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
 
+from dbyard import catalogue
+from dbyard.errors import Unauthorized
 from dbyard.metrics import Metrics
 from dbyard.secrets import Box
 from dbyard.service import Service, accounts
-from dbyard.web.app import create_app
+from dbyard.web.app import THREADS, create_app, list_routes
 from tests.builders import open_account, seed_body
 from tests.conftest import Clock
+
+DATABASE_API = [
+    (method, route.path)
+    for route in list_routes(catalogue.load())
+    for method, verb in route.verbs.items()
+    if route.path.startswith("/api/")
+    and not verb.public
+    and ("{database}" in route.path or "{operation}" in route.path)
+]
+PASSWORD = "correct horse battery"
+
+
+class Names(dict[str, str]):
+    """Path parameters; what is not there is called `x`."""
+
+    def __missing__(self, name: str) -> str:
+        return "x"
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -127,6 +149,66 @@ class TestExchange:
         assert user["id"] == f"us-{user['uuid']}"
         assert anonymous.post("/v1/databases", headers=bearer(made), json=seed_body()).status_code == 201
         assert len(anonymous.get("/v1/databases", headers=bearer(token)).json()["databases"]) == 1
+
+
+class TestPassword:
+    @pytest.fixture
+    def ann(self, api: TestClient) -> str:
+        made = {"username": "ann", "email": "ann@example.org", "password": PASSWORD}
+        assert api.post("/v1/users", json={"user": made}).status_code == 201
+        return "ann"
+
+    @pytest.mark.parametrize("body", [{"token": {"name": "laptop"}}, {"name": "laptop"}])
+    def test_makes_a_token(self, anonymous: TestClient, ann: str, body: object) -> None:
+        answer = anonymous.post("/v1/tokens", headers=basic(PASSWORD, ann), json=body)
+        assert answer.status_code == 201
+        user = anonymous.get("/v1/users/self", headers=bearer(answer.json()["token"]["token"])).json()["user"]
+        assert user["username"] == ann
+        assert anonymous.post("/v1/tokens", headers=basic(PASSWORD, "ann@example.org"), json=body).status_code == 201
+
+    def test_is_good_for_nothing_else(self, anonymous: TestClient, ann: str) -> None:
+        for method, path in [
+            ("GET", "/v1/tokens"),
+            ("GET", "/v1/databases"),
+            ("GET", "/v1/users/self"),
+            ("DELETE", "/v1/tokens/x"),
+            ("POST", "/v1/tokens/exchange"),
+        ]:
+            assert anonymous.request(method, path, headers=basic(PASSWORD, ann)).status_code == 401, path
+
+    def test_a_wrong_one(self, anonymous: TestClient, ann: str) -> None:
+        for user, password in [(ann, "wrong"), ("bob", PASSWORD), (ann, ""), ("", PASSWORD), (ann, "x" * 5000)]:
+            answer = anonymous.post("/v1/tokens", headers=basic(password, user), json={"name": "x"})
+            assert (answer.status_code, list(answer.json())) == (401, ["error"])
+            assert "Basic " in answer.headers["www-authenticate"]
+            assert "Bearer " in answer.headers["www-authenticate"]
+
+    def test_many_at_once_hold_up_no_token(
+        self, anonymous: TestClient, token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checked = threading.Event()
+
+        def check(*_: object) -> NoReturn:
+            checked.wait(30)
+            raise Unauthorized("wrong")
+
+        monkeypatch.setattr(accounts, "authenticate_password", check)
+        with ThreadPoolExecutor(2 * THREADS) as threads:
+            ask = partial(anonymous.post, "/v1/tokens", headers=basic("wrong", "ann"), json={"name": "x"})
+            logins = [threads.submit(ask) for _ in range(2 * THREADS)]
+            made = anonymous.post("/v1/databases", headers=bearer(token), json=seed_body())
+            assert not any(each.done() for each in logins)
+            checked.set()
+        assert made.status_code == 201
+        assert {each.result().status_code for each in logins} == {401}
+
+    def test_counts_for_the_address_before_it_is_checked(self, service: Service, api: TestClient, ann: str) -> None:
+        with TestClient(create_app(service, Metrics(), rate_limit=4)) as limited:
+            found = [
+                limited.post("/v1/tokens", headers=basic("wrong", ann), json={"name": "x"}).status_code
+                for _ in range(4)
+            ]
+        assert found == [401, 401, 429, 429]
 
 
 class TestEndOfJwt:
@@ -249,6 +331,18 @@ class TestAddonToken:
         assert api.post("/v1/tokens/exchange", headers=basic(made)).status_code == 401
         clock.advance(3600)
         assert ask(api, made, f"/api/databases/{first}") == 401
+
+    @pytest.mark.parametrize(("method", "path"), DATABASE_API)
+    def test_no_route_of_the_database_api_shows_another_database(
+        self, api: TestClient, service: Service, token: str, databases: list[str], method: str, path: str
+    ) -> None:
+        principal = accounts.authenticate(service, token)
+        own, other = (accounts.addon_token(service, principal, each) for each in databases)
+        operation = api.get(f"/v1/databases/{databases[0]}/operations").json()["operations"][0]["id"]
+        asked = path.format_map(Names(database=databases[0], operation=operation))
+        assert api.request(method, asked, headers=bearer(other), json={}).status_code == 404
+        if method == "GET":
+            assert api.get(asked, headers=bearer(own)).status_code in (200, 404, 409)
 
     def test_ends_with_its_database(self, api: TestClient, service: Service, token: str, databases: list[str]) -> None:
         made = accounts.addon_token(service, accounts.authenticate(service, token), databases[0])

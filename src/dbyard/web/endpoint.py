@@ -92,7 +92,7 @@ class Endpoint:
 
     async def _reply(self, method: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         verb = self._verbs.get(method)
-        principal = self._admit(verb, method, scope, headers)
+        principal = await self._admit(verb, method, scope, headers)
         if verb is None:
             raise self._refuse_method()
         body = await read_body(headers, receive) if verb.body else b""
@@ -109,13 +109,13 @@ class Endpoint:
             return await asyncio.get_running_loop().run_in_executor(self._platform.pool, _run, verb, call)
         return _run(verb, call)
 
-    def _admit(self, verb: Verb | None, method: str, scope: Scope, headers: dict[bytes, bytes]) -> Principal:
+    async def _admit(self, verb: Verb | None, method: str, scope: Scope, headers: dict[bytes, bytes]) -> Principal:
         address = scope["client"][0] if scope["client"] else ""
         if verb.public if verb else self._public:
             return self._platform.guard.admit_anybody(address, limited=verb is None or verb.limited)
         if len(headers) < len(scope["headers"]) and _times(scope["headers"], b"authorization") > 1:
             headers = headers | {b"authorization": b"several"}  # nobody can know which one was meant
-        return self._platform.guard.admit(verb, method, self._path, headers, address)
+        return await self._platform.guard.admit(verb, method, self._path, headers, address)
 
     def _refuse_method(self) -> RequestError:
         if not self._verbs:

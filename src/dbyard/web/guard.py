@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
@@ -17,13 +18,16 @@ from dbyard.web.routes import Login, Verb
 
 TOUCH_EVERY = 60.0
 """Seconds between two notes that a token is in use."""
+PASSWORDS_AT_ONCE = 2
+"""Checking one keeps a thread busy for some 50 ms, on purpose; the other threads are for everybody else."""
 
 NOBODY = Principal(Account("", "nobody", "", admin=False), "")
 
 _BEARER, _BASIC = 'Bearer realm="dbyard"', 'Basic realm="dbyard"'
-_CHALLENGES = {Login.BEARER: _BEARER, Login.API_TOKEN: _BASIC}
+_CHALLENGES = {Login.BEARER: _BEARER, Login.PASSWORD: f"{_BEARER}, {_BASIC}", Login.API_TOKEN: _BASIC}
 _NEEDED = {
     Login.BEARER: "A bearer token is needed",
+    Login.PASSWORD: "A bearer token is needed, or a username and its password by Basic authentication",
     Login.API_TOKEN: "An API token is needed, as the password of Basic authentication with an empty username",
 }
 _DATABASE_API = "/api/"
@@ -38,21 +42,23 @@ class Guard:
         self._pool = pool
         self._limit = limit
         self._touched: dict[str, float] = {}
+        self._passwords = asyncio.Semaphore(PASSWORDS_AT_ONCE)
 
-    def admit(self, verb: Verb | None, method: str, path: str, headers: Headers, address: str) -> Principal:
+    async def admit(self, verb: Verb | None, method: str, path: str, headers: Headers, address: str) -> Principal:
         """Whoever asks, by a way in that the verb knows; by a bearer token when there is no such verb.
 
         Raises Unauthorized, Forbidden or TooManyRequests. Whoever has no valid token counts by their address.
         """
         login = verb.login if verb else Login.BEARER
         try:
-            principal = self._authenticate(login, headers)
+            principal = await self._authenticate(login, headers, address)
             if principal.database_id is not None and not path.startswith(_DATABASE_API):
                 raise Unauthorized("This token is good for the Database API of one database only")
         except Unauthorized as error:
             self._reject(error, login, headers, address)
             raise
-        self._take(principal.token_id or address)
+        if principal.token_id:
+            self._take(principal.token_id)
         if verb is not None:
             _check_scope(principal, verb.needed(method))
         self._touch(principal)
@@ -63,7 +69,7 @@ class Guard:
             self._take(address)
         return NOBODY
 
-    def _authenticate(self, login: Login, headers: Headers) -> Principal:
+    async def _authenticate(self, login: Login, headers: Headers, address: str) -> Principal:
         scheme, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         value = value.strip()
         scheme = scheme.lower() if value else ""
@@ -72,9 +78,17 @@ class Guard:
         if scheme != "basic" or login is Login.BEARER:
             raise Unauthorized(_NEEDED[login])
         username, password = _basic(value)
+        if login is Login.PASSWORD:
+            return await self._check_password(username, password, address)
         if username:
             raise Unauthorized(_NEEDED[login])
         return accounts.authenticate_api_token(self._service, password)
+
+    async def _check_password(self, username: str, password: str, address: str) -> Principal:
+        self._take(address)  # before the work; a wrong one counts once more
+        async with self._passwords:
+            check = asyncio.get_running_loop().run_in_executor
+            return await check(self._pool, accounts.authenticate_password, self._service, username, password)
 
     def _reject(self, error: Unauthorized, login: Login, headers: Headers, address: str) -> None:
         challenge = _CHALLENGES[login]

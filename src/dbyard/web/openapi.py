@@ -17,6 +17,11 @@ from dbyard.web.routes import JSON, Login, Parameter, Route, Verb
 
 Json = dict[str, Any]
 
+_SECURITY: dict[Login, list[Json]] = {
+    Login.BEARER: [{"token": []}],
+    Login.PASSWORD: [{"token": []}, {"basic": []}],
+    Login.API_TOKEN: [{"basic": []}],
+}
 _REFERENCE = "#/components/schemas/{name}"
 _MEANINGS = {
     400: "The JSON or a header is broken",
@@ -102,7 +107,7 @@ def _operation(routes: Sequence[Route], route: Route, method: str, limited: bool
         "summary": verb.summary,
         "parameters": [_parameter(each) for each in verb.parameters],
         "responses": _responses(routes, verb, method, limited),
-        "security": [] if verb.public else [{"basic" if verb.login is Login.API_TOKEN else "token": []}],
+        "security": [] if verb.public else _SECURITY[verb.login],
     }
     if verb.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(verb.body)}}}

@@ -59,6 +59,8 @@ class Login(StrEnum):
 
     BEARER = "bearer"
     """`Authorization: Bearer` with an API token or a JWT."""
+    PASSWORD = "password"  # noqa: S105 - a word, not a password
+    """That, or `Authorization: Basic` with a username or e-mail address and a password."""
     API_TOKEN = "api_token"  # noqa: S105
     """`Authorization: Basic` with no user and an API token for a password."""
 

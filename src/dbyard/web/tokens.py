@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbyard import wire
 from dbyard.service import tokens
 from dbyard.web.bodies import unwrap
-from dbyard.web.routes import Call, Parameter, Route, Verb, route
+from dbyard.web.routes import Call, Login, Parameter, Route, Verb, route
 
 
 def routes() -> list[Route]:
@@ -39,6 +39,7 @@ _CREATE = Verb(
     wire.TokenAnswer,
     status=201,
     writes=True,
+    login=Login.PASSWORD,
     body=wire.CreateToken,
     refusals={404: wire.Error},
 )
