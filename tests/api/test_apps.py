@@ -136,6 +136,28 @@ class TestRename:
         assert ask(api, "/v1/apps") == before
 
 
+class TestMove:
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    @pytest.mark.parametrize("wrap", [lambda fields: fields, lambda fields: {"app": fields}], ids=["flat", "wrapped"])
+    def test_to_another_project(self, api: TestClient, made: dict[str, Any], method: str, wrap: Any) -> None:
+        project = api.post("/v1/projects", json={"name": "other"}).json()["project"]
+        answer = api.request(method, f"/v1/apps/{NAME}", json=wrap({"project_id": project["id"]}))
+        assert answer.status_code == 200
+        assert list(answer.json()) == ["app"]
+        assert answer.json()["app"]["project"] == {"id": project["id"], "name": "other"}
+        assert ask(api, f"/v1/databases/{NAME}")["database"]["project_id"] == project["id"]
+        assert answer.json()["app"]["id"] == made["id"]
+
+    def test_refused(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        open_account(service, "mallory")
+        for project in ("pr-mallory", "pr-unknown"):
+            answer = api.put(f"/v1/apps/{NAME}", json={"project_id": project})
+            assert (answer.status_code, answer.json()) == (404, {"resource": "project", "error": "not found"})
+        for fields in ({}, {"project_id": None}, {"project_id": 1}, {"force_https": True}):
+            assert list(api.put(f"/v1/apps/{NAME}", json=fields).json()["errors"]) == ["project_id"]
+        assert ask(api, f"/v1/databases/{NAME}")["database"]["project_id"] == made["project_id"]
+
+
 class TestDelete:
     def test_by_its_name(self, api: TestClient, made: dict[str, Any]) -> None:
         answer = api.delete(f"/v1/apps/{made['id']}?current_name={NAME}")

@@ -11,6 +11,7 @@ from dbyard.service import Service, databases, events
 from dbyard.service.conditions import condition, status
 from dbyard.service.dates import date, date_or_none
 from dbyard.service.drafts import NAME_PATTERN, NAME_RULE, NAME_TAKEN
+from dbyard.service.projects import move_database
 from dbyard.store import Connection, operations, projects
 from dbyard.store import databases as stored
 from dbyard.wire import apps as wire
@@ -55,6 +56,18 @@ def rename(service: Service, principal: Principal, key: str, current_name: objec
         events.record(
             connection, principal, EventType.RENAME_APP, now, database=replace(database, name=name), data=told
         )
+    return get(service, principal, database.id)
+
+
+def move(service: Service, principal: Principal, key: str, project_id: object) -> wire.AppAnswer:
+    """Into another project of its owner; everything else stays."""
+    database = find(service, principal, key)
+    if not isinstance(project_id, str):
+        raise Invalid({"project_id": ["should be the id of one of your projects"]})
+    try:
+        move_database(service, principal, database.id, project_id)
+    except NotFound:
+        raise NotFound("not found", extra={"resource": "project"}) from None
     return get(service, principal, database.id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbyard import wire
 from dbyard.service import apps
+from dbyard.web.bodies import unwrap
 from dbyard.web.routes import Call, Parameter, Route, Verb, route
 from dbyard.wire import apps as shapes
 
@@ -23,7 +24,7 @@ _OPERATION = Parameter("operation", "path", "The operation's id", {"type": "stri
 def routes() -> list[Route]:
     return [
         route("/v1/apps", get=_LIST),
-        route("/v1/apps/{app}", get=_GET, delete=_DELETE),
+        route("/v1/apps/{app}", get=_GET, put=_MOVE, patch=_MOVE, delete=_DELETE),
         route("/v1/apps/{app}/rename", post=_RENAME),
         route("/v1/apps/{app}/operations/{operation}", get=_OPERATION_OF),
         route("/v1/apps/{app}/log_drains", get=_DRAINS),
@@ -42,6 +43,11 @@ def rename(call: Call) -> shapes.AppAnswer:
     app = apps.find(call.service, call.principal, call.path["app"])  # before anything is said of the body
     fields = call.fields()
     return apps.rename(call.service, call.principal, app.id, fields.get("current_name"), fields.get("new_name"))
+
+
+def move(call: Call) -> shapes.AppAnswer:
+    app = apps.find(call.service, call.principal, call.path["app"])
+    return apps.move(call.service, call.principal, app.id, unwrap(call.fields(), "app").get("project_id"))
 
 
 def delete(call: Call) -> None:
@@ -64,6 +70,15 @@ _RENAME = Verb(
     shapes.AppAnswer,
     writes=True,
     body=shapes.RenameApp,
+    parameters=(APP,),
+    refusals={403: wire.Error, **NOT_FOUND},
+)
+_MOVE = Verb(
+    move,
+    "Move a database to another of your projects",
+    shapes.AppAnswer,
+    writes=True,
+    body=shapes.UpdateApp,
     parameters=(APP,),
     refusals={403: wire.Error, **NOT_FOUND},
 )
