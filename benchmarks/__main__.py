@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from benchmarks import crash, creates, density, mixed, neighbours, reads
+from benchmarks import crash, creates, density, facade, mixed, neighbours, reads
 from benchmarks.report import Line, render
 from benchmarks.servers import Missing
 
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "mixed": mixed.at_once,
     "reads": reads.against_bare,
     "stored": reads.many_stored,
+    "facade": facade.search,
     "idle": density.idle,
     "crash": partial(crash.restart, "postgresql"),
     "neighbours": neighbours.noisy_neighbour,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from benchmarks.bare import bare
 from benchmarks.load import Load, Run, load
-from benchmarks.measure import Pair, alternate, wait_until
+from benchmarks.measure import Pair, alternate
 from benchmarks.places import scratch
 from benchmarks.platform import Platform, serving
 from benchmarks.report import Line, rate
@@ -32,7 +32,6 @@ def against_bare() -> Iterator[Line]:
         platform = _serve_filled(stack, 0)
         for work, path, least in (("GET one", _ONE, 0.5), (f"GET list of {OWN}", _ALL, 0.3)):
             with bare(_body(platform, path)) as port:
-                _await_listening(port)
                 ours = _run(platform, path)
                 pair = _compare(client, ours, replace(ours, port=port))
             yield rate(f"{work}, beside a bare route", pair, least)
@@ -66,14 +65,3 @@ def _body(platform: Platform, path: str) -> bytes:
     connection = HTTPConnection("127.0.0.1", platform.port)
     connection.request("GET", path, headers=platform.headers)
     return connection.getresponse().read()
-
-
-def _await_listening(port: int) -> None:
-    def listens() -> bool:
-        try:
-            HTTPConnection("127.0.0.1", port).connect()
-        except OSError:
-            return False
-        return True
-
-    wait_until(listens, 20, "the bare route answers")

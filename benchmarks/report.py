@@ -46,6 +46,14 @@ def seconds(work: str, samples: Sequence[float], most: float) -> Line:
     return Line(work, _seconds(samples), "", f"{value:.2f} s", f"≤ {most:g} s", reached=value <= most)
 
 
+def latency(work: str, pair: Pair, most: float) -> Line:
+    """Seconds of a request, held to `most` of them; the ratio is only shown."""
+    reached = median(pair.ours) <= most
+    return Line(
+        work, _seconds(pair.ours), _seconds(pair.floor), f"{pair.ratio:.2f} ×", f"≤ {most * 1e3:g} ms", reached=reached
+    )
+
+
 def amount(work: str, value: float, unit: str, most: float) -> Line:
     return Line(work, f"{value:.1f} {unit}", "", f"{value:.1f} {unit}", f"≤ {most:g} {unit}", reached=value <= most)
 

@@ -13,14 +13,14 @@ OWN = 100
 _BATCH = 1000
 
 
-def fill(home: Path, others: int) -> None:
-    """A new home with `OWN` databases of the admin and so many of other accounts, `_BATCH` each."""
+def fill(home: Path, others: int, own: int = OWN) -> None:
+    """A new home with `own` databases of the admin and so many of other accounts, `_BATCH` each."""
     with serving(home, spares="0"):
         pass  # it makes the schema, the admin and the token
     connection = sqlite3.connect(home / "state" / "dbyard.db", isolation_level=None)
     (project,) = connection.execute("SELECT id FROM project").fetchone()
     connection.execute("BEGIN")
-    _insert(connection, "own", project, OWN)
+    _insert(connection, "own", project, own)
     for number in range(others // _BATCH):
         _insert(connection, f"other-{number}", _open_account(connection, number), _BATCH)
     connection.execute("COMMIT")
