@@ -99,6 +99,34 @@ class TestJavaScript:
         assert refused.value.status == 422
         assert set(refused.value.data["errors"]) == {"name", "technology", "plan"}
 
+    def test_a_database_moves_and_takes_another_name(self, served: Platform, token: str) -> None:
+        body = {"name": "from-js-old", "technology": "redis", "plan": "redis-starter-128"}
+        project, _created, found = scalingojs.call(
+            served.url,
+            token,
+            ("Projects", "create", {"name": "from-js"}),
+            ("Databases", "create", body),
+            ("Apps", "find", "from-js-old"),
+        )
+        # A plan is only changed once the server runs.
+        served.await_usable("from-js-old")
+        changed, renamed, moved, addon, people, told = scalingojs.call(
+            served.url,
+            token,
+            ("Addons", "update", found["id"], f"ad-{found['id']}", {"plan_id": "redis-starter-256"}),
+            ("Apps", "rename", found["id"], "from-js-old", "from-js-new"),
+            ("Apps", "update", found["id"], {"project_id": project["id"]}),
+            ("Addons", "getAddon", found["id"], f"ad-{found['id']}"),
+            ("Collaborators", "for", found["id"]),
+            ("Events", "for", found["id"], {"page": 1}),
+        )
+        assert changed["plan"]["name"] == "redis-starter-256"
+        assert (renamed["id"], renamed["name"]) == (found["id"], "from-js-new")
+        assert moved["project"]["id"] == project["id"]
+        assert addon["app_id"] == found["id"]
+        assert people == []
+        assert told["events"]
+
     def test_tokens_are_made_renewed_and_revoked(self, served: Platform, token: str) -> None:
         [made] = scalingojs.call(served.url, token, ("Tokens", "create", "from js"))
         assert scalingojs.call(served.url, made["token"], ("Databases", "all"))
