@@ -22,6 +22,7 @@ from dbyard.web import (
     dbapi,
     dbtypes,
     dbusers,
+    docs,
     events,
     firewall,
     platform,
@@ -77,4 +78,4 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *users.routes(),
         *catalogue.routes(),
     ]
-    return [*documented, *platform.routes(known, documented, limited=limited)]
+    return [*documented, *platform.routes(known, documented, limited=limited), *docs.routes()]

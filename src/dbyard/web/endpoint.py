@@ -22,7 +22,7 @@ from dbyard.model import Principal
 from dbyard.service import Service
 from dbyard.web.bodies import Disconnected, read_body
 from dbyard.web.guard import Guard
-from dbyard.web.routes import JSON, Call, Route, Verb
+from dbyard.web.routes import JSON, Call, Kept, Route, Verb
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,17 @@ def _run(verb: Verb, call: Call) -> Reply:
     if answer is None:
         return Reply(verb.status, b"", ())
     body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
+    if verb.kept is not None:
+        return _keep(verb.kept, verb, call, body)
     return Reply(verb.status, body, _headers(verb.media))
+
+
+def _keep(kept: Kept, verb: Verb, call: Call, body: bytes) -> Reply:
+    headers = ((b"cache-control", b"no-cache"), (b"etag", kept.etag.encode()), *kept.headers)
+    given = [each.strip().removeprefix("W/") for each in (call.header(b"if-none-match") or "").split(",")]
+    if kept.etag in given or given == ["*"]:
+        return Reply(304, b"", headers)
+    return Reply(verb.status, body, ((b"content-type", verb.media.encode()), *headers))
 
 
 def _refusal(error: RequestError) -> Reply:
@@ -158,7 +168,7 @@ def _headers(media: str) -> tuple[tuple[bytes, bytes], ...]:
 
 async def _send(send: Send, method: str, reply: Reply, request_id: bytes) -> None:
     headers = [*reply.headers, (b"x-request-id", request_id)]
-    if reply.status != 204:
+    if reply.status not in (204, 304):
         headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reply.body})

@@ -22,6 +22,7 @@ _SECURITY: dict[Login, list[Json]] = {
     Login.PASSWORD: [{"token": []}, {"basic": []}],
     Login.API_TOKEN: [{"basic": []}],
 }
+EXAMPLE_NAME = "my-postgres-db"
 _REFERENCE = "#/components/schemas/{name}"
 _MEANINGS = {
     400: "The JSON or a header is broken",
@@ -56,8 +57,12 @@ def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> b
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer"},
-                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token, or a JWT made for one"},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "A user and a password, or no user and an API token",
+                },
             },
             "headers": {
                 "X-Request-Id": {
@@ -85,7 +90,7 @@ def _components(routes: Sequence[Route]) -> dict[str, Json]:
 def _new_database(schema: Json, catalogue: Catalogue) -> Json:
     """Which plans and versions go with which technology, so that a body that fits the schema also fits our rules."""
     kinds = [_kind(technology) for technology in catalogue.offered]
-    name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": NAME_PATTERN}
+    name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": NAME_PATTERN, "examples": [EXAMPLE_NAME]}
     return schema | {"properties": schema["properties"] | {"name": name}, "oneOf": kinds}
 
 
@@ -104,6 +109,7 @@ def _operation(routes: Sequence[Route], route: Route, method: str, limited: bool
     verb = route.verbs[method]
     operation: Json = {
         "operationId": _identify(method, route.path),
+        "tags": [_tag(route.path)],
         "summary": verb.summary,
         "parameters": [_parameter(each) for each in verb.parameters],
         "responses": _responses(routes, verb, method, limited),
@@ -116,6 +122,14 @@ def _operation(routes: Sequence[Route], route: Route, method: str, limited: bool
 
 def _identify(method: str, path: str) -> str:
     return "_".join([method.lower(), *path.replace("{", "").replace("}", "").replace(".", "_").split("/")[1:]])
+
+
+def _tag(path: str) -> str:
+    """What groups the operations of a page: the noun of a path of the platform, else the API."""
+    _, first, *rest = path.split("/")
+    if first == "api":
+        return "Database API"
+    return rest[0].replace("_", " ") if first == "v1" else "platform"
 
 
 def _parameter(parameter: Parameter) -> Json:

@@ -66,6 +66,15 @@ class Login(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Of an answer that is the same for everybody: its ETag, by which browsers ask whether theirs is still the one."""
+
+    etag: str
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """What goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """What a path does for one method. A handler that `writes` or `waits` runs in a thread, the others on the loop."""
 
@@ -89,6 +98,8 @@ class Verb:
     refusals: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
     writes: bool = False
     media: str = JSON
+    kept: Kept | None = None
+    """Of an answer that browsers may keep; nobody keeps any other."""
 
     def needed(self, method: str) -> Scope:
         """What a token must be good for to do this by that method."""
