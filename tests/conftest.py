@@ -101,6 +101,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def service(store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock) -> Service:
+    return make_service(store, catalogue, authority, world, clock)
+
+
+def make_service(store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock) -> Service:
     return Service(
         store=store,
         catalogue=catalogue,

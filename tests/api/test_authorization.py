@@ -1,0 +1,258 @@
+"""Every route with every verb, asked by everybody who could: the route table decides, so a new route is covered."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from dbyard import catalogue as catalogues
+from dbyard import wire
+from dbyard.catalogue import Catalogue
+from dbyard.certificates import Authority
+from dbyard.metrics import Metrics
+from dbyard.model import Principal, Scope
+from dbyard.service import Service, accounts, collaborators, databases, dbusers, projects, tokens
+from dbyard.store import Connection, Store
+from dbyard.store import accounts as stored
+from dbyard.web.app import create_app, list_routes
+from dbyard.web.routes import Login, Verb
+from tests.builders import get_ready, open_account
+from tests.conftest import Clock, World, make_service
+
+Case = tuple[str, str, Verb]
+CASES: list[Case] = [
+    (method, route.path, verb)
+    for route in list_routes(catalogues.load())
+    for method, verb in route.verbs.items()
+    if not verb.public
+]
+
+# Who asks. The database, `default` and `owner`'s other things are what everybody asks for.
+OUTSIDE = ("none", "malformed", "forged", "expired", "expired jwt", "revoked", "disabled")
+INSIDE = (
+    "owner",
+    "jwt",
+    "read-only",
+    "collaborator",
+    "bound",
+    "bound elsewhere",
+    "addon",
+    "other addon",
+    "other",
+    "admin",
+)
+
+OWNER_ONLY = {
+    ("DELETE", "/v1/databases/{database}"),
+    ("DELETE", "/v1/apps/{app}"),
+    ("PATCH", "/v1/apps/{app}"),
+    ("PUT", "/v1/apps/{app}"),
+    ("POST", "/v1/apps/{app}/rename"),
+    ("POST", "/v1/apps/{app}/collaborators"),
+    ("DELETE", "/v1/apps/{app}/collaborators/{collaborator}"),
+}
+"""What a collaborator may not do: a new route is decided on here."""
+PROJECT_CHANGES = {("POST", "/v1/projects"), ("PATCH", "/v1/projects/{project}"), ("DELETE", "/v1/projects/{project}")}
+BODIES: dict[str, object] = {
+    "/v1/databases": {"name": "my-second-db", "technology": "redis", "plan": "redis-starter-256"},
+    "/v1/apps/{app}": {"project_id": "pr-owner"},
+    "/v1/apps/{app}/rename": {"current_name": "my-postgres-db", "new_name": "my-other-db"},
+    "/v1/apps/{app}/collaborators": {"email": "other@example.org"},
+    "/v1/apps/{app}/addons/{addon}": {"plan_id": "postgresql-starter-1024"},
+    "/v1/projects": {"name": "another"},
+    "/v1/projects/{project}": {"name": "another"},
+    "/v1/tokens": {"name": "another"},
+    "/v1/users": {"username": "another", "email": "another@example.org"},
+    "/v1/users/{account}": {"disabled": False},
+}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A store that all tests start from, with what is asked for in it, and everybody's token."""
+
+    store: Path
+    now: float
+    ids: dict[str, str]
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, authority: Authority) -> Template:
+    path, clock = tmp_path_factory.mktemp("template") / "state.db", Clock()
+    store = Store(path)
+    service = make_service(store, catalogue, authority, World(), clock)
+    found = {"admin": accounts.bootstrap(service, lambda _: None) or ""}
+    people = {name: open_account(service, name) for name in ("owner", "guest", "third", "other", "gone")}
+    owner, other = (accounts.authenticate(service, people[name]) for name in ("owner", "other"))
+    ids = _make_what_is_asked_for(service, owner)
+    found |= {"owner": people["owner"], "other": people["other"], "collaborator": people["guest"]}
+    found |= {"none": "", "malformed": "tk-us-\u00e9 x", "forged": "a.b.c", "disabled": people["gone"]}
+    elsewhere = projects.create(service, owner, {"name": "elsewhere"}).project.id
+    limits: dict[str, dict[str, object]] = {
+        "read-only": {"scope": "read"},
+        "bound": {"project_id": ids["project"]},
+        "bound elsewhere": {"project_id": elsewhere},
+        "expired": {"expires_in": 60},
+        "revoked": {},
+    }
+    for name, fields in limits.items():
+        made = tokens.create(service, owner, {"name": name, **fields}).token
+        found[name] = str(made.token)
+        if name == "revoked":
+            tokens.revoke(service, owner, made.id)
+    found["jwt"] = accounts.exchange(service, owner)
+    found["expired jwt"] = accounts.exchange(service, accounts.authenticate(service, found["expired"]))
+    found["addon"] = accounts.addon_token(service, owner, ids["database"])
+    found["other addon"] = accounts.addon_token(service, other, _make_database(service, other, "others-own-db"))
+    clock.advance(61)
+    with store.tx() as connection:
+        stored.set_disabled(connection, "us-gone", clock.now)
+    store.close()
+    return Template(path, clock.now, ids, found)
+
+
+def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str]:
+    """One of everything that a path can name, all of it `owner`'s."""
+    database = _make_database(service, owner, "my-postgres-db")
+    for name in ("guest", "third"):
+        collaborators.invite(service, owner, database, f"{name}@example.org")
+    with service.store.read() as connection:
+        (operation,) = connection.execute("SELECT id FROM operation").fetchone()
+    return {
+        "database": database,
+        "app": database,
+        "addon": f"ad-{database}",
+        "user": dbusers.list_users(service, owner, database).users[0].name,
+        "operation": operation,
+        "project": "pr-owner",
+        "collaborator": "us-third",
+        "token_id": "token-owner",
+        "account": "owner",
+    }
+
+
+def _make_database(service: Service, principal: Principal, name: str) -> str:
+    draft = wire.Draft(name, "postgresql", "postgresql-starter-512")
+    made = msgspec.json.decode(databases.create(service, principal, draft), type=wire.DatabaseAnswer).database
+    get_ready(service)
+    return made.id
+
+
+@pytest.fixture
+def clock(template: Template) -> Clock:
+    return Clock(template.now)
+
+
+@pytest.fixture
+def store(template: Template, tmp_path: Path) -> Iterator[Store]:
+    shutil.copy(template.store, tmp_path / "state.db")
+    store = Store(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def asking(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setattr(dbusers, "_PATIENCE", 0.0)  # nobody works on operations here
+    with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
+        yield client
+
+
+def expect(who: str, method: str, path: str, verb: Verb) -> int | None:
+    """The status that refuses them; None when they are let in."""
+    if who in OUTSIDE:
+        return 401
+    if who in ("addon", "other addon") and not path.startswith("/api/"):
+        return 401
+    if who == "jwt" and verb.login is Login.API_TOKEN:
+        return 401  # it could make itself younger
+    if verb.scope is Scope.ADMIN:
+        return None if who == "admin" else 403
+    if who == "read-only":
+        return None if verb.needed(method) is Scope.READ else 403
+    if who == "collaborator":
+        foreign = "{project}" in path or "{token_id}" in path
+        return 404 if foreign else 403 if (method, path) in OWNER_ONLY else None
+    if who == "bound":
+        return 404 if "{token_id}" in path else 403 if (method, path) in PROJECT_CHANGES else None
+    if who == "bound elsewhere" and (method, path) == ("POST", "/v1/projects"):
+        return 403
+    if who in ("bound elsewhere", "other addon", "other", "admin"):
+        return 404 if "{" in path else None
+    return None
+
+
+REFUSED = [(case, [who for who in OUTSIDE + INSIDE if expect(who, *case)]) for case in CASES]
+ADMITTED = [(case, who) for case in CASES for who in INSIDE if expect(who, *case) is None]
+
+
+@pytest.mark.parametrize(("case", "askers"), REFUSED, ids=lambda value: " ".join(value[:2]))
+def test_who_is_refused_changes_and_learns_nothing(
+    asking: TestClient, store: Store, template: Template, case: Case, askers: list[str]
+) -> None:
+    nothing = dict.fromkeys(template.ids, "54100930736f7563d5030000")
+    before = _state(store)
+    for who in askers:
+        answer = _ask(asking, template, case, who, template.ids)
+        assert answer.status_code == expect(who, *case), (who, answer.text)
+        assert "error" in answer.json()
+        if answer.status_code != 404:
+            continue
+        by_name = template.ids | {"database": "my-postgres-db", "app": "my-postgres-db"}
+        for ids in (by_name, nothing):
+            assert _ask(asking, template, case, who, ids).content == answer.content, who
+    assert _state(store) == before
+
+
+@pytest.mark.parametrize(
+    ("case", "who"), ADMITTED, ids=lambda value: " ".join(value[:2]) if type(value) is tuple else value
+)
+def test_who_is_let_in_is_answered(asking: TestClient, template: Template, case: Case, who: str) -> None:
+    answer = _ask(asking, template, case, who, template.ids)
+    if case[0] == "GET":
+        assert answer.status_code == 200, answer.text
+    else:
+        assert answer.status_code == case[2].status or answer.status_code in (409, 422), answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/databases", "/v1/apps", "/v1/projects", "/v1/tokens", "/v1/events"])
+@pytest.mark.parametrize("who", ["other", "admin", "bound elsewhere"])
+def test_lists_hold_nothing_of_others(asking: TestClient, template: Template, path: str, who: str) -> None:
+    answer = asking.get(path, headers={"Authorization": f"Bearer {template.tokens[who]}"}).text
+    assert [name for name in ("database", "project", "operation", "user") if template.ids[name] in answer] == []
+
+
+def test_what_only_an_owner_may_is_documented() -> None:
+    told = {(method, path) for method, path, verb in CASES if 403 in verb.refusals and path.partition("{")[2]}
+    assert {each for each in told if "{database}" in each[1] or "{app}" in each[1]} == OWNER_ONLY
+
+
+def _ask(client: TestClient, template: Template, case: Case, who: str, ids: dict[str, str]) -> Response:
+    method, path, verb = case
+    query = "?confirm=my-postgres-db&current_name=my-postgres-db"
+    value, headers = template.tokens[who], {}
+    if value and verb.login is Login.API_TOKEN:
+        headers = {"Authorization": b"Basic " + base64.b64encode(f":{value}".encode())}
+    elif value:
+        headers = {"Authorization": f"Bearer {value}".encode()}
+    body = BODIES.get(path, {}) if method in ("POST", "PUT", "PATCH") else None
+    return client.request(method, path.format(**ids) + query, headers=headers, json=body)  # type: ignore[arg-type]
+
+
+def _state(store: Store) -> list[tuple[int, ...]]:
+    """How much has happened; everything that is done adds to one of these."""
+
+    def count(connection: Connection, table: str) -> tuple[int, ...]:
+        return tuple(connection.execute(f"SELECT count(*) FROM {table}").fetchone())  # noqa: S608
+
+    with store.read() as connection:
+        return [count(connection, table) for table in ("event", "operation", "database", "token", "collaborator")]
