@@ -41,7 +41,7 @@ class ProjectsAnswer(Struct, frozen=True):
 
 class NewProject(Struct, frozen=True, omit_defaults=True):
     name: ProjectName
-    default: bool = False
+    default: bool | None = False
 
 
 class CreateProject(Struct, frozen=True):
@@ -49,10 +49,10 @@ class CreateProject(Struct, frozen=True):
 
 
 class ProjectChange(Struct, frozen=True, omit_defaults=True):
-    """What stays as it is is left out; `default` can be set, and only by setting it elsewhere be lost."""
+    """What stays as it is is left out or null; `default` can be set, and only by setting it elsewhere be lost."""
 
-    name: ProjectName | UnsetType = UNSET
-    default: bool | UnsetType = UNSET
+    name: ProjectName | UnsetType | None = UNSET
+    default: bool | UnsetType | None = UNSET
 
 
 class UpdateProject(Struct, frozen=True):

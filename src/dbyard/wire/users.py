@@ -45,7 +45,7 @@ class AccountsAnswer(Struct, frozen=True):
 class NewAccount(Struct, frozen=True, omit_defaults=True):
     username: Username
     email: Email
-    admin: bool = False
+    admin: bool | None = False
     password: Password | None = None
 
     def __repr__(self) -> str:
@@ -57,10 +57,10 @@ class CreateAccount(Struct, frozen=True):
 
 
 class AccountChange(Struct, frozen=True, omit_defaults=True):
-    """What stays as it is is left out."""
+    """What stays as it is is left out or null."""
 
-    disabled: bool | UnsetType = UNSET
-    password: Password | UnsetType = UNSET
+    disabled: bool | UnsetType | None = UNSET
+    password: Password | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
         return f"AccountChange(disabled={self.disabled!r})"
