@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
+from dbyard.wire.projects import Project, ProjectOwner, ProjectsAnswer
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Platform
@@ -30,7 +31,9 @@ def test_create_prints_the_value_alone(run: Run, platform: Platform) -> None:
 
 def test_create_with_less(run: Run, platform: Platform) -> None:
     platform.on("POST", "/v1/tokens", (201, wire.TokenAnswer(MADE)))
-    assert run("token", "create", "ci", "--scope", "read", "--project", "pr-1", "--expires", "30d").exit_code == 0
+    owner = ProjectOwner("us-1", "ann", "ann@example.org")
+    platform.on("GET", "/v1/projects", (200, ProjectsAnswer([Project("pr-1", "shop", False, NOW, NOW, owner)])))
+    assert run("token", "create", "ci", "--scope", "read", "--project", "shop", "--expires", "30d").exit_code == 0
     ((_, body),) = platform.sent("POST")
     sent = {"name": "ci", "scope": "read", "project_id": "pr-1", "expires_in": 30 * 86400}
     assert json.loads(body) == {"token": sent}

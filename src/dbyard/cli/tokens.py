@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from dbyard.cli.output import json_option, print_json, print_table, when
+from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_duration(_ctx: click.Context, _parameter: click.Parameter, value: str |
 @token.command()
 @click.argument("name")
 @click.option("--scope", type=click.Choice(["read", "write", "admin"]), help="What it may do.")
-@click.option("--project", metavar="ID", help="The only project that is there for it.")
+@click.option("--project", metavar="PROJECT", help="The name or id of the only project that is there for it.")
 @click.option(
     "--expires", callback=read_duration, metavar="DURATION", help="When it ends by itself: 45m, 12h, 30d, 4w."
 )
@@ -50,7 +51,8 @@ def create(name: str, scope: Scope | None, project: str | None, expires: int | N
     from dbyard.wire import NewToken
 
     with session() as client:
-        made = client.create_token(NewToken(name, scope, project, expires))
+        project_id = find_project(client, project).id if project is not None else None
+        made = client.create_token(NewToken(name, scope, project_id, expires))
     _print_value(made, as_json)
 
 

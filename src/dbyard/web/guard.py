@@ -94,7 +94,7 @@ class Guard:
         challenge = _CHALLENGES[login]
         if headers.get(b"authorization"):
             self._metrics.rejected_tokens.inc()
-            challenge += ', error="invalid_token"'
+            challenge = challenge.replace(_BEARER, f'{_BEARER}, error="invalid_token"')
         error.headers = {"WWW-Authenticate": challenge}
         self._take(address)
 
