@@ -191,6 +191,13 @@ class TestTenant:
         ask(server, "DELETE", "/_index_template/logs")
         ask(server, "DELETE", "/_ingest/pipeline/upper")
 
+    def test_gets_no_index_of_very_many_fields_by_mistake(self, server: Server) -> None:
+        fill(server, "wide", range(1))
+        status, answer = call(server, "POST", "/wide/_doc", {f"field{number}": number for number in range(1000)})
+        assert status == 400
+        assert "Limit of total fields [1000] has been exceeded" in str(answer)
+        assert count(server, "wide") == 1
+
     def test_its_indices_are_green(self, server: Server) -> None:
         fill(server, "books", range(1))
         assert ask(server, "GET", "/_cluster/health?wait_for_status=green&timeout=10s")["status"] == "green"

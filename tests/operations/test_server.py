@@ -76,7 +76,7 @@ class TestDescribeEnd:
             (ServerEnd(None, memory_kill=True), "killed_for_memory", "more memory"),
             (ServerEnd(-9, memory_kill=False), "server_killed", r"signal 9 \(Killed\)"),
             (ServerEnd(-11, memory_kill=True), "server_killed", "signal 11"),  # it was another of its processes
-            (ServerEnd(3, memory_kill=False), "out_of_memory", "want of memory"),
+            (ServerEnd(3, memory_kill=False), "out_of_memory", "needs more memory than its plan allows"),
             (ServerEnd(1, memory_kill=False), "server_exited", "with exit code 1"),
             (ServerEnd(None, memory_kill=False), "server_exited", "the server ended$"),
         ],

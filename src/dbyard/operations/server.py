@@ -119,9 +119,8 @@ def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
     if status < 0:
         return Cause("server_killed", f"the server was ended by signal {-status} ({signal.strsignal(-status)})")
     if status == spec.memory_exit:
-        return Cause(
-            "out_of_memory", f"the server ended for want of memory (exit code {status}): its plan allows no more"
-        )
+        message = f"the server gave up: it needs more memory than its plan allows (exit code {status})"
+        return Cause("out_of_memory", message)
     return Cause("server_exited", f"the server ended with exit code {status}")
 
 
