@@ -18,6 +18,7 @@ from dbyard.secrets import Box
 from dbyard.service import Service, accounts
 from dbyard.store import Store
 from dbyard.web.app import create_app
+from tests.answers import Checked
 
 
 @dataclass
@@ -133,9 +134,11 @@ def token(service: Service) -> str:
 
 @pytest.fixture
 def anonymous(service: Service) -> Iterator[TestClient]:
-    """The HTTP API in process, without a token; errors are answers, not exceptions."""
-    with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
+    """The HTTP API in process, without a token; errors are answers, not exceptions, and each answer is as described."""
+    app = Checked(create_app(service, Metrics()))
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+    assert app.faults == []
 
 
 @pytest.fixture

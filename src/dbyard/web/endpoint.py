@@ -64,14 +64,14 @@ class Endpoint:
 
     def __init__(self, platform: Platform, route: Route) -> None:
         self._platform = platform
-        self._path = route.path
+        self.path = route.path
         self._verbs = dict(route.verbs)
         if "GET" in self._verbs:
             self._verbs["HEAD"] = self._verbs["GET"]
         self._allow = ", ".join(sorted(self._verbs))
         self._public = bool(self._verbs) and all(verb.public for verb in self._verbs.values())
         self._counts: dict[tuple[str, int], Counter] = {}
-        self._seconds: Histogram = platform.metrics.request_seconds.labels(self._path)
+        self._seconds: Histogram = platform.metrics.request_seconds.labels(self.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -85,7 +85,7 @@ class Endpoint:
         except Disconnected:
             return
         except Exception:
-            logger.exception("request %s failed: %s %s", request_id.decode(), method, self._path)
+            logger.exception("request %s failed: %s %s", request_id.decode(), method, self.path)
             reply = Reply(500, msgspec.json.encode({"error": INTERNAL_ERROR}), _headers(JSON))
         await _send(send, method, reply, request_id)
         self._count(method, reply.status, time.perf_counter() - started)
@@ -115,7 +115,7 @@ class Endpoint:
             return self._platform.guard.admit_anybody(address, limited=verb is None or verb.limited)
         if len(headers) < len(scope["headers"]) and _times(scope["headers"], b"authorization") > 1:
             headers = headers | {b"authorization": b"several"}  # nobody can know which one was meant
-        return await self._platform.guard.admit(verb, method, self._path, headers, address)
+        return await self._platform.guard.admit(verb, method, self.path, headers, address)
 
     def _refuse_method(self) -> RequestError:
         if not self._verbs:
@@ -126,7 +126,7 @@ class Endpoint:
         count = self._counts.get((method, status))
         if count is None:
             known = method if method in _METHODS else "other"
-            count = self._platform.metrics.requests.labels(known, self._path, str(status))
+            count = self._platform.metrics.requests.labels(known, self.path, str(status))
             if known != "other":
                 self._counts[method, status] = count
         count.inc()
