@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from dbyard.model import OperationKind
-from dbyard.service import Service
+from dbyard.service import Service, accounts, apps, databases
 from dbyard.store import operations
+from dbyard.wire import Draft
 from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock
 
@@ -82,6 +85,26 @@ class TestGet:
         assert found["apps"][0] == ask(api, f"/v1/apps/{NAME}")["app"]
         foreign = {"Authorization": f"Bearer {open_account(service, 'mallory')}"}
         assert api.get("/v1/apps", headers=foreign).json() == {"apps": []}
+
+
+def test_a_list_holds_while_databases_come_and_go(api: TestClient, service: Service, made: dict[str, Any]) -> None:
+    """What is deleted between two queries of one answer is in it or not, and never breaks it."""
+    principal = accounts.authenticate(service, api.headers["Authorization"].removeprefix("Bearer "))
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        for number in range(20):
+            databases.create(service, principal, Draft(f"passing-{number}", "redis", "redis-starter-128"))
+            databases.delete(service, principal, f"passing-{number}", f"passing-{number}")
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        passing = pool.submit(come_and_go)
+        while not done.is_set() and not passing.done():
+            names = [each.name for each in apps.list_all(service, principal).apps]
+            assert names[0] == NAME
+            assert len(names) <= 2
+        passing.result()
 
 
 class TestRename:

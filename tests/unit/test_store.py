@@ -57,6 +57,16 @@ class TestTransaction:
         with store.read() as reading:
             assert accounts.find_account(reading, "a") is not None
 
+    def test_a_snapshot_sees_nothing_of_what_comes_after_its_first_query(self, filled: Store) -> None:
+        with filled.snapshot() as reading:
+            assert databases.find(reading, A, "d1") == DATABASE
+            with filled.tx() as connection:
+                databases.delete(connection, "d1", 2.0)
+            assert databases.find(reading, A, "d1") == DATABASE
+        with filled.read() as reading:
+            assert databases.find(reading, A, "d1") is None
+            assert not reading.in_transaction
+
     def test_a_reader_cannot_write(self, store: Store) -> None:
         with store.read() as connection, pytest.raises(sqlite3.OperationalError):
             fill(connection)

@@ -15,18 +15,18 @@ from dbyard.wire import apps as wire
 
 
 def list_all(service: Service, principal: Principal, key: str) -> wire.AddonsAnswer:
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         return wire.AddonsAnswer([_addon(service, reading, apps.own(reading, principal, key))])
 
 
 def get(service: Service, principal: Principal, key: str, addon_id: str) -> wire.AddonAnswer:
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         return wire.AddonAnswer(_addon(service, reading, _own(reading, principal, key, addon_id)))
 
 
 def make_token(service: Service, principal: Principal, key: str, addon_id: str) -> wire.AddonTokenAnswer:
     """The addon, and a token for its database that is good for an hour."""
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         database = _own(reading, principal, key, addon_id)
         addon = _addon(service, reading, database)
     token = accounts.addon_token(service, principal, database.id)

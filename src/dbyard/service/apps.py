@@ -28,14 +28,14 @@ _DEDICATED = {"dedicated-database": True}
 
 def list_all(service: Service, principal: Principal) -> wire.AppsAnswer:
     """Newest last."""
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         found = stored.list_visible(reading, principal)
         homes = {each: projects.get(reading, each) for each in {each.project_id for each in found}}
         return wire.AppsAnswer([_app(service, reading, each, *homes[each.project_id]) for each in found])
 
 
 def get(service: Service, principal: Principal, key: str) -> wire.AppAnswer:
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         database = own(reading, principal, key)
         return wire.AppAnswer(_app(service, reading, database, *projects.get(reading, database.project_id)))
 

@@ -168,7 +168,7 @@ def _check_seen(reading: Connection, principal: Principal, operation: Operation)
 
 
 def _find(service: Service, principal: Principal, key: str) -> _Facts:
-    with service.store.read() as reading:
+    with service.store.snapshot() as reading:
         database = own(reading, principal, key)
         return _gather(service, reading, database)
 

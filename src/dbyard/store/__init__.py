@@ -56,6 +56,16 @@ class Store:
             raise
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `read`, with all queries as of one moment. Nothing may be `cached` inside: it could be too old to keep."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
     def tx(self, *, durable: bool = True) -> Iterator[Connection]:
         """One write transaction: all of it or nothing. Raises Unavailable when the disk refuses it.
 

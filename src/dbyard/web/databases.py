@@ -70,7 +70,7 @@ def list_operations(call: Call) -> wire.OperationsAnswer:
 
 
 def logs(call: Call) -> wire.LogsAnswer:
-    return access.logs(call.service, call.principal, call.path["database"], _lines(call.query("lines")))
+    return access.logs(call.service, call.principal, call.path["database"], read_lines(call.query("lines"), "lines"))
 
 
 def list_endpoints(call: Call) -> EndpointsAnswer:
@@ -90,11 +90,12 @@ def _repeatable(call: Call) -> Repeatable | None:
     return Repeatable(key, call.body)
 
 
-def _lines(text: str | None) -> int:
+def read_lines(text: str | None, parameter: str) -> int:
+    """How many lines are asked for by that parameter; raises Invalid."""
     if text is None:
         return LINES
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MOST_LINES):
-        raise Invalid({"lines": [f"should be a number between 1 and {MOST_LINES}"]})
+        raise Invalid({parameter: [f"should be a number between 1 and {MOST_LINES}"]})
     return int(text)
 
 

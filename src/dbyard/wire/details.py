@@ -229,3 +229,25 @@ class DatabaseTypeVersion(Struct, frozen=True):
 
 class DatabaseTypeVersionAnswer(Struct, frozen=True):
     database_type_version: DatabaseTypeVersion
+
+
+class LinkAnswer(Struct, frozen=True):
+    """A URL that is good for a while, for whoever has it."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "LinkAnswer()"
+
+
+class LogArchive(Struct, frozen=True):
+    url: str
+    size: int
+
+
+class LogArchivesAnswer(Struct, frozen=True):
+    """None, always."""
+
+    archives: list[LogArchive]
+    next_cursor: str | None = None
+    has_more: bool = False
