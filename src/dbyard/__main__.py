@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "show": (f"{_CLI}.databases:show", "Show one database and whether it can be used."),
         "url": (f"{_CLI}.databases:url", "Print a database's connection URL."),
         "connect": (f"{_CLI}.connect:connect", "Open psql, mariadb or redis-cli on a database."),
-        "resize": (f"{_CLI}.changes:resize", "Give a database another plan."),
+        "resize": (f"{_CLI}.changes:resize", "Give a database another plan of its technology."),
         "reset-password": (f"{_CLI}.changes:reset_password", "Give a database another password and print its new URL."),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from dbyard.model import EventType
-from dbyard.service import Service
+from dbyard.model import EventType, OperationKind
+from dbyard.service import Service, changes
 from dbyard.store import operations
 from tests.builders import claim, get_ready, seed_body
 from tests.conftest import Clock, World
@@ -87,6 +88,36 @@ def test_waits_its_turn(api: TestClient, made: dict[str, Any]) -> None:
     details = api.get(f"/api/databases/{made['id']}").json()["database"]
     assert answer.json()["current_operation_id"] == details["current_operation_id"]
     assert details["plan"] == PLAN
+
+
+def heal(service: Service, made: dict[str, Any]) -> str:
+    with service.store.tx() as connection:
+        return operations.insert(connection, made["id"], OperationKind.HEAL, service.clock())
+
+
+def test_takes_the_place_of_a_heal_that_pauses(api: TestClient, made: dict[str, Any], service: Service) -> None:
+    """A server that cannot live with its plan is healed for ever."""
+    healing = heal(service, made)
+    assert change(api, made, {"plan": PLAN}).status_code == 200
+    assert status(api, made) == "updating"
+    operation = api.get(f"/v1/apps/{made['name']}/operations/{healing}").json()["operation"]
+    assert (operation["status"], operation["error"]) == ("error", "another operation took its place")
+
+
+def test_waits_for_a_heal_at_work(
+    api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_HEAL_SECONDS", 0.1)
+    healing = heal(service, made)
+    operation = claim(service)
+    answer = change(api, made, {"plan": PLAN})
+    assert (answer.status_code, answer.json()["current_operation_id"]) == (409, healing)
+    monkeypatch.setattr(changes, "_HEAL_SECONDS", 30)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(change, api, made, {"plan": PLAN})
+        with service.store.tx() as connection:
+            assert operations.retry(connection, operation, service.clock() + 10, service.clock(), "no", "not yet")
+        assert asked.result().status_code == 200
 
 
 def test_says_what_does_not_fit(api: TestClient, made: dict[str, Any], service: Service, world: World) -> None:

@@ -188,7 +188,7 @@ def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:
     module = database.module
     assert set(module.ESCAPES) == REACHES
     with closing(database.tenant()) as tenant:
-        tenant.write(1_000_000)
+        tenant.write(3_000_000)
         attempts = [(reach, escape) for reach, escapes in module.ESCAPES.items() for escape in escapes]
         answered = {(reach, str(escape)): _attempt(tenant, module, escape) for reach, escape in attempts}
     assert [each for each in answered.items() if not re.search(module.REFUSED, each[1])] == []

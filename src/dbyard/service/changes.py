@@ -22,13 +22,16 @@ from dbyard.service.drafts import choose_plan
 from dbyard.store import Connection, databases, instances, operations
 
 _ACTIVE = (OperationStatus.PENDING, OperationStatus.RUNNING)
+_HEAL_SECONDS = 5.0
+"""How long a change of plan waits at most for a heal to pause."""
 
 
 def change_plan(service: Service, principal: Principal, key: str, plan: object) -> None:
     """Give a database another plan of its technology, by id or name; the one that it has is left as it is.
 
-    Its status is `updating` from here on, until its server has the plan. Raises Invalid on `plan` for one that is none,
-    or that has no room for the data; Conflict as `queue` does.
+    Its status is `updating` from here on, until its server has the plan. A heal gives way between two attempts: that of
+    a server which cannot live with its plan never ends. Raises Invalid on `plan` for one that is none, or that has no
+    room for the data; Conflict as `queue` does.
     """
     with service.store.read() as connection:
         database = own(connection, principal, key)
@@ -36,13 +39,9 @@ def change_plan(service: Service, principal: Principal, key: str, plan: object) 
     if wanted.name == database.plan:
         return
     _check_room(service, database, wanted)
-    now = service.clock()
-    with service.store.tx() as connection:
-        database = own(connection, principal, key)
-        queue(service, connection, database, OperationKind.UPDATE)
-        databases.set_plan(connection, database.id, wanted.name, now)
-        data = events.addon_data(replace(database, plan=wanted.name)) | {"old_plan_name": database.plan}
-        events.record(connection, principal, EventType.UPGRADE_ADDON, now, database=database, data=data)
+    deadline = time.monotonic() + _HEAL_SECONDS
+    while not _queue_update(service, principal, key, wanted, at_last=time.monotonic() > deadline):
+        time.sleep(0.02)
     service.wake()
 
 
@@ -75,6 +74,21 @@ def await_end(service: Service, operation_id: str, seconds: float) -> bool:
             return False
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def _queue_update(service: Service, principal: Principal, key: str, plan: Plan, *, at_last: bool) -> bool:
+    """False while a heal is in somebody's hands; `at_last` that is a Conflict as well."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = own(connection, principal, key)
+        operations.interrupt(connection, database.id, OperationKind.HEAL, now)
+        if not at_last and operations.active_kind(connection, database.id) is OperationKind.HEAL:
+            return False
+        queue(service, connection, database, OperationKind.UPDATE)
+        databases.set_plan(connection, database.id, plan.name, now)
+        data = events.addon_data(replace(database, plan=plan.name)) | {"old_plan_name": database.plan}
+        events.record(connection, principal, EventType.UPGRADE_ADDON, now, database=database, data=data)
+    return True
 
 
 def _check_room(service: Service, database: Database, plan: Plan) -> None:

@@ -50,12 +50,29 @@ def supersede(connection: Connection, database_id: str, now: float) -> None:
     )
 
 
+def interrupt(connection: Connection, database_id: str, kind: OperationKind, now: float) -> bool:
+    """Close the database's active operation if it is of this kind and nobody works on it just now."""
+    cursor = connection.execute(
+        "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
+        " finished_at = ? WHERE database_id = ? AND kind = ? AND status = 'pending'",
+        (now, database_id, kind),
+    )
+    return cursor.rowcount == 1
+
+
 def active_id(connection: Connection, database_id: str) -> str | None:
     """The id of the database's active operation."""
     row = connection.execute(
         "SELECT id FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
     ).fetchone()
     return row["id"] if row else None
+
+
+def active_kind(connection: Connection, database_id: str) -> OperationKind | None:
+    row = connection.execute(
+        "SELECT kind FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
+    ).fetchone()
+    return OperationKind(row["kind"]) if row else None
 
 
 def count_starting_before(connection: Connection, operation: Operation, technologies: Sequence[str], now: float) -> int:
