@@ -44,7 +44,7 @@ class TestLimits:
         assert written(tmp_path) == {
             "memory.max": str(GIB),
             "cpu.max": "150000 100000",
-            "cpu.weight": "150",
+            "cpu.weight": "37",
             "pids.max": "30",
         }
 
@@ -55,7 +55,7 @@ class TestLimits:
             "memory.limit_in_bytes": str(GIB),
             "cpu.cfs_period_us": "100000",
             "cpu.cfs_quota_us": "150000",
-            "cpu.shares": "1536",
+            "cpu.shares": "384",
             "pids.max": "30",
         }
 
@@ -71,14 +71,14 @@ def real() -> Iterator[Cgroups]:
 
 
 class TestWeight:
-    def test_of_a_server_is_that_of_any_program(self, real: Cgroups) -> None:
-        """It lies beside the other programs of the machine and weighs as they do, for each core of its plan."""
+    def test_of_a_server_is_a_quarter_of_a_program(self, real: Cgroups) -> None:
+        """It lies beside the other programs of the machine, for each core of its plan."""
         real.ensure(SPEC)
         name, usual = ("cpu.weight", 100) if real.version == 2 else ("cpu.shares", 1024)
         group = real.group("cpu", SPEC.id)
         assert group is not None
         assert group.parent == real.roots["cpu"]
-        assert int((group / name).read_text()) == SPEC.cpu * usual
+        assert int((group / name).read_text()) == int(SPEC.cpu * usual / 4)
 
 
 @pytest.fixture

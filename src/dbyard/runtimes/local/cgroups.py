@@ -18,15 +18,20 @@ _CONTROLLERS = ("memory", "cpu", "pids")
 _CONTROLLERS_V1 = (*_CONTROLLERS, "cpuacct")  # in version 2, `cpu` counts as well
 _LEAVING_SECONDS = 5.0
 _PERIOD = 100_000  # microseconds
+_WEIGHT = 0.25
+"""A server's share of a busy processor for each core of its plan, beside 1 for any other program.
+
+A client that waits for its own database should not also wait for the time slices of another one that never rests.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroups:
     """The groups of one home: `roots` maps a controller to where its hierarchy begins.
 
-    Every instance's group lies right below, named `prefix` and its id, so that each server weighs as much as any other
-    program. Together in a group of their own they would weigh as one, however many they are; and given more weight as
-    a group, one busy server would outweigh every client on the machine.
+    Every instance's group lies right below, named `prefix` and its id, so that each server is weighed by itself.
+    Together in a group of their own they would weigh as one, however many they are; and given more weight as a group,
+    one busy server would outweigh every client on the machine.
     """
 
     version: int
@@ -79,7 +84,10 @@ class Cgroups:
         if self.version == 2:
             values = {
                 "memory": [("memory.max", str(spec.memory))],
-                "cpu": [("cpu.max", f"{quota} {_PERIOD}"), ("cpu.weight", str(_within(100 * spec.cpu, 1, 10_000)))],
+                "cpu": [
+                    ("cpu.max", f"{quota} {_PERIOD}"),
+                    ("cpu.weight", str(_within(_WEIGHT * 100 * spec.cpu, 1, 10_000))),
+                ],
                 "pids": [("pids.max", str(spec.processes))],
             }
         else:
@@ -88,7 +96,7 @@ class Cgroups:
                 "cpu": [
                     ("cpu.cfs_period_us", str(_PERIOD)),
                     ("cpu.cfs_quota_us", str(quota)),
-                    ("cpu.shares", str(_within(1024 * spec.cpu, 2, 262_144))),
+                    ("cpu.shares", str(_within(_WEIGHT * 1024 * spec.cpu, 2, 262_144))),
                 ],
                 "cpuacct": [],
                 "pids": [("pids.max", str(spec.processes))],
