@@ -40,7 +40,7 @@ def test_every_answer_is_as_documented(
     operation = schemathesis.openapi.from_asgi("/openapi.json", anonymous.app)[path][method]
 
     @given(operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=25, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         response = case.call(headers=headers)

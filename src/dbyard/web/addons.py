@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dbyard import wire
-from dbyard.errors import Invalid
 from dbyard.model import Scope
 from dbyard.service import addons, apps
 from dbyard.web.apps import APP, NOT_FOUND
@@ -60,13 +59,7 @@ def list_log_drains(call: Call) -> shapes.DrainsAnswer:
 
 
 def list_variables(call: Call) -> shapes.VariablesAnswer:
-    return addons.list_variables(call.service, call.principal, call.path["app"], _aliases(call.query("aliases")))
-
-
-def _aliases(text: str | None) -> bool:
-    if text not in (None, "", "true", "false"):
-        raise Invalid({"aliases": ["should be true or false"]})
-    return text != "false"
+    return addons.list_variables(call.service, call.principal, call.path["app"], call.flag("aliases", default=True))
 
 
 _LIST = Verb(

@@ -31,10 +31,8 @@ def routes() -> list[Route]:
 
 
 def list_mine(call: Call) -> EventsAnswer:
-    everybody = call.query("all")
-    if everybody not in (None, "true", "false"):
-        raise Invalid({"all": ["should be true or false"]})
-    return timeline.list_mine(call.service, call.principal, _page(call), everybody=everybody == "true")
+    everybody = call.flag("all", default=False)
+    return timeline.list_mine(call.service, call.principal, _page(call), everybody=everybody)
 
 
 def list_of(call: Call) -> EventsAnswer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from dbyard.errors import Invalid
 from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
 from dbyard.service import Service
@@ -31,6 +32,13 @@ class Call:
 
     def query(self, name: str) -> str | None:
         return parse_query(self.query_string).get(name) if self.query_string else None
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A query parameter that is `true` or `false`; raises Invalid for anything else."""
+        text = self.query(name)
+        if text not in (None, "true", "false"):
+            raise Invalid({name: ["should be true or false"]})
+        return default if text is None else text == "true"
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
