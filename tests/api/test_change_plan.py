@@ -104,6 +104,31 @@ def test_takes_the_place_of_a_heal_that_pauses(api: TestClient, made: dict[str, 
     assert (operation["status"], operation["error"]) == ("error", "another operation took its place")
 
 
+def test_runs_after_it_took_the_place_of_a_heal(
+    api: TestClient, made: dict[str, Any], service: Service, clock: Clock
+) -> None:
+    """Not as that heal ended, which no other operation of the database comes after."""
+    heal(service, made)
+    change(api, made, {"plan": PLAN})
+    finish(service)
+    clock.advance(11)
+    assert status(api, made) == "running"
+    assert api.get(f"/v1/apps/{made['name']}").json()["app"]["status"] == "running"
+
+
+@pytest.mark.parametrize(("step", "then"), [("resize", "running"), ("stop", "running"), ("launch", "stopped")])
+def test_that_fails_leaves_a_server_that_it_had_not_stopped(
+    api: TestClient, made: dict[str, Any], service: Service, clock: Clock, step: str, then: str
+) -> None:
+    change(api, made, {"plan": PLAN})
+    operation = claim(service)
+    with service.store.tx() as connection:
+        connection.execute("UPDATE operation SET step = ? WHERE id = ?", (step, operation.id))
+        operations.fail(connection, operation, clock(), "broken", "it broke")
+    clock.advance(11)
+    assert status(api, made) == then
+
+
 def test_waits_for_a_heal_at_work(
     api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

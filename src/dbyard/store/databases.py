@@ -18,6 +18,8 @@ _VISIBLE = f"""
     UNION ALL SELECT project_id FROM collaborator WHERE account_id = :account
   )
   AND (:project IS NULL OR d.project_id = :project) AND (:database IS NULL OR d.id = :database)"""
+_FAILED_EARLY = "(o.kind = 'update' AND o.status = 'error' AND o.step IN ('resize', 'stop'))"
+"""An update that failed before it stopped the server, which runs on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,7 @@ def access_of(connection: Connection, database_id: str) -> Access | None:
         " o.error,"
         " i.restriction, i.restriction_reason, c.rotating"
         " FROM database d JOIN instance i ON i.database_id = d.id JOIN credential c ON c.database_id = d.id"
-        " JOIN operation o ON o.database_id = d.id AND o.kind <> 'restrict'"
-        " AND NOT (o.kind = 'update' AND o.status = 'error' AND o.step IN ('resize', 'stop'))"
+        f" JOIN operation o ON o.database_id = d.id AND o.kind <> 'restrict' AND NOT {_FAILED_EARLY}"
         " WHERE d.id = ? AND d.deleted_at IS NULL"
         " ORDER BY o.seq DESC LIMIT 1",
         (database_id,),
@@ -185,7 +186,7 @@ def condition_of(connection: Connection, database_id: str) -> Condition | None:
     row = connection.execute(
         f"SELECT d.updated_at, i.ready_at, o.status, o.error, ({changed_at}), ifnull(({changing}), 0)"
         " FROM database d JOIN instance i ON i.database_id = d.id"
-        " JOIN operation o ON o.database_id = d.id AND o.kind NOT IN ('restrict', 'rotate', 'update')"
+        f" JOIN operation o ON o.database_id = d.id AND o.kind NOT IN ('restrict', 'rotate') AND NOT {_FAILED_EARLY}"
         " WHERE d.id = ? AND d.deleted_at IS NULL ORDER BY o.seq DESC LIMIT 1",
         (database_id,),
     ).fetchone()
