@@ -126,6 +126,27 @@ class TestSizes:
         assert (answer.status_code, list(answer.json())) == (422, ["errors"])
 
 
+class TestPaths:
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            (b"/v1/databases/../users", 404),
+            (b"/v1/databases/%2e%2e/users", 404),
+            (b"/v1/databases/..%2fusers", 404),
+            (b"/v1%2Fdatabases", 404),
+            (b"/v1/databases/%00", 404),
+            (b"/v1/databases/a%00b/logs", 404),
+            (b"//v1/databases", 404),
+            (b"/docs/../../etc/passwd", 404),
+            (b"/v1/databases/\x00", 400),
+            (b"/v1/databases/\xff", 400),
+        ],
+    )
+    def test_lead_where_they_say(self, served: Platform, path: bytes, status: int) -> None:
+        token = (served.home / "admin-token").read_bytes().strip()
+        assert_refused(served, status, get(b"Authorization: Bearer " + token, path=path))
+
+
 def test_regions_tell_the_real_port(served: Platform) -> None:
     (region,) = httpx2.get(f"{served.url}/v1/regions").json()["regions"]
     assert region["api"] == region["database_api"] == served.url

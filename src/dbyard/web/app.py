@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
 
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
@@ -40,6 +41,16 @@ THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
 
 
+class App(Starlette):
+    """An encoded slash is part of a name, not of a path; no name has one, so it leads nowhere."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw: bytes = scope.get("raw_path", b"")
+        if b"%2" in raw and b"%2f" in raw.lower():
+            scope["path"] = raw.decode("latin-1")
+        await super().__call__(scope, receive, send)
+
+
 def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> Starlette:
     """The application; its threads end with its lifespan. `rate_limit` is of requests a minute, 0 for any number."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
@@ -52,7 +63,7 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
         yield
         pool.shutdown()
 
-    app = Starlette(
+    app = App(
         routes=[StarletteRoute(each.path, Endpoint(shared, each)) for each in routes],
         lifespan=lifespan,
     )
