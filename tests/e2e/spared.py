@@ -1,4 +1,7 @@
-"""What `st run` loads: requests that would shut out the run itself are not made."""
+"""What `st run` loads: requests that would shut out the run itself are not made.
+
+Nobody else may import it: a hook holds for the whole process.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, HookContext
 
-SPARED = "DBYARD_TEST_SPARED"
-"""The token and the account that the run uses, by every name that a path may have for them."""
+from tests.e2e.test_schema import SPARED
 
 
 @schemathesis.hook

@@ -13,9 +13,10 @@ import pytest
 
 from dbyard.model import engines_home
 from tests.e2e.platforms import Platform, platform
-from tests.e2e.spared import SPARED
 
 ROOT = Path(__file__).parents[2]
+SPARED = "DBYARD_TEST_SPARED"
+"""Where `tests.e2e.spared` finds the token and the account of the run, by every name that a path may have for them."""
 SECONDS = 25
 """For requests that are made up; those that walk along the edges of the schema come on top."""
 

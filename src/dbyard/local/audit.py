@@ -32,7 +32,7 @@ def verify(home: Path | None, head: str | None) -> None:
         raise click.UsageError("--head should be a hash as this command prints it: 64 of 0-9 and a-f")
     path = settings.load(None, home=home).home / "state" / "dbyard.db"
     if not path.exists():
-        raise ConfigError(f"there is no platform's state in {path.parent.parent}")
+        raise ConfigError(f"there is no platform's state in {path.parent.parent}: name its home with --home")
     try:
         with look_into(path) as connection:
             count, last = _walk(connection, head)
