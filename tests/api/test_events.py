@@ -84,6 +84,22 @@ class TestRecorded:
         assert json.loads(first["data"])["token_name"] == "first"
         assert token not in first["data"]
 
+    def test_no_secret_of_anybody(self, api: TestClient, service: Service, token: str) -> None:
+        database = api.post("/v1/databases", json=seed_body()).json()["database"]
+        get_ready(service)
+        connection = api.get("/v1/databases/my-postgres-db/connection").json()["connection"]
+        reset = api.post(f"/api/databases/{database['id']}/users/{connection['user']}/reset_password").json()
+        made = api.post("/v1/tokens", json={"name": "laptop"}).json()["token"]
+        renewed = api.patch(f"/v1/tokens/{made['id']}/renew").json()["token"]
+        user = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery staple"}
+        account = api.post("/v1/users", json={"user": user}).json()
+        api.patch("/v1/users/ada", json={"user": {"password": "another long password"}})
+        secrets_of = [token, connection["password"], reset["password"], made["token"], renewed["token"]]
+        secrets_of += [account["user"]["token"], user["password"], "another long password", "argon2"]
+        told = json.dumps([{key: str(value) for key, value in event.items()} for event in recorded(service)])
+        assert len(recorded(service)) >= 6
+        assert [secret for secret in secrets_of if secret in told] == []
+
 
 class TestList:
     def test_of_a_token_for_one_project_has_that_project_alone(self, api: TestClient, service: Service) -> None:

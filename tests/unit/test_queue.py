@@ -6,6 +6,7 @@ import errno
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from dbyard.operations import Context, Done, Kind, Next, Outcome, Wait
 from dbyard.reconciler import queue as queues
 from dbyard.reconciler.queue import Queue, back_off
 from dbyard.reconciler.sweep import heal_delay
+from dbyard.reconciler.telling import tell_done
 from dbyard.service import Service
 from dbyard.store import Connection, Store, databases, events, operations
 from tests.conftest import Clock
@@ -202,6 +204,31 @@ class TestClaim:
                 lost = [claim for claim in claims if claim is not holder]
                 assert not any(operations.advance(connection, claim, "launch", now) for claim in lost)
                 assert holder is None or operations.advance(connection, holder, "launch", now)
+
+
+class TestTelling:
+    @pytest.mark.parametrize(
+        ("steps", "told_of"),
+        [
+            ([("examine", "server_killed")], "server_killed"),
+            ([("restart", "unresponsive")], "unresponsive"),
+            ([("examine", "busy"), ("examine", "server_exited")], "server_exited"),
+            ([("examine", "busy"), ("examine", "done")], None),
+            ([("examine", "done"), ("launch", "port_taken")], None),
+        ],
+    )
+    def test_of_a_heal_has_its_cause(self, store: Store, steps: list[tuple[str, str]], told_of: str | None) -> None:
+        with store.tx() as connection:
+            insert_database(connection, "queued-0")
+            operations.insert(connection, "queued-0", OperationKind.HEAL, 0.0)
+            claimed = operations.claim(connection, 0.0)
+            assert claimed is not None
+            for step, outcome in steps:
+                assert operations.advance(connection, replace(claimed, step=step), "launch", 0.0, outcome, "why")
+            tell_done(connection, claimed, 0.0)
+        ((kind, data),) = told(store)
+        assert kind is EventType.OPERATION_DONE
+        assert data.get("cause") == (told_of and {"code": told_of, "message": "why"})
 
 
 class TestOutcomes:

@@ -118,10 +118,10 @@ def cause_of(connection: Connection, operation_id: str) -> OperationEvent | None
     """Why a heal was needed, as far as it could be found."""
     row = connection.execute(
         "SELECT at, step, outcome, message FROM operation_event"
-        " WHERE operation_id = ? AND step = 'examine' AND outcome <> 'done' ORDER BY seq DESC LIMIT 1",
+        " WHERE operation_id = ? AND step IN ('examine', 'restart') ORDER BY seq DESC LIMIT 1",
         (operation_id,),
     ).fetchone()
-    return OperationEvent(*row) if row else None
+    return OperationEvent(*row) if row and row["outcome"] != "done" else None
 
 
 # ---- the reconciler's side --------------------------------------------------------------------------------------
