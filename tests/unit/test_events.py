@@ -85,6 +85,14 @@ class TestRecord:
             connection.execute(statement)
 
 
+class TestList:
+    def test_has_types_that_are_not_known_any_more(self, store: Store) -> None:
+        with store.tx() as connection:
+            events.record(connection, event(type="of_old"))
+            (found,) = events.list_page(connection, events.everything(), 9, 0)
+        assert found == event(type="of_old")
+
+
 class TestWalk:
     """What somebody did who could write to the file."""
 

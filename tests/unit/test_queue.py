@@ -131,7 +131,7 @@ def latest(store: Store, database_id: str = "queued-0") -> Operation:
         return operations.list_for(connection, database_id)[0][0]
 
 
-def told(store: Store) -> list[tuple[EventType, Mapping[str, object]]]:
+def told(store: Store) -> list[tuple[str, Mapping[str, object]]]:
     """The type and the data of each event, oldest first."""
     with store.read() as connection:
         found = events.list_page(connection, events.everything(), 100, 0)
@@ -227,7 +227,7 @@ class TestTelling:
                 assert operations.advance(connection, replace(claimed, step=step), "launch", 0.0, outcome, "why")
             tell_done(connection, claimed, 0.0)
         ((kind, data),) = told(store)
-        assert kind is EventType.OPERATION_DONE
+        assert kind == EventType.OPERATION_DONE
         assert data.get("cause") == (told_of and {"code": told_of, "message": "why"})
 
 

@@ -54,5 +54,6 @@ class Event:
     project_id: str | None
     database_id: str | None
     app_name: str | None
-    type: EventType
+    type: str
+    """An `EventType`, or one that an older version of the platform knew."""
     data: Mapping[str, object]

@@ -31,13 +31,13 @@ def list_mine(service: Service, principal: Principal, page: Page, *, everybody: 
     if everybody and not _sees_everybody(principal):
         raise Forbidden("Only an admin's token of scope admin, for all projects, may see everybody's events")
     selection = events.everything() if everybody else events.of_account(principal.account.id, principal.project_id)
-    with service.store.read() as connection:
+    with service.store.snapshot() as connection:
         return _list(connection, selection, page)
 
 
 def list_of(service: Service, principal: Principal, key: str, page: Page) -> wire.EventsAnswer:
     """All that ever happened to a database, for whoever may see it now."""
-    with service.store.read() as connection:
+    with service.store.snapshot() as connection:
         database = own(connection, principal, key)
         return _list(connection, events.of_database(database.id), page)
 

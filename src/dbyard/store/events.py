@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Event, EventType
+from dbyard.model import Event
 from dbyard.store import Connection
 
 _COLUMNS = "seq, id, at, owner_id, account_id, username, email, token_id, project_id, database_id, app_name, type, data"
@@ -126,4 +126,4 @@ def _hash(previous: bytes, values: tuple[object, ...]) -> bytes:
 
 def _event(row: Row) -> Event:
     values = {name: row[name] for name in row.keys() if name != "seq"}  # noqa: SIM118 (a Row iterates over values)
-    return Event(**values | {"type": EventType(row["type"]), "data": json.loads(row["data"])})
+    return Event(**values | {"data": json.loads(row["data"])})
