@@ -33,5 +33,5 @@ bench: setup ## Measure speed beside a floor and print the table
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and all caches of this checkout; databases and database servers stay
-	rm -rf .venv .bootstrap dist .*_cache .hypothesis
+	rm -rf .venv .bootstrap dist .*_cache .hypothesis .schemathesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
