@@ -276,6 +276,8 @@ class TestWatch:
 class TestLastEnd:
     @pytest.mark.parametrize("sandboxed", [True, False])
     def test_is_an_exit_code_or_a_signal(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+        if not sandboxed and strangers.CLOSED:
+            pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
         server.runtime.watch(lambda _: None)
         server.start()
