@@ -82,13 +82,19 @@ def _queue_update(service: Service, principal: Principal, key: str, plan: Plan, 
     with service.store.tx() as connection:
         database = own(connection, principal, key)
         operations.interrupt(connection, database.id, OperationKind.HEAL, now)
-        if not at_last and operations.active_kind(connection, database.id) is OperationKind.HEAL:
+        if not at_last and _is_healed(connection, database.id):
             return False
         queue(service, connection, database, OperationKind.UPDATE)
         databases.set_plan(connection, database.id, plan.name, now)
         data = events.addon_data(replace(database, plan=plan.name)) | {"old_plan_name": database.plan}
         events.record(connection, principal, EventType.UPGRADE_ADDON, now, database=database, data=data)
     return True
+
+
+def _is_healed(connection: Connection, database_id: str) -> bool:
+    active = operations.active_id(connection, database_id)
+    operation = operations.get(connection, active) if active else None
+    return operation is not None and operation.kind is OperationKind.HEAL
 
 
 def _check_room(service: Service, database: Database, plan: Plan) -> None:

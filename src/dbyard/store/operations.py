@@ -16,6 +16,10 @@ _COLUMNS = (
     "id, database_id, kind, step, status, attempt, run_at, deadline_at,"
     " token, error_code, error, created_at, finished_at"
 )
+_SUPERSEDE = (
+    "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
+    " token = NULL, finished_at = ? WHERE database_id = ?"
+)
 
 
 def insert(
@@ -43,21 +47,12 @@ def insert(
 
 def supersede(connection: Connection, database_id: str, now: float) -> None:
     """Close the database's active operation, if any; with its token gone nothing of it is applied any more."""
-    connection.execute(
-        "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
-        " token = NULL, finished_at = ? WHERE database_id = ? AND status IN ('pending', 'running')",
-        (now, database_id),
-    )
+    connection.execute(f"{_SUPERSEDE} AND status IN ('pending', 'running')", (now, database_id))
 
 
-def interrupt(connection: Connection, database_id: str, kind: OperationKind, now: float) -> bool:
+def interrupt(connection: Connection, database_id: str, kind: OperationKind, now: float) -> None:
     """Close the database's active operation if it is of this kind and nobody works on it just now."""
-    cursor = connection.execute(
-        "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
-        " finished_at = ? WHERE database_id = ? AND kind = ? AND status = 'pending'",
-        (now, database_id, kind),
-    )
-    return cursor.rowcount == 1
+    connection.execute(f"{_SUPERSEDE} AND status = 'pending' AND kind = ?", (now, database_id, kind))
 
 
 def active_id(connection: Connection, database_id: str) -> str | None:
@@ -66,13 +61,6 @@ def active_id(connection: Connection, database_id: str) -> str | None:
         "SELECT id FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
     ).fetchone()
     return row["id"] if row else None
-
-
-def active_kind(connection: Connection, database_id: str) -> OperationKind | None:
-    row = connection.execute(
-        "SELECT kind FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
-    ).fetchone()
-    return OperationKind(row["kind"]) if row else None
 
 
 def count_starting_before(connection: Connection, operation: Operation, technologies: Sequence[str], now: float) -> int:
