@@ -23,7 +23,7 @@ from dbyard import catalogue, engines
 from dbyard.certificates import Authority
 from dbyard.engines import Engine
 from dbyard.errors import NotReady
-from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+from dbyard.model import Address, Certificate, Credentials, Installation, InstanceSpec, Layout, RenderInput
 
 _DIRECTORIES = ("data", "conf", "log", "run")
 _NO_CERTIFICATE = Certificate("", "", "")
@@ -61,7 +61,7 @@ class Server:
         self._layout = layout
         self._credentials = credentials
         self._process: subprocess.Popen[bytes] | None = None
-        endpoint = Endpoint(layout.host, layout.port)
+        endpoint = Address(layout.host, layout.port)
         self.tenant = Tenant(
             installation.technology,
             self._engine.url(endpoint, credentials),
@@ -94,7 +94,7 @@ class Server:
             self.start()
 
     def _secure(self) -> None:
-        self._engine.secure(Endpoint(self._layout.host, self._layout.port), self._credentials)
+        self._engine.secure(Address(self._layout.host, self._layout.port), self._credentials)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _layout(directory: Path, installation: Installation) -> Layout:
 
 def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:
     technology = catalogue.load().technologies[installation.technology]
-    node = Node("5410093073f7563d50300001", 1, technology.plans[0], technology.overhead_mb)
+    node = RenderInput("5410093073f7563d50300001", 1, technology.plans[0], technology.overhead_mb)
     return engine_of(installation).render(node, layout, credentials)
 
 

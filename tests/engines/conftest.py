@@ -21,7 +21,7 @@ import pytest
 from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
-from dbyard.model import Certificate, Credentials, Endpoint, Installation, InstanceSpec, Layout, Node
+from dbyard.model import Address, Certificate, Credentials, Installation, InstanceSpec, Layout, RenderInput
 from tests.disks import make_directory
 from tests.strangers import where_all_may_pass
 
@@ -38,14 +38,14 @@ class Server:
     engine: engines.Engine
     installation: Installation
     layout: Layout
-    node: Node
+    node: RenderInput
     credentials: Credentials
     uid: int
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.layout.host, self.layout.port)
+    def endpoint(self) -> Address:
+        return Address(self.layout.host, self.layout.port)
 
     @property
     def spec(self) -> InstanceSpec:
@@ -215,7 +215,7 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     user, database = engine.name_tenant("my-test-db", "1234")
     certificate = authority.issue("my-test-db")
     credentials = Credentials(ADMIN_PASSWORD, user, "tenantPassword-0123456789_abcdef", database, certificate)
-    return Server(engine, installation, layout, Node(NODE, 1, plan, known.overhead_mb), credentials, uid)
+    return Server(engine, installation, layout, RenderInput(NODE, 1, plan, known.overhead_mb), credentials, uid)
 
 
 def _refuse(reason: str, *, fail: bool) -> NoReturn:

@@ -24,7 +24,7 @@ from dbyard.certificates import Authority
 from dbyard.engines import elasticsearch as engine
 from dbyard.engines.elasticsearch.keystore import render_keystore
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -46,7 +46,7 @@ def spec(credentials: Credentials) -> InstanceSpec:
 
 def render(credentials: Credentials, memory_mb: int = 512) -> InstanceSpec:
     plan = Plan("id", "plan", "Plan", "", "elasticsearch", memory_mb, 2048, 100, 1.0, 1)
-    return engine.render(Node("i1", 1, plan, 300), LAYOUT, credentials)
+    return engine.render(RenderInput("i1", 1, plan, 300), LAYOUT, credentials)
 
 
 def content(spec: InstanceSpec, name: str) -> str:
@@ -105,7 +105,7 @@ class TestRender:
         assert user.endswith("_1234")
 
     def test_url(self, credentials: Credentials) -> None:
-        url = engine.url(Endpoint("127.0.0.1", 20002), credentials)
+        url = engine.url(Address("127.0.0.1", 20002), credentials)
         assert url == "http://shop_1234:tenant-secret-0123@127.0.0.1:20002"
 
 
@@ -332,7 +332,7 @@ class TestSecure:
 
     def test_a_server_that_is_not_there_is_not_ready(self, server: Server) -> None:
         with pytest.raises(NotReady):
-            engine.ping(Endpoint("127.0.0.1", 1), server.credentials)
+            engine.ping(Address("127.0.0.1", 1), server.credentials)
 
 
 class TestServer:

@@ -21,7 +21,7 @@ import pytest
 from dbyard import installations
 from dbyard.engines import influxdb as engine
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -55,7 +55,7 @@ def plan(memory_mb: int = 256) -> Plan:
 
 
 def render(layout: Layout = LAYOUT, memory_mb: int = 256) -> InstanceSpec:
-    return engine.render(Node("i1", 1, plan(memory_mb), 96), layout, CREDENTIALS)
+    return engine.render(RenderInput("i1", 1, plan(memory_mb), 96), layout, CREDENTIALS)
 
 
 def configuration(spec: InstanceSpec) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class TestRender:
         assert engine.name_tenant(name, "1234") == (tenant, tenant)
 
     def test_url(self) -> None:
-        url = engine.url(Endpoint("127.0.0.1", 20001), CREDENTIALS)
+        url = engine.url(Address("127.0.0.1", 20001), CREDENTIALS)
         assert url == "http://app_1234:tenant-secret-0123@127.0.0.1:20001/app_1234"
 
 
@@ -382,7 +382,7 @@ class TestStats:
             closed.bind(("127.0.0.1", 0))
             for ask in (engine.stats, engine.ping, engine.secure):
                 with pytest.raises(NotReady, match="refused"):
-                    ask(Endpoint(*closed.getsockname()), CREDENTIALS)
+                    ask(Address(*closed.getsockname()), CREDENTIALS)
 
 
 class TestPing:

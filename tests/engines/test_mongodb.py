@@ -24,7 +24,7 @@ from dbyard.engines import mongodb
 from dbyard.engines.mongodb import client, users
 from dbyard.engines.mongodb.mongod import system_key
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -47,7 +47,7 @@ def plan(memory_mb: int = 256, connections: int = 64) -> Plan:
 
 def render(full_version: str = "secantusdb-0.7.0b3", of: Plan | None = None) -> InstanceSpec:
     layout = replace(LAYOUT, full_version=full_version)
-    return mongodb.render(Node("i1", 1, of or plan(), 192), layout, CREDENTIALS)
+    return mongodb.render(RenderInput("i1", 1, of or plan(), 192), layout, CREDENTIALS)
 
 
 def content(spec: InstanceSpec, name: str) -> str:
@@ -140,7 +140,7 @@ class TestRenderMongod:
 
 class TestUrl:
     def test_names_database_and_direct_connection(self) -> None:
-        url = mongodb.url(Endpoint("127.0.0.1", 20000), CREDENTIALS)
+        url = mongodb.url(Address("127.0.0.1", 20000), CREDENTIALS)
         expected = "mongodb://my_db_1234:tenant-secret-0123@127.0.0.1:20000/my_db_1234?directConnection=true"
         assert url == expected
 
@@ -459,7 +459,7 @@ class TestPing:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             with pytest.raises(NotReady, match="refused"):
-                mongodb.ping(Endpoint("127.0.0.1", listener.getsockname()[1]), CREDENTIALS)
+                mongodb.ping(Address("127.0.0.1", listener.getsockname()[1]), CREDENTIALS)
 
     def test_a_stopped_server_is_not_ready_after_a_second(self, server: Server) -> None:
         assert server.process is not None

@@ -17,7 +17,7 @@ import pytest
 from dbyard.engines import mysql
 from dbyard.engines.mysql import Observed
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -35,7 +35,7 @@ def plan(memory_mb: int = 512, disk_mb: int = 10240, connections: int = 30) -> P
 
 
 def render(of: Plan | None = None, credentials: Credentials = CREDENTIALS) -> InstanceSpec:
-    return mysql.render(Node("i1", 1, of or plan(), 192), LAYOUT, credentials)
+    return mysql.render(RenderInput("i1", 1, of or plan(), 192), LAYOUT, credentials)
 
 
 def settings(spec: InstanceSpec) -> dict[str, str]:
@@ -99,7 +99,7 @@ class TestRender:
         assert rendered | expected == rendered
 
     def test_url(self) -> None:
-        assert mysql.url(Endpoint("127.0.0.1", 20001), CREDENTIALS) == (
+        assert mysql.url(Address("127.0.0.1", 20001), CREDENTIALS) == (
             "mysql://my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234"
         )
 
@@ -266,7 +266,7 @@ class TestPing:
     def test_refused_at_once_where_nobody_listens(self) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            endpoint = Endpoint(*closed.getsockname())
+            endpoint = Address(*closed.getsockname())
             with pytest.raises(NotReady, match="refused"):
                 mysql.ping(endpoint, CREDENTIALS)
 

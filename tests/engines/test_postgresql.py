@@ -18,7 +18,7 @@ import pytest
 from dbyard.engines import postgresql
 from dbyard.engines.postgresql import Observed
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -52,7 +52,7 @@ def plan(memory_mb: int = 512, disk_mb: int = 10240, connections: int = 30, cpu:
 
 
 def render(of: Plan | None = None, credentials: Credentials = CREDENTIALS) -> InstanceSpec:
-    return postgresql.render(Node("i1", 1, of or plan(), 192), LAYOUT, credentials)
+    return postgresql.render(RenderInput("i1", 1, of or plan(), 192), LAYOUT, credentials)
 
 
 def settings(spec: InstanceSpec) -> dict[str, str]:
@@ -137,7 +137,7 @@ class TestRender:
         assert rendered | expected == rendered
 
     def test_url(self) -> None:
-        assert postgresql.url(Endpoint("127.0.0.1", 20001), CREDENTIALS) == (
+        assert postgresql.url(Address("127.0.0.1", 20001), CREDENTIALS) == (
             "postgresql://my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234?sslmode=prefer"
         )
 
@@ -324,7 +324,7 @@ class TestPing:
     def test_refused_at_once_where_nobody_listens(self) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            endpoint = Endpoint(*closed.getsockname())
+            endpoint = Address(*closed.getsockname())
             with pytest.raises(NotReady, match="refused"):
                 postgresql.ping(endpoint, CREDENTIALS)
 
@@ -357,7 +357,7 @@ class TestPing:
             stranger = threading.Thread(target=ask, args=(listener,))
             stranger.start()
             with pytest.raises(NotReady, match="requirement"):
-                postgresql.ping(Endpoint(*listener.getsockname()), CREDENTIALS)
+                postgresql.ping(Address(*listener.getsockname()), CREDENTIALS)
             stranger.join(5)
         assert CREDENTIALS.admin_password.encode() not in b"".join(received)
 

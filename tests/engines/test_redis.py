@@ -15,7 +15,7 @@ import redis
 
 from dbyard.engines import redis as engine
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Certificate, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -95,7 +95,7 @@ def plan(memory_mb: int = 256) -> Plan:
 
 
 def render() -> InstanceSpec:
-    return engine.render(Node("i1", 1, plan(), 256), LAYOUT, CREDENTIALS)
+    return engine.render(RenderInput("i1", 1, plan(), 256), LAYOUT, CREDENTIALS)
 
 
 class TestRender:
@@ -134,7 +134,7 @@ class TestRender:
         assert engine.name_tenant("my-redis-db", "1234") == ("default", "0")
 
     def test_url(self) -> None:
-        url = engine.url(Endpoint("127.0.0.1", 20001), CREDENTIALS)
+        url = engine.url(Address("127.0.0.1", 20001), CREDENTIALS)
         assert url == "redis://default:tenant-secret-0123@127.0.0.1:20001/0"
 
 
@@ -230,7 +230,7 @@ class TestPing:
     def test_refused_at_once_where_nobody_listens(self) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            endpoint = Endpoint(*closed.getsockname())
+            endpoint = Address(*closed.getsockname())
             for ask in (engine.ping, engine.secure):
                 with pytest.raises(NotReady, match="refused"):
                     ask(endpoint, CREDENTIALS)

@@ -16,7 +16,7 @@ from dbyard import installations, wire
 from dbyard.catalogue import Catalogue
 from dbyard.engines import redis as engine
 from dbyard.metrics import Metrics
-from dbyard.model import Credentials, Instance, InstanceSpec, InstanceState, Layout, Node, Operation, Principal
+from dbyard.model import Credentials, Instance, InstanceSpec, InstanceState, Layout, Operation, Principal, RenderInput
 from dbyard.operations import Context, Outcome
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.queue import Queue
@@ -163,7 +163,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     real = engine.render
 
     def play(script: str) -> None:
-        def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+        def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
             return replace(
                 real(node, layout, credentials), argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5
             )

@@ -203,7 +203,7 @@ class TestRestart:
 class TestAbandon:
     def test_of_a_database_that_is_gone_does_nothing(self, bench: Bench) -> None:
         bench.create()
-        create.abandon(bench.context, replace(bench.claim(), database_id="gone"))
+        create.on_failure(bench.context, replace(bench.claim(), database_id="gone"))
 
     def test_says_which_server_is_missing(self, bench: Bench) -> None:
         bench.create()

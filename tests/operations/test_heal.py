@@ -12,7 +12,7 @@ import pytest
 from dbyard.errors import Conflict, PermanentError
 from dbyard.model import OperationKind, OperationStatus
 from dbyard.operations import Next
-from dbyard.reconciler.sweep import Sweep
+from dbyard.reconciler.drift import DriftReconciler
 from dbyard.runtimes.local.processes import wait_until
 from dbyard.service import access
 from dbyard.store import events
@@ -30,12 +30,12 @@ def dead(bench: Bench) -> str:
 
 
 @pytest.fixture
-def sweep(bench: Bench) -> Sweep:
-    return Sweep(bench.context, bench.queue._stopping, lambda: None)
+def sweep(bench: Bench) -> DriftReconciler:
+    return DriftReconciler(bench.context, bench.queue._stopping, lambda: None)
 
 
 class TestSweep:
-    def test_heals_what_should_run(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_heals_what_should_run(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         sweep.sweep()
         operation = bench.claimable()
         assert (operation.kind, operation.database_id) == (OperationKind.HEAL, dead)
@@ -44,26 +44,26 @@ class TestSweep:
         bench.finish()
         assert bench.answers()
 
-    def test_of_a_death_told_at_once_makes_one_operation(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_of_a_death_told_at_once_makes_one_operation(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         sweep.server_ended(bench.instance(dead).id)
         sweep.server_ended(bench.instance(dead).id)
         sweep.sweep()
         assert bench.claimable().kind is OperationKind.HEAL
 
-    def test_leaves_alone_what_runs(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_leaves_alone_what_runs(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         sweep.sweep()
         bench.finish()
         sweep.sweep()
         assert bench.queue.claim() is None
 
-    def test_leaves_alone_what_is_deleted(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_leaves_alone_what_is_deleted(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         bench.delete()
         bench.finish()
         sweep.sweep()
         assert bench.rows() == {}
 
     def test_asks_again_for_a_delete_that_did_not_end(
-        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
     ) -> None:
         bench.delete()
         bench.queue._fail(bench.claim(), "deadline", "not done in time")
@@ -73,7 +73,7 @@ class TestSweep:
         assert bench.leftovers() == []
 
     def test_slows_down_a_server_that_dies_again_and_again(
-        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
     ) -> None:
         delays = []
         for _ in range(6):
@@ -95,7 +95,7 @@ class TestExamine:
         instance = bench.instance(database_id)
         os.kill(bench.pid(instance), signal.SIGKILL)
         assert wait_until(lambda: not bench.is_running(instance), 10)
-        Sweep(bench.context, bench.queue._stopping, lambda: None).sweep()
+        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).sweep()
         operation = bench.claimable()
         bench.finish()
         assert bench.history(operation)[0] == (
@@ -112,7 +112,7 @@ class TestExamine:
         ends = bench.context.metrics.render({}, {}).decode()
         assert 'dbyard_server_exits_total{cause="server_killed",technology="redis"} 1.0' in ends
 
-    def test_of_a_server_that_runs_again_says_nothing(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_of_a_server_that_runs_again_says_nothing(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         sweep.sweep()
         operation = bench.advance_to("launch")
         bench.act(operation)
@@ -120,7 +120,7 @@ class TestExamine:
 
 
 class TestLaunch:
-    def test_keeps_the_endpoint(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_keeps_the_endpoint(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         before = bench.instance(dead)
         sweep.sweep()
         bench.finish()
@@ -128,7 +128,7 @@ class TestLaunch:
         assert bench.is_running(before)
 
     def test_says_that_the_port_is_taken_and_tries_again(
-        self, bench: Bench, dead: str, sweep: Sweep, clock: Clock
+        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
     ) -> None:
         before = bench.instance(dead)
         assert before.placement is not None
@@ -147,7 +147,7 @@ class TestLaunch:
         assert bench.instance(dead) == before
         assert bench.answers()
 
-    def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         sweep.sweep()
         operation = bench.advance_to("launch")
         bench.act(operation)
@@ -155,7 +155,7 @@ class TestLaunch:
         bench.act(operation)
         assert bench.pid(bench.instance(dead)) == pid
 
-    def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, sweep: Sweep) -> None:
+    def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
         bench.runtime.destroy(bench.instance(dead).id, 1)
         sweep.sweep()
         operation = bench.advance_to("launch")

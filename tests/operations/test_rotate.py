@@ -8,7 +8,7 @@ import redis
 from dbyard.engines import redis as engine
 from dbyard.errors import Conflict, NotReady
 from dbyard.model import OperationKind, OperationStatus
-from dbyard.reconciler.sweep import Sweep
+from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service import access, dbusers
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
@@ -24,8 +24,8 @@ def database_id(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def sweep(bench: Bench) -> Sweep:
-    return Sweep(bench.context, bench.queue._stopping, lambda: None)
+def sweep(bench: Bench) -> DriftReconciler:
+    return DriftReconciler(bench.context, bench.queue._stopping, lambda: None)
 
 
 def reset(bench: Bench) -> str:
@@ -85,7 +85,7 @@ class TestApply:
 
 class TestFailure:
     def test_is_not_the_end(
-        self, bench: Bench, database_id: str, sweep: Sweep, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, bench: Bench, database_id: str, sweep: DriftReconciler, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         reset(bench)
         failed = bench.claimable()
@@ -105,7 +105,7 @@ class TestFailure:
         assert bench.queue.claim() is None
 
     def test_of_a_server_that_dies_is_not_only_healed(
-        self, bench: Bench, database_id: str, sweep: Sweep, clock: Clock
+        self, bench: Bench, database_id: str, sweep: DriftReconciler, clock: Clock
     ) -> None:
         reset(bench)
         clock.advance(700)

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from dbyard import wire
-from dbyard.model import MIB, InstanceState, Operation, ServerEnd
+from dbyard.model import MIB, ExitStatus, InstanceState, Operation
 from dbyard.operations import Context, Wait, server
-from dbyard.operations.subject import load
+from dbyard.operations.target import load
 from dbyard.service import Service, accounts, databases
 from dbyard.store import operations
 from tests.builders import SPEC, claim
@@ -61,7 +61,7 @@ def create(service: Service, token: str, clock: Clock, technology: str, count: i
 
 def turns(context: Context, asking: Sequence[Operation]) -> list[bool]:
     """Whether each may start."""
-    return [server.await_turn(context, each, load(context, each)) is None for each in asking]
+    return [server.wait_for_start_slot(context, each, load(context, each)) is None for each in asking]
 
 
 class TestDescribeEnd:
@@ -69,19 +69,19 @@ class TestDescribeEnd:
         ("end", "code", "words"),
         [
             (
-                ServerEnd(-9, memory_kill=True),
+                ExitStatus(-9, memory_kill=True),
                 "killed_for_memory",
                 r"more memory than its plan allows \(448 MB in all\)",
             ),
-            (ServerEnd(None, memory_kill=True), "killed_for_memory", "more memory"),
-            (ServerEnd(-9, memory_kill=False), "server_killed", r"signal 9 \(Killed\)"),
-            (ServerEnd(-11, memory_kill=True), "server_killed", "signal 11"),  # it was another of its processes
-            (ServerEnd(3, memory_kill=False), "out_of_memory", "needs more memory than its plan allows"),
-            (ServerEnd(1, memory_kill=False), "server_exited", "with exit code 1"),
-            (ServerEnd(None, memory_kill=False), "server_exited", "the server ended$"),
+            (ExitStatus(None, memory_kill=True), "killed_for_memory", "more memory"),
+            (ExitStatus(-9, memory_kill=False), "server_killed", r"signal 9 \(Killed\)"),
+            (ExitStatus(-11, memory_kill=True), "server_killed", "signal 11"),  # it was another of its processes
+            (ExitStatus(3, memory_kill=False), "out_of_memory", "needs more memory than its plan allows"),
+            (ExitStatus(1, memory_kill=False), "server_exited", "with exit code 1"),
+            (ExitStatus(None, memory_kill=False), "server_exited", "the server ended$"),
         ],
     )
-    def test_says_what_is_known(self, end: ServerEnd, code: str, words: str) -> None:
+    def test_says_what_is_known(self, end: ExitStatus, code: str, words: str) -> None:
         cause = server.describe_end(end, replace(SPEC, memory=448 * MIB, memory_exit=3))
         assert cause.code == code
         assert re.search(words, cause.message)
@@ -93,7 +93,7 @@ class TestAwaitTurn:
     ) -> None:
         asking = create(service, token, clock, "elasticsearch", 4)
         assert turns(context, asking) == [True, True, False, False]
-        waiting = server.await_turn(context, asking[3], load(context, asking[3]))
+        waiting = server.wait_for_start_slot(context, asking[3], load(context, asking[3]))
         assert isinstance(waiting, Wait)
         assert waiting.reason == "3 servers of its kind start before it, 2 at once"
 
@@ -111,7 +111,7 @@ class TestAwaitTurn:
         asking = create(service, token, clock, "elasticsearch", 6)
         pauses = []
         for each in asking[2:]:
-            waiting = server.await_turn(context, each, load(context, each))
+            waiting = server.wait_for_start_slot(context, each, load(context, each))
             assert waiting is not None
             pauses.append(waiting.seconds)
             with service.store.tx() as connection:

@@ -9,8 +9,8 @@ import pytest
 
 from dbyard.engines import redis as engine
 from dbyard.errors import Conflict, Invalid, TemporaryError
-from dbyard.model import Credentials, InstanceSpec, Layout, Node, OperationStatus, Restriction
-from dbyard.reconciler.sweep import Sweep
+from dbyard.model import Credentials, InstanceSpec, Layout, OperationStatus, RenderInput, Restriction
+from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service import access, changes, dbusers
 from dbyard.service.stats import ask
 from dbyard.store import databases, instances
@@ -129,7 +129,7 @@ class TestFailure:
         assert "does not run with its new plan" in (failed.error or "")
         with pytest.raises(Conflict, match="does not run"):
             access.connection(bench.service, bench.principal, NAME)
-        Sweep(bench.context, bench.queue._stopping, lambda: None).sweep()
+        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).sweep()
         bench.finish()
         assert plan_of(bench, large) == LARGE
         assert access.connection(bench.service, bench.principal, NAME).connection == before
@@ -178,13 +178,13 @@ class TestRefused:
         assert bench.queue.claim() is None
 
 
-Render = Callable[[Node, Layout, Credentials], InstanceSpec]
+Render = Callable[[RenderInput, Layout, Credentials], InstanceSpec]
 
 
 def _only_with(plan: str, real: Render) -> Render:
     """A server that ends at once with every other plan."""
 
-    def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
         spec = real(node, layout, credentials)
         if node.plan.name == plan:
             return spec

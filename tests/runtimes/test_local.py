@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import StaleGeneration, TemporaryError
-from dbyard.model import Command, Installation, InstanceState, ServerEnd
+from dbyard.model import Command, ExitStatus, Installation, InstanceState
 from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import LocalRuntime, directories, ports, processes, spawn
 from tests import strangers
@@ -37,10 +37,10 @@ def pid_of(server: Server) -> int:
     return int(record["pid"])
 
 
-def end_of(server: Server) -> ServerEnd:
+def end_of(server: Server) -> ExitStatus:
     """Once it has ended."""
     assert processes.wait_until(lambda: server.runtime.state(server.id) is InstanceState.STOPPED, 10)
-    return server.runtime.last_end(server.id)
+    return server.runtime.last_exit(server.id)
 
 
 def directory(server: Server) -> Path:
@@ -283,10 +283,10 @@ class TestLastEnd:
         server.start()
         assert answers(server)
         os.kill(pid_of(server), signal.SIGKILL)
-        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=False)
+        assert end_of(server) == ExitStatus(-signal.SIGKILL, memory_kill=False)
         server.start(EXIT="3")
         assert answers(server)
-        assert end_of(server) == ServerEnd(3, memory_kill=False)
+        assert end_of(server) == ExitStatus(3, memory_kill=False)
 
     @as_root
     def test_is_told_from_the_one_before(self, server: Server) -> None:
@@ -296,11 +296,11 @@ class TestLastEnd:
         server.runtime.watch(lambda _: None)
         server.start(GREEDY="1")
         assert answers(server)
-        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=True)
+        assert end_of(server) == ExitStatus(-signal.SIGKILL, memory_kill=True)
         server.start()
         assert answers(server)
         os.kill(pid_of(server), signal.SIGKILL)
-        assert end_of(server) == ServerEnd(-signal.SIGKILL, memory_kill=False)
+        assert end_of(server) == ExitStatus(-signal.SIGKILL, memory_kill=False)
 
     def test_of_a_server_that_was_adopted_is_not_told(
         self, server: Server, open_runtime: Open, monkeypatch: pytest.MonkeyPatch
@@ -312,7 +312,7 @@ class TestLastEnd:
         other = replace(server, runtime=open_runtime())
         assert other.runtime.state(server.id) is InstanceState.RUNNING
         os.kill(pid_of(server), signal.SIGKILL)
-        assert end_of(other) == ServerEnd(None, memory_kill=False)
+        assert end_of(other) == ExitStatus(None, memory_kill=False)
 
 
 class TestStop:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbyard.metrics import Metrics
-from dbyard.model import MIB, EventType, OperationKind, Restriction, Space
+from dbyard.model import MIB, Capacity, EventType, OperationKind, Restriction
 from dbyard.operations import Context
 from dbyard.reconciler import disk
 from dbyard.reconciler.disk import (
     GIB,
-    DiskWatch,
+    DiskMonitor,
     Measured,
     decide,
     decide_for_machine,
@@ -86,11 +86,11 @@ class TestDecideForMachine:
         ],
     )
     def test_by_what_is_left(self, current: Restriction, free: int, wanted: Restriction) -> None:
-        assert decide_for_machine(current, Space(250 * GIB, free)) is wanted
+        assert decide_for_machine(current, Capacity(250 * GIB, free)) is wanted
 
     def test_a_small_disk_keeps_a_share(self) -> None:
-        assert decide_for_machine(NONE, Space(10 * GIB, 600 * MIB)) is NONE
-        assert decide_for_machine(NONE, Space(10 * GIB, 400 * MIB)) is READ_ONLY
+        assert decide_for_machine(NONE, Capacity(10 * GIB, 600 * MIB)) is NONE
+        assert decide_for_machine(NONE, Capacity(10 * GIB, 400 * MIB)) is READ_ONLY
 
 
 class TestPause:
@@ -129,7 +129,7 @@ class Disks:
 
     used: int = 0
     cpu: float | None = None
-    left: Space = field(default_factory=lambda: Space(250 * GIB, 100 * GIB))
+    left: Capacity = field(default_factory=lambda: Capacity(250 * GIB, 100 * GIB))
     looked: int = 0
 
     def disk(self, _instance_id: str) -> int:
@@ -139,7 +139,7 @@ class Disks:
     def cpu_seconds(self, _instance_id: str) -> float | None:
         return self.cpu
 
-    def space(self) -> Space:
+    def space(self) -> Capacity:
         return self.left
 
 
@@ -158,7 +158,7 @@ def database_id(service: Service, token: str) -> str:
 
 
 @pytest.fixture
-def watch(service: Service, disks: Disks, world: World) -> DiskWatch:
+def watch(service: Service, disks: Disks, world: World) -> DiskMonitor:
     parts: Any = cast(Runtime, disks)
     context = Context(
         service.store,
@@ -170,7 +170,7 @@ def watch(service: Service, disks: Disks, world: World) -> DiskWatch:
         Metrics(),
         service.clock,
     )
-    return DiskWatch(context, threading.Event(), world.wake)
+    return DiskMonitor(context, threading.Event(), world.wake)
 
 
 def restriction(service: Service, database_id: str) -> Restriction:
@@ -189,17 +189,17 @@ def finish(service: Service) -> None:
 
 class TestLook:
     def test_restricts_by_an_operation_and_lifts_again(
-        self, service: Service, disks: Disks, watch: DiskWatch, database_id: str, world: World
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str, world: World
     ) -> None:
         disks.used = 1950 * MIB
         wakes = world.wakes
-        watch.look()
+        watch.run_once()
         assert restriction(service, database_id) is READ_ONLY
         assert world.wakes == wakes + 1
-        watch.look()  # the operation is at work: nothing more is asked for
+        watch.run_once()  # the operation is at work: nothing more is asked for
         finish(service)
         disks.used = 100 * MIB
-        watch.look()
+        watch.run_once()
         assert restriction(service, database_id) is NONE
         finish(service)
         with service.store.read() as connection:
@@ -210,65 +210,65 @@ class TestLook:
         assert (restricted.username, restricted.account_id) == ("dbyard", None)
 
     def test_asks_again_for_what_could_not_be_applied(
-        self, service: Service, disks: Disks, watch: DiskWatch, database_id: str
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str
     ) -> None:
         disks.used = 1950 * MIB
-        watch.look()
+        watch.run_once()
         operation = claim(service)
         with service.store.tx() as connection:
             operations.fail(connection, operation, service.clock(), "deadline", "not done in time")
-        watch.look()
+        watch.run_once()
         with service.store.read() as connection:
             assert operations.active_id(connection, database_id) not in (None, operation.id)
 
     def test_a_full_machine_stops_everybody(
-        self, service: Service, disks: Disks, watch: DiskWatch, database_id: str
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str
     ) -> None:
-        disks.left = Space(250 * GIB, GIB)
-        watch.look()
+        disks.left = Capacity(250 * GIB, GIB)
+        watch.run_once()
         assert restriction(service, database_id) is READ_ONLY
         with service.store.read() as connection:
             instance = instances.get_for(connection, database_id)
         assert instance is not None
         assert instance.restriction_reason == "the disk of the machine is nearly full"
 
-    def test_an_idle_server_is_measured_once(self, disks: Disks, watch: DiskWatch, database_id: str) -> None:
+    def test_an_idle_server_is_measured_once(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
         disks.cpu = 1.0
         for _ in range(5):
             watch._due.clear()  # as if time had passed
-            watch.look()
+            watch.run_once()
         assert disks.looked == 1
         disks.cpu = 3.0
         watch._due.clear()
-        watch.look()
+        watch.run_once()
         assert disks.looked == 2
 
-    def test_stays_within_its_share_of_the_processor(self, disks: Disks, watch: DiskWatch, database_id: str) -> None:
+    def test_stays_within_its_share_of_the_processor(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
         watch._credit = -10.0
-        watch.look()
+        watch.run_once()
         assert disks.looked == 0
 
 
 class TestUsed:
-    def test_of_an_idle_server_is_what_was_measured(self, disks: Disks, watch: DiskWatch, database_id: str) -> None:
+    def test_of_an_idle_server_is_what_was_measured(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
         disks.used, disks.cpu = 100 * MIB, 1.0
-        watch.look()
+        watch.run_once()
         (instance_id,) = watch._measured
         disks.used, disks.cpu = 150 * MIB, 1.001
         assert watch.used(instance_id) == 100 * MIB
         assert disks.looked == 1
 
-    def test_of_one_that_may_have_written_is_measured_once_a_second(self, disks: Disks, watch: DiskWatch) -> None:
+    def test_of_one_that_may_have_written_is_measured_once_a_second(self, disks: Disks, watch: DiskMonitor) -> None:
         disks.used, disks.cpu = 100 * MIB, None
         assert [watch.used("busy") for _ in range(3)] == [100 * MIB] * 3
         assert disks.looked == 1
 
-    def test_what_was_asked_of_servers_that_are_gone_is_forgotten(self, disks: Disks, watch: DiskWatch) -> None:
+    def test_what_was_asked_of_servers_that_are_gone_is_forgotten(self, disks: Disks, watch: DiskMonitor) -> None:
         watch.used("gone")
-        watch.look()
+        watch.run_once()
         assert watch._asked == {}
 
     def test_a_figure_is_current_until_it_could_show(self) -> None:

@@ -19,8 +19,8 @@ from dbyard.metrics import Metrics
 from dbyard.model import OPERATIONS, Database, EventType, Operation, OperationKind, OperationStatus
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Wait
 from dbyard.reconciler import queue as queues
+from dbyard.reconciler.drift import heal_delay
 from dbyard.reconciler.queue import Queue, back_off
-from dbyard.reconciler.sweep import heal_delay
 from dbyard.reconciler.telling import tell_done
 from dbyard.service import Service
 from dbyard.store import Connection, Store, databases, events, operations

@@ -12,7 +12,7 @@ import pytest
 from dbyard.catalogue import Catalogue
 from dbyard.errors import TemporaryError
 from dbyard.metrics import Metrics
-from dbyard.model import MIB, Installation, Placement, Space
+from dbyard.model import MIB, Capacity, Installation, Placement
 from dbyard.operations import Context
 from dbyard.reconciler import running_spares, spares
 from dbyard.reconciler.running_spares import RunningSpares, back_off, leaves_enough
@@ -42,8 +42,8 @@ class Played:
     def has_room(self) -> bool:
         return True
 
-    def memory(self) -> Space:
-        return Space(24 * GIB, self.free)
+    def memory(self) -> Capacity:
+        return Capacity(24 * GIB, self.free)
 
     def list_spares(self, *, running: bool) -> list[Spare]:
         return [each for each in self.shelf if each.kind.startswith("running-") == running]
@@ -109,7 +109,7 @@ class TestLook:
     ) -> None:
         kept = keep(2)
         for number in range(1, 7):
-            kept.look()
+            kept.run_once()
             assert len(played.shelf) == min(number, 4)
         assert played.kinds() == [ELASTICSEARCH] * 2 + [OPENSEARCH] * 2
 
@@ -119,14 +119,14 @@ class TestLook:
         world.missing = {("elasticsearch", "2.19")}
         kept = keep(1)
         for _ in range(3):
-            kept.look()
+            kept.run_once()
         assert played.kinds() == [OPENSEARCH]
 
     def test_discards_all_when_none_are_wanted(
         self, keep: Callable[[int], RunningSpares], played: Played, time: Time
     ) -> None:
         played.shelf = [Spare("spare-a", ELASTICSEARCH, alive=True), Spare("spare-b", "redis-7.0.1", alive=False)]
-        keep(0).look()
+        keep(0).run_once()
         assert played.kinds() == ["redis-7.0.1"]
 
     def test_discards_what_is_too_many_and_what_was_upgraded(
@@ -135,7 +135,7 @@ class TestLook:
         older = ELASTICSEARCH.replace("2.19.1", "2.19.0")
         kinds = [older, ELASTICSEARCH, ELASTICSEARCH, OPENSEARCH]
         played.shelf = [Spare(f"spare-{number}", kind, alive=True) for number, kind in enumerate(kinds)]
-        keep(1).look()
+        keep(1).run_once()
         assert played.kinds() == [ELASTICSEARCH, OPENSEARCH]
         assert played.made == 0
 
@@ -144,15 +144,15 @@ class TestLook:
     ) -> None:
         world.missing = {("elasticsearch", "2.19")}
         kept = keep(1)
-        kept.look()
+        kept.run_once()
         for made, delay in enumerate([30.0, 60.0, 120.0], start=2):
             played.die()
-            kept.look()
+            kept.run_once()
             time.now += delay - 1
-            kept.look()
+            kept.run_once()
             assert played.shelf == []
             time.now += 1
-            kept.look()
+            kept.run_once()
             assert played.made == made
 
     def test_tries_again_later_what_could_not_be_made(
@@ -171,10 +171,10 @@ class TestLook:
         with monkeypatch.context() as patch:
             patch.setattr(RunningSpares, "_start", refuse)
             for _ in range(3):
-                kept.look()
+                kept.run_once()
         assert (played.made, played.shelf) == (1, [])
         time.now += 30
-        kept.look()
+        kept.run_once()
         assert played.kinds() == [OPENSEARCH]
 
     def test_starts_none_where_memory_is_scarce(
@@ -183,7 +183,7 @@ class TestLook:
         played.free = 3300 * MIB  # room for the smaller one alone
         kept = keep(1)
         for _ in range(4):
-            kept.look()
+            kept.run_once()
         assert played.kinds() == [ELASTICSEARCH]
         assert b"dbyard_running_spares_refused_total 1.0" in context.metrics.render({}, {})
 
@@ -191,11 +191,11 @@ class TestLook:
         self, keep: Callable[[int], RunningSpares], played: Played, time: Time
     ) -> None:
         kept = keep(1)
-        kept.look()
-        kept.look()
+        kept.run_once()
+        kept.run_once()
         assert len(played.shelf) == 2
         played.free = GIB
-        kept.look()
+        kept.run_once()
         assert played.shelf == []
 
 
@@ -213,7 +213,7 @@ def test_without_a_sandbox_none_are_kept(
 
 @pytest.mark.parametrize(("free_mb", "wanted_mb", "enough"), [(900, 100, True), (180, 100, False), (200, 100, True)])
 def test_leaves_enough(free_mb: int, wanted_mb: int, enough: bool) -> None:
-    assert leaves_enough(Space(1000 * MIB, free_mb * MIB), wanted_mb * MIB) is enough
+    assert leaves_enough(Capacity(1000 * MIB, free_mb * MIB), wanted_mb * MIB) is enough
 
 
 def test_back_off() -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
-from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Plan, Restriction
+from dbyard.model import Address, Capability, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 
 
 class Engine(Protocol):
@@ -23,38 +23,38 @@ class Engine(Protocol):
     def name_tenant(self, name: str, suffix: str) -> tuple[str, str]:
         """The tenant's user and database for a database called `name`; `suffix` is four digits. Pure."""
 
-    def render(self, node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    def render(self, node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
         """The server as data: argv, files, first-start commands, limits. Pure; the same input gives the same output."""
 
-    def ping(self, endpoint: Endpoint, credentials: Credentials) -> None:
+    def ping(self, address: Address, credentials: Credentials) -> None:
         """Ask the server a real query as its admin, within a second; raises NotReady with what it said."""
 
-    def secure(self, endpoint: Endpoint, credentials: Credentials) -> None:
+    def secure(self, address: Address, credentials: Credentials) -> None:
         """Bring users, passwords and the tenant's database to the wanted state. Repeating is free.
 
         Raises NotReady when the server does not answer, TemporaryError when it refuses.
         """
 
-    def restrict(self, endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+    def restrict(self, address: Address, credentials: Credentials, restriction: Restriction) -> None:
         """Bring what the tenant may do to the wanted state; repeating is free. Raises as `secure` does."""
 
-    def rotate(self, endpoint: Endpoint, credentials: Credentials) -> bool:
+    def rotate(self, address: Address, credentials: Credentials) -> bool:
         """Make the credentials' password the tenant's only one and end its sessions; repeating is free.
 
         Whether the server has it now: False when it reads it at its next start. What the disk allows the tenant stays
         as it is. Raises as `secure` does.
         """
 
-    def resize(self, endpoint: Endpoint, credentials: Credentials, plan: Plan) -> None:
+    def resize(self, address: Address, credentials: Credentials, plan: Plan) -> None:
         """With `Capability.RESIZE` only: give the running server a plan that is smaller in nothing.
 
         What `render` says of the plan holds from the next start on. Repeating is free; raises as `secure` does.
         """
 
-    def stats(self, endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+    def stats(self, address: Address, credentials: Credentials) -> Mapping[str, int | float]:
         """What the server counts of itself, by the technology's own words; raises NotReady when it does not answer."""
 
-    def url(self, endpoint: Endpoint, credentials: Credentials) -> str:
+    def url(self, address: Address, credentials: Credentials) -> str:
         """The connection URI that a tenant's client takes as it is. Pure."""
 
 

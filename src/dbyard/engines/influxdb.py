@@ -23,15 +23,15 @@ import bcrypt
 from dbyard.errors import DbyardError, NotReady, TemporaryError
 from dbyard.model import (
     MIB,
+    Address,
     Capability,
     Command,
     Credentials,
-    Endpoint,
     File,
     InstanceSpec,
     Layout,
-    Node,
     Plan,
+    RenderInput,
     Restriction,
 )
 
@@ -75,7 +75,7 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
     return tenant, tenant
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration = layout.conf / "influxdb.conf"
     return InstanceSpec(
@@ -95,44 +95,44 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
     )
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+def ping(address: Address, credentials: Credentials) -> None:
     try:
-        _ask(endpoint, credentials, ["SHOW DATABASES"], _ANSWER_SECONDS)
+        _ask(address, credentials, ["SHOW DATABASES"], _ANSWER_SECONDS)
     except _Full:
         return  # by its tenant: it is ready all the same
     except _Refused as refused:
         raise NotReady(str(refused)) from refused
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
-    _tell(endpoint, credentials, plan_statements(_observe(endpoint, credentials), credentials))
+def secure(address: Address, credentials: Credentials) -> None:
+    _tell(address, credentials, plan_statements(_observe(address, credentials), credentials))
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """The server keeps privileges over restarts. None of them deletes and does not write.
 
     A tenant that may only read waits for its retention policies to free space, or takes a bigger plan.
     """
     database, user = _identifier(credentials.database), _identifier(credentials.user)
     if restriction in _GRANTS:
-        _tell(endpoint, credentials, [f"{_GRANTS[restriction]} ON {database} TO {user}"])
+        _tell(address, credentials, [f"{_GRANTS[restriction]} ON {database} TO {user}"])
     else:
-        _tell(endpoint, credentials, [f"REVOKE ALL ON {database} FROM {user}"])
-        _end_queries(endpoint, credentials)
+        _tell(address, credentials, [f"REVOKE ALL ON {database} FROM {user}"])
+        _end_queries(address, credentials)
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """Each request logs in by itself; those that run are queries, and end."""
     user, password = _identifier(credentials.user), _text(credentials.password)
-    _tell(endpoint, credentials, [f"SET PASSWORD FOR {user} = {password}"])
-    _end_queries(endpoint, credentials)
+    _tell(address, credentials, [f"SET PASSWORD FOR {user} = {password}"])
+    _end_queries(address, credentials)
     return True
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
     statements = [f"SHOW STATS FOR '{module}'" for module in _COUNTERS]
     try:
-        results = _ask(endpoint, credentials, statements, _ANSWER_SECONDS)
+        results = _ask(address, credentials, statements, _ANSWER_SECONDS)
     except _Refused as refused:
         raise NotReady(str(refused)) from refused
     counted: dict[str, int | float] = {}
@@ -142,9 +142,9 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     return counted
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
+def url(address: Address, credentials: Credentials) -> str:
     """The path names the database, as clients that take a URL read it; InfluxDB itself wants it as `db=`."""
-    access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
     return f"http://{access}/{credentials.database}"
 
 
@@ -267,22 +267,22 @@ def plan_statements(observed: Observed, credentials: Credentials) -> list[str]:
     return statements
 
 
-def _observe(endpoint: Endpoint, credentials: Credentials) -> Observed:
-    found, users = _tell(endpoint, credentials, ["SHOW DATABASES", "SHOW USERS"])
+def _observe(address: Address, credentials: Credentials) -> Observed:
+    found, users = _tell(address, credentials, ["SHOW DATABASES", "SHOW USERS"])
     database = any(row["name"] == credentials.database for row in _rows(found))
     user = any(row["user"] == credentials.user for row in _rows(users))
     if not user:
         return Observed(database, user=False, grant=False)
-    (grants,) = _tell(endpoint, credentials, [f"SHOW GRANTS FOR {_identifier(credentials.user)}"])
+    (grants,) = _tell(address, credentials, [f"SHOW GRANTS FOR {_identifier(credentials.user)}"])
     return Observed(database, user, any(row["database"] == credentials.database for row in _rows(grants)))
 
 
-def _end_queries(endpoint: Endpoint, credentials: Credentials) -> None:
-    (running,) = _tell(endpoint, credentials, ["SHOW QUERIES"])
+def _end_queries(address: Address, credentials: Credentials) -> None:
+    (running,) = _tell(address, credentials, ["SHOW QUERIES"])
     for row in _rows(running):
         if row["database"] == credentials.database:
             try:
-                _ask(endpoint, credentials, [f"KILL QUERY {row['qid']}"], _STATEMENT_SECONDS)
+                _ask(address, credentials, [f"KILL QUERY {row['qid']}"], _STATEMENT_SECONDS)
             except _Refused:
                 continue  # it has ended by itself
 
@@ -306,28 +306,28 @@ class _Full(NotReady):
     """The server closes the connection that it has just accepted: its tenant has as many as it may."""
 
 
-def _tell(endpoint: Endpoint, credentials: Credentials, statements: Sequence[str]) -> list[Any]:
+def _tell(address: Address, credentials: Credentials, statements: Sequence[str]) -> list[Any]:
     if not statements:
         return []
     try:
-        return _ask(endpoint, credentials, statements, _STATEMENT_SECONDS)
+        return _ask(address, credentials, statements, _STATEMENT_SECONDS)
     except _Refused as refused:
         raise TemporaryError(f"InfluxDB refuses: {refused}", code="secure_failed") from refused
 
 
-def _ask(endpoint: Endpoint, credentials: Credentials, statements: Sequence[str], seconds: float) -> list[Any]:
+def _ask(address: Address, credentials: Credentials, statements: Sequence[str], seconds: float) -> list[Any]:
     """The result of each statement, as the admin. Raises NotReady without an answer, _Refused by the first error."""
     access = base64.b64encode(f"{ADMIN}:{credentials.admin_password}".encode()).decode()
     headers = {"Authorization": f"Basic {access}", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = _post(endpoint, urlencode({"q": ";".join(statements)}), headers, seconds)
+    answer = _post(address, urlencode({"q": ";".join(statements)}), headers, seconds)
     results: list[Any] = answer.get("results", [])
     for error in (part["error"] for part in (answer, *results) if "error" in part):
         raise _Refused(error)
     return results
 
 
-def _post(endpoint: Endpoint, body: str, headers: Mapping[str, str], seconds: float) -> dict[str, Any]:
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
+def _post(address: Address, body: str, headers: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    connection = HTTPConnection(address.host, address.port, timeout=seconds)
     try:
         connection.connect()
         try:

@@ -17,15 +17,15 @@ from pymysql.cursors import Cursor
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import (
     MIB,
+    Address,
     Capability,
     Command,
     Credentials,
-    Endpoint,
     File,
     InstanceSpec,
     Layout,
-    Node,
     Plan,
+    RenderInput,
     Restriction,
 )
 
@@ -50,7 +50,7 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
     return tenant, tenant
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration = layout.conf / "server.cnf"
     return InstanceSpec(
@@ -70,17 +70,17 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
     )
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
-    with _session(endpoint, credentials, _ANSWER_SECONDS) as session:
+def ping(address: Address, credentials: Credentials) -> None:
+    with _session(address, credentials, _ANSWER_SECONDS) as session:
         try:
             session.execute("SELECT 1")
         except pymysql.MySQLError as error:
             raise NotReady(_message(error)) from error
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
+def secure(address: Address, credentials: Credentials) -> None:
     """What is there is left: a tenant that has changed its password keeps it."""
-    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+    with _session(address, credentials, _STATEMENT_SECONDS) as session:
         try:
             for statement in plan_statements(_observe(session, credentials), credentials):
                 session.execute(statement)
@@ -88,14 +88,14 @@ def secure(endpoint: Endpoint, credentials: Credentials) -> None:
             raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="secure_failed") from error
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """Read-only by rights, because the server's own `read_only` would forbid to delete, too.
 
     DROP and TRUNCATE give space back; what DELETE frees is used again by the same table. A session keeps the rights
     that it began with, so the tenant's are ended; when it gets all rights back, only those that do nothing just then.
     All of it outlives a restart of the server.
     """
-    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+    with _session(address, credentials, _STATEMENT_SECONDS) as session:
         try:
             for statement in plan_restriction(restriction, credentials):
                 session.execute(statement)
@@ -105,12 +105,12 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
             raise TemporaryError(f"MariaDB refuses: {_message(error)}", code="restrict_failed") from error
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """A tenant may set its own password, so that it is set once more when its sessions have ended."""
     user = f"`{credentials.user}`@'%'"
     secret = _password_hash(credentials.password)
     replace = f"ALTER USER {user} IDENTIFIED VIA mysql_native_password USING '{secret}'"
-    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+    with _session(address, credentials, _STATEMENT_SECONDS) as session:
         try:
             for statement in (replace, f"KILL CONNECTION USER {user}", replace):
                 session.execute(statement)
@@ -119,8 +119,8 @@ def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
     return True
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
-    with _session(endpoint, credentials, _STATEMENT_SECONDS) as session:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
+    with _session(address, credentials, _STATEMENT_SECONDS) as session:
         try:
             session.execute(_STATS, {"database": credentials.database})
             row: Any = session.fetchone()
@@ -129,8 +129,8 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     return dict(zip(_STATS_NAMES, map(int, row), strict=True))
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+def url(address: Address, credentials: Credentials) -> str:
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
     return f"mysql://{access}/{credentials.database}"
 
 
@@ -155,7 +155,7 @@ def _install(layout: Layout) -> Command:
     )
 
 
-def _files(node: Node, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
+def _files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     settings = _settings(node.plan, layout)
     files = [File(layout.conf / "admin.sql", _admin_script(credentials.admin_password))]
     if credentials.certificate.certificate:
@@ -328,11 +328,11 @@ _STATS = """
 
 
 @contextmanager
-def _session(endpoint: Endpoint, credentials: Credentials, seconds: float) -> Iterator[Cursor]:
+def _session(address: Address, credentials: Credentials, seconds: float) -> Iterator[Cursor]:
     try:
         connection = pymysql.connect(
-            host=endpoint.host,
-            port=endpoint.port,
+            host=address.host,
+            port=address.port,
             user=ADMIN,
             password=credentials.admin_password,
             ssl_disabled=True,

@@ -24,15 +24,15 @@ from psycopg.pq.abc import PGconn
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import (
     MIB,
+    Address,
     Capability,
     Command,
     Credentials,
-    Endpoint,
     File,
     InstanceSpec,
     Layout,
-    Node,
     Plan,
+    RenderInput,
     Restriction,
 )
 
@@ -62,7 +62,7 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
     return tenant, tenant
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     memory = (plan.memory_mb + node.overhead_mb) * MIB
     server = ("-D", str(layout.data), "-c", f"config_file={layout.conf / 'postgresql.conf'}")
@@ -85,42 +85,42 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
     )
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
-    with _session(endpoint, credentials) as session:
+def ping(address: Address, credentials: Credentials) -> None:
+    with _session(address, credentials) as session:
         try:
             _execute(session, "SELECT 1")
         except TemporaryError as error:
             raise NotReady(str(error)) from error
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
+def secure(address: Address, credentials: Credentials) -> None:
     """The tenant's log-in opens last: a tenant that can log in is complete, and its password is then its own affair."""
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         for batch in plan_statements(_observe(session, credentials), credentials):
             _execute(session, ";\n".join(batch))  # one round trip and one transaction
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """Read-only is a setting that a tenant can lift on purpose, for a session or a transaction, to delete something.
 
     It holds for open sessions as well, from their next transaction on; those that are writing now are ended. All of
     it outlives a restart of the server.
     """
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         for statements in plan_restriction(restriction, credentials):
             _execute(session, statements)
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """Nobody is left, when the new password comes, who could set another one."""
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         for statement in plan_rotation(credentials):
             _execute(session, statement)
     return True
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
-    with _session(endpoint, credentials) as session:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
+    with _session(address, credentials) as session:
         try:
             row = _execute(session, _STATS.format(database=_literal(credentials.database)))
         except TemporaryError as error:
@@ -128,8 +128,8 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     return {name: int(value or 0) for name, value in zip(_STATS_NAMES, row, strict=False)}
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+def url(address: Address, credentials: Credentials) -> str:
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
     return f"postgresql://{access}/{credentials.database}?sslmode=prefer"
 
 
@@ -155,7 +155,7 @@ def _init(layout: Layout, server: Sequence[str], admin_password: str) -> tuple[C
     return Command(initdb), Command(single, stdin="".join(f"{statement};\n" for statement in first_statements))
 
 
-def _files(node: Node, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
+def _files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     settings = _settings(node, layout)
     files = [File(layout.conf / "pg_hba.conf", _access_rules(credentials))]
     if credentials.certificate.certificate:
@@ -171,7 +171,7 @@ def _access_rules(credentials: Credentials) -> str:
     return f'host all "{ADMIN}" samehost scram-sha-256\nhost {database} {user} all scram-sha-256\n'
 
 
-def _settings(node: Node, layout: Layout) -> dict[str, str]:
+def _settings(node: RenderInput, layout: Layout) -> dict[str, str]:
     return {
         "listen_addresses": layout.host,
         "port": str(layout.port),
@@ -336,11 +336,11 @@ _STATS = f"""
 
 
 @contextmanager
-def _session(endpoint: Endpoint, credentials: Credentials) -> Iterator[PGconn]:
+def _session(address: Address, credentials: Credentials) -> Iterator[PGconn]:
     """The admin's own connection, by libpq itself: psycopg would not give up before two seconds."""
     conninfo = make_conninfo(
-        host=endpoint.host,
-        port=endpoint.port,
+        host=address.host,
+        port=address.port,
         user=ADMIN,
         password=credentials.admin_password,
         dbname=ADMIN_DATABASE,

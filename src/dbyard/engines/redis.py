@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import (
     MIB,
+    Address,
     Capability,
     Command,
     Credentials,
-    Endpoint,
     File,
     InstanceSpec,
     Layout,
-    Node,
     Plan,
+    RenderInput,
     Restriction,
 )
 
@@ -74,7 +74,7 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:  # noqa: ARG001 - th
     return TENANT, "0"
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration = layout.conf / "redis.conf"
     text = _configuration(node, layout, credentials)
@@ -95,24 +95,24 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
     )
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+def ping(address: Address, credentials: Credentials) -> None:
     try:
-        _log_in(endpoint, ADMIN, credentials.admin_password)
+        _log_in(address, ADMIN, credentials.admin_password)
     except TemporaryError as error:
         raise NotReady(str(error)) from error
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
+def secure(address: Address, credentials: Credentials) -> None:
     """Look that the tenant gets in: the server has read its users before it opened its port."""
-    _log_in(endpoint, credentials.user, credentials.password)
+    _log_in(address, credentials.user, credentials.password)
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """Rights hold from the next command on; after a restart the server has them from its configuration.
 
     The append-only file is rewritten, which gives back what overwritten and deleted keys still take.
     """
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         session.execute_command("ACL", "SETUSER", TENANT, *_TENANT_RULES[restriction].split())  # type: ignore[no-untyped-call]
         if restriction is Restriction.CLOSED:
             session.execute_command("CLIENT", "KILL", "USER", TENANT)  # type: ignore[no-untyped-call]
@@ -120,23 +120,23 @@ def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restrict
             _rewrite(session)
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """After a restart the server has the password from its configuration."""
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         session.execute_command("ACL", "SETUSER", TENANT, "resetpass", _password_hash(credentials.password))  # type: ignore[no-untyped-call]
         session.execute_command("CLIENT", "KILL", "USER", TENANT)  # type: ignore[no-untyped-call]
     return True
 
 
-def resize(endpoint: Endpoint, credentials: Credentials, plan: Plan) -> None:
+def resize(address: Address, credentials: Credentials, plan: Plan) -> None:
     """A restart would read all data anew, which takes a while when there is much of it."""
-    with _session(endpoint, credentials) as session:
+    with _session(address, credentials) as session:
         settings = ("maxmemory", f"{plan.memory_mb}mb", "maxclients", str(plan.connections))
         session.execute_command("CONFIG", "SET", *settings)  # type: ignore[no-untyped-call]
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
-    with _session(endpoint, credentials) as session:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
+    with _session(address, credentials) as session:
         told = session.info("everything")
     keys = sum(each["keys"] for name, each in told.items() if name.startswith("db") and isinstance(each, dict))
     return {
@@ -156,8 +156,8 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     }
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+def url(address: Address, credentials: Credentials) -> str:
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
     return f"redis://{access}/{credentials.database}"
 
 
@@ -165,7 +165,7 @@ def _prepare(data: Path) -> Command:
     return Command(("/bin/sh", "-c", _APPEND_ONLY, "prepare", str(data / "appendonlydir")))
 
 
-def _configuration(node: Node, layout: Layout, credentials: Credentials) -> str:
+def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
     plan = node.plan
     rules = _TENANT_RULES[node.restriction]
     lines = (
@@ -195,10 +195,10 @@ def _password_hash(password: str) -> str:
     return "#" + hashlib.sha256(password.encode()).hexdigest()
 
 
-def _log_in(endpoint: Endpoint, user: str, password: str) -> None:
+def _log_in(address: Address, user: str, password: str) -> None:
     """Raises NotReady when the server does not answer, TemporaryError when it lets nobody in with this password."""
     try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=_ANSWER_SECONDS) as session:
+        with socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS) as session:
             session.sendall(_encode("AUTH", user, password) + _encode("PING"))
             with session.makefile("rb") as answers:
                 greeting = answers.readline()
@@ -226,7 +226,7 @@ def _text(line: bytes) -> str:
 
 
 @contextmanager
-def _session(endpoint: Endpoint, credentials: Credentials) -> Iterator[Redis]:
+def _session(address: Address, credentials: Credentials) -> Iterator[Redis]:
     """The admin's session, by the client library. Raises NotReady or TemporaryError as `restrict` does."""
     import redis  # only here: what every create does goes without it
     from redis.backoff import NoBackoff
@@ -234,8 +234,8 @@ def _session(endpoint: Endpoint, credentials: Credentials) -> Iterator[Redis]:
 
     try:
         with redis.Redis(
-            host=endpoint.host,
-            port=endpoint.port,
+            host=address.host,
+            port=address.port,
             username=ADMIN,
             password=credentials.admin_password,
             socket_timeout=_ANSWER_SECONDS,

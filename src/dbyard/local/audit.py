@@ -26,7 +26,7 @@ def verify(home: Path | None, head: str | None) -> None:
     The platform may be at work meanwhile; nothing is written. The exit code is 1 when an event was changed, or one in
     the middle is missing. Events cut off at the end are found by --head alone: note the head elsewhere.
     """
-    from dbyard.store import look_into
+    from dbyard.store import open_readonly
 
     if head is not None and not re.fullmatch("[0-9a-f]{64}", head):
         raise click.UsageError("--head should be a hash as this command prints it: 64 of 0-9 and a-f")
@@ -34,7 +34,7 @@ def verify(home: Path | None, head: str | None) -> None:
     if not path.exists():
         raise ConfigError(f"there is no platform's state in {path.parent.parent}: name its home with --home")
     try:
-        with look_into(path) as connection:
+        with open_readonly(path) as connection:
             count, last = _walk(connection, head)
     except sqlite3.Error as error:
         raise ConfigError(f"cannot read the events of {path}: {error}") from error

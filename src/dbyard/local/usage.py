@@ -14,7 +14,7 @@ from pathlib import Path
 from dbyard import installations
 from dbyard.model import Installation, default_home, engines_home
 from dbyard.runtimes.local import ports
-from dbyard.store import instances, look_into
+from dbyard.store import instances, open_readonly
 
 _TOLD = ("cmdline", "environ", "maps")
 _SHOWN = 5
@@ -32,7 +32,7 @@ def _databases(installation: Installation) -> Iterator[str]:
         path = home / "state" / "dbyard.db"
         try:
             if path.exists() and _has_servers_here(home):
-                with look_into(path) as connection:
+                with open_readonly(path) as connection:
                     rows = instances.list_servers(connection)
                 yield from (f"the database {name} of {home}" for name, *server in rows if _is(installation, server))
         except (OSError, sqlite3.Error) as error:

@@ -1,5 +1,6 @@
 """Every noun of dbyard as a frozen dataclass or an enum; no behaviour beyond what a value knows of itself."""
 
+from dbyard.model.accounts import Account, Principal, Project, Token
 from dbyard.model.catalogue import (
     DebianRecipe,
     FoundRecipe,
@@ -15,6 +16,7 @@ from dbyard.model.catalogue import (
     WheelRecipe,
 )
 from dbyard.model.constants import ADDON_PREFIX, DISK_READ_ONLY, DISK_WARNING, MIB
+from dbyard.model.databases import Database, Instance, Placement
 from dbyard.model.events import Event, EventType
 from dbyard.model.operations import (
     OPERATIONS,
@@ -24,19 +26,18 @@ from dbyard.model.operations import (
     OperationRules,
     OperationStatus,
 )
-from dbyard.model.owned import Account, Database, Instance, Placement, Principal, Project, Token
-from dbyard.model.places import Region, default_home, engines_home
-from dbyard.model.servers import (
+from dbyard.model.paths import Region, default_home, engines_home
+from dbyard.model.specs import (
+    Address,
+    Capacity,
     Certificate,
     Command,
     Credentials,
-    Endpoint,
+    ExitStatus,
     File,
     InstanceSpec,
     Layout,
-    Node,
-    ServerEnd,
-    Space,
+    RenderInput,
     Usage,
 )
 from dbyard.model.states import Capability, DatabaseStatus, InstanceState, Restriction, Scope
@@ -48,16 +49,18 @@ __all__ = [
     "MIB",
     "OPERATIONS",
     "Account",
+    "Address",
     "Capability",
+    "Capacity",
     "Certificate",
     "Command",
     "Credentials",
     "Database",
     "DatabaseStatus",
     "DebianRecipe",
-    "Endpoint",
     "Event",
     "EventType",
+    "ExitStatus",
     "File",
     "FoundRecipe",
     "GoRecipe",
@@ -67,7 +70,6 @@ __all__ = [
     "InstanceState",
     "Layout",
     "MavenRecipe",
-    "Node",
     "Operation",
     "OperationEvent",
     "OperationKind",
@@ -80,11 +82,10 @@ __all__ = [
     "PythonRecipe",
     "Recipe",
     "Region",
+    "RenderInput",
     "Restriction",
     "Scope",
-    "ServerEnd",
     "SharedRecipe",
-    "Space",
     "Technology",
     "Token",
     "Usage",

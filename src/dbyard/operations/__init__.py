@@ -81,7 +81,7 @@ class Kind:
     """The steps of a kind of operation, and how to tidy up the world when it ends in error."""
 
     steps: Mapping[str, Step]
-    abandon: Callable[[Context, Operation], None]
+    on_failure: Callable[[Context, Operation], None]
 
 
 def version_of(context: Context, technology: str, version: str) -> Version:

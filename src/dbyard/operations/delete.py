@@ -21,8 +21,8 @@ def forget(_: Context, operation: Operation) -> Outcome:
     return Done(lambda connection: instances.forget(connection, operation.database_id))
 
 
-def abandon(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: the sweep queues the delete again until nothing is left."""
 
 
-KIND = Kind(steps={"destroy": destroy, "forget": forget}, abandon=abandon)
+KIND = Kind(steps={"destroy": destroy, "forget": forget}, on_failure=on_failure)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dbyard.model import InstanceState, Operation, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
-from dbyard.operations.server import Cause, Voice
-from dbyard.operations.subject import load, render
+from dbyard.operations.server import Cause, ProbeResult
+from dbyard.operations.target import load, render
 from dbyard.store import instances
 
 RESTART = "restart"
@@ -17,22 +17,22 @@ RESTART = "restart"
 
 def examine(context: Context, operation: Operation) -> Outcome:
     """Why the server does not run: that is known only until it is started again."""
-    subject = load(context, operation)
-    if context.runtime.state(subject.instance.id) is InstanceState.RUNNING:
+    target = load(context, operation)
+    if context.runtime.state(target.instance.id) is InstanceState.RUNNING:
         return Next("launch")
-    end = server.why_ended(context, subject)
+    end = server.why_ended(context, target)
     return Next("launch", outcome=end.code, message=end.message)
 
 
 def restart(context: Context, operation: Operation) -> Outcome:
     """End a server that runs and says nothing; unless it answers just now."""
-    subject = load(context, operation)
-    if context.runtime.state(subject.instance.id) is InstanceState.RUNNING:
-        if server.listen(context, subject) is Voice.ANSWERS:
+    target = load(context, operation)
+    if context.runtime.state(target.instance.id) is InstanceState.RUNNING:
+        if server.listen(context, target) is ProbeResult.ANSWERS:
             return Done()
-        context.runtime.stop(subject.instance.id, by_force=True)
+        context.runtime.stop(target.instance.id, by_force=True)
     cause = Cause("unresponsive", "the server ran but did not answer any more: it is started again")
-    context.metrics.server_exits.labels(subject.database.technology, cause.code).inc()
+    context.metrics.server_exits.labels(target.database.technology, cause.code).inc()
     return Next("launch", outcome=cause.code, message=cause.message)
 
 
@@ -41,20 +41,20 @@ def launch(context: Context, operation: Operation) -> Outcome:
 
     Where the server itself is gone a newer one of its version takes over, and that is recorded.
     """
-    subject = load(context, operation)
-    if waiting := server.await_turn(context, operation, subject):
+    target = load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
-    instance, found = subject.instance, subject.installation.full_version
+    context.runtime.ensure(render(context, target), target.placement, target.installation)
+    instance, found = target.instance, target.installation.full_version
     if found == instance.full_version:
         return Next("await_ready")
     return Next("await_ready", lambda connection: instances.set_full_version(connection, instance.id, found))
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
-    subject = load(context, operation)
-    unrestricted = subject.instance.restriction is Restriction.NONE
-    waiting = server.await_ready(context, subject, subject.engine.ping)
+    target = load(context, operation)
+    unrestricted = target.instance.restriction is Restriction.NONE
+    waiting = server.await_ready(context, target, target.engine.ping)
     return waiting or (Done() if unrestricted else Next("restrict"))
 
 
@@ -64,7 +64,7 @@ def restrict_again(context: Context, operation: Operation) -> Outcome:
     return Done()
 
 
-def abandon(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: the database is still wanted, and the next sweep tries again."""
 
 
@@ -76,5 +76,5 @@ KIND = Kind(
         "await_ready": await_ready,
         "restrict": restrict_again,
     },
-    abandon=abandon,
+    on_failure=on_failure,
 )

@@ -7,7 +7,7 @@ import logging
 from dbyard.errors import NotReady
 from dbyard.model import Operation
 from dbyard.operations import Context, Done, Kind, Outcome, server
-from dbyard.operations.subject import Subject, credentials, load
+from dbyard.operations.target import Target, credentials, load
 
 log = logging.getLogger(__name__)
 
@@ -17,24 +17,24 @@ _PATIENCE = 8
 
 def apply(context: Context, operation: Operation) -> Outcome:
     """A server that does not run is started; one that lets nobody in, its admin neither, is started again."""
-    subject = load(context, operation)
+    target = load(context, operation)
     if operation.attempt > _PATIENCE and operation.error_code == NotReady.code:
-        log.warning("the server of instance %s lets nobody in: it is started again", subject.instance.id)
-        context.runtime.stop(subject.instance.id)
-    waiting = server.await_ready(context, subject, subject.engine.ping)
+        log.warning("the server of instance %s lets nobody in: it is started again", target.instance.id)
+        context.runtime.stop(target.instance.id)
+    waiting = server.await_ready(context, target, target.engine.ping)
     if waiting is not None:
         return waiting
-    restrict(context, subject)
+    restrict(context, target)
     return Done()
 
 
-def restrict(context: Context, subject: Subject) -> None:
+def restrict(context: Context, target: Target) -> None:
     """What the disk allows now, whatever it was when somebody asked for it."""
-    subject.engine.restrict(subject.endpoint, credentials(context, subject), subject.instance.restriction)
+    target.engine.restrict(target.endpoint, credentials(context, target), target.instance.restriction)
 
 
-def abandon(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: whoever watches the disk asks again."""
 
 
-KIND = Kind(steps={"apply": apply}, abandon=abandon)
+KIND = Kind(steps={"apply": apply}, on_failure=on_failure)

@@ -5,34 +5,34 @@ A server that reads its users at its start alone goes on: stop -> launch -> awai
 
 from __future__ import annotations
 
-from dbyard.model import Credentials, Endpoint, Operation, Restriction
+from dbyard.model import Address, Credentials, Operation, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, heal, restrict, server
-from dbyard.operations.subject import load
+from dbyard.operations.target import load
 from dbyard.store import databases
 
 
 def apply(context: Context, operation: Operation) -> Outcome:
     """A server that does not run is started: with its users in files it then has the new password already."""
-    subject = load(context, operation)
+    target = load(context, operation)
     has_it = False
 
-    def ask(endpoint: Endpoint, credentials: Credentials) -> None:
+    def ask(endpoint: Address, credentials: Credentials) -> None:
         nonlocal has_it
-        has_it = subject.engine.rotate(endpoint, credentials)
+        has_it = target.engine.rotate(endpoint, credentials)
 
-    if waiting := server.await_ready(context, subject, ask):
+    if waiting := server.await_ready(context, target, ask):
         return waiting
     if not has_it:
         return Next("stop")
-    return Done(_save(operation)) if subject.instance.restriction is Restriction.NONE else Next("restrict")
+    return Done(_save(operation)) if target.instance.restriction is Restriction.NONE else Next("restrict")
 
 
 def stop(context: Context, operation: Operation) -> Outcome:
     """Not before it may start again."""
-    subject = load(context, operation)
-    if waiting := server.await_turn(context, operation, subject):
+    target = load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    context.runtime.stop(subject.instance.id)
+    context.runtime.stop(target.instance.id)
     return Next("launch")
 
 
@@ -42,13 +42,13 @@ def restrict_again(context: Context, operation: Operation) -> Outcome:
     return Done(_save(operation))
 
 
-def abandon(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation) -> None:
     """Nothing to tidy up: the sweep asks again until the server has the password that stands with the credential."""
 
 
 KIND = Kind(
     steps={"apply": apply, "stop": stop, "launch": heal.launch, "await_ready": apply, "restrict": restrict_again},
-    abandon=abandon,
+    on_failure=on_failure,
 )
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dbyard.errors import NotReady, Stuck, TemporaryError
-from dbyard.model import MIB, Credentials, Endpoint, InstanceSpec, InstanceState, Operation, ServerEnd
+from dbyard.model import MIB, Address, Credentials, ExitStatus, InstanceSpec, InstanceState, Operation
 from dbyard.operations import Context, Wait
-from dbyard.operations.subject import Subject, credentials, render
+from dbyard.operations.target import Target, credentials, render
 from dbyard.store import operations
 
 
@@ -25,7 +25,7 @@ class Cause:
     message: str
 
 
-class Voice(Enum):
+class ProbeResult(Enum):
     """What is heard of a server that is asked."""
 
     ANSWERS = "answers"
@@ -35,7 +35,7 @@ class Voice(Enum):
     """It is there, and what tenants ask for is not done."""
 
 
-Ask = Callable[[Endpoint, Credentials], None]
+Ask = Callable[[Address, Credentials], None]
 """Asks a server something; raises NotReady as long as it does not answer."""
 
 _PATIENCE = 2.0
@@ -46,13 +46,13 @@ _SILENCE = 0.8
 _LOG_LINES = 10
 
 
-def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait | None:
+def wait_for_start_slot(context: Context, operation: Operation, target: Target) -> Wait | None:
     """None when the server may be started now: as many slow starts at once as there are processors, the oldest first.
 
     More at once would all be ready as late as the last of them. A server that runs already need not be started.
     """
     slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
-    if subject.database.technology not in slow or is_running(context, subject):
+    if target.database.technology not in slow or is_running(context, target):
         return None
     with context.store.read() as connection:
         before = operations.count_starting_before(connection, operation, slow, context.now())
@@ -64,51 +64,51 @@ def await_turn(context: Context, operation: Operation, subject: Subject) -> Wait
     return Wait(pause, f"{before} servers of its kind start before it, {at_once} at once", counts=False)
 
 
-def await_ready(context: Context, subject: Subject, ask: Ask) -> Wait | None:
+def await_ready(context: Context, target: Target, ask: Ask) -> Wait | None:
     """None when `ask` has its answer; else how long to wait. A server that has ended is started again first.
 
     Raises TemporaryError with why it ended and its last log lines, PortTaken when its port is somebody else's.
     """
-    if not is_running(context, subject):
-        context.runtime.ensure(render(context, subject), subject.placement, subject.installation)
-    secrets, started, pause = credentials(context, subject), time.monotonic(), 0.002
+    if not is_running(context, target):
+        context.runtime.ensure(render(context, target), target.placement, target.installation)
+    secrets, started, pause = credentials(context, target), time.monotonic(), 0.002
     while True:
         try:
-            ask(subject.endpoint, secrets)
+            ask(target.endpoint, secrets)
         except NotReady as error:
             said = str(error)
         else:
             return None
-        if not is_running(context, subject):
-            end = why_ended(context, subject)
-            raise TemporaryError(f"{end.message}{last_words(context, subject)}", code=end.code)
+        if not is_running(context, target):
+            end = why_ended(context, target)
+            raise TemporaryError(f"{end.message}{log_tail(context, target)}", code=end.code)
         if time.monotonic() - started > _PATIENCE:
-            return Wait(0.2, f"the server does not answer yet ({said}){last_words(context, subject)}")
+            return Wait(0.2, f"the server does not answer yet ({said}){log_tail(context, target)}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.05)
 
 
-def listen(context: Context, subject: Subject) -> Voice:
+def listen(context: Context, target: Target) -> ProbeResult:
     """What a running server says to its admin. One that refuses at once starts, recovers or is full: it works."""
     started = time.monotonic()
     try:
-        subject.engine.ping(subject.endpoint, credentials(context, subject))
+        target.engine.ping(target.endpoint, credentials(context, target))
     except Stuck:
-        return Voice.STUCK
+        return ProbeResult.STUCK
     except NotReady:
-        if time.monotonic() - started >= _SILENCE or not _is_open(subject.endpoint):
-            return Voice.SILENT
-    return Voice.ANSWERS
+        if time.monotonic() - started >= _SILENCE or not _is_open(target.endpoint):
+            return ProbeResult.SILENT
+    return ProbeResult.ANSWERS
 
 
-def why_ended(context: Context, subject: Subject) -> Cause:
+def why_ended(context: Context, target: Target) -> Cause:
     """Why the server that does not run has ended, as far as that can be known; counted as one of its ends."""
-    cause = describe_end(context.runtime.last_end(subject.instance.id), render(context, subject))
-    context.metrics.server_exits.labels(subject.database.technology, cause.code).inc()
+    cause = describe_end(context.runtime.last_exit(target.instance.id), render(context, target))
+    context.metrics.server_exits.labels(target.database.technology, cause.code).inc()
     return cause
 
 
-def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
+def describe_end(end: ExitStatus, spec: InstanceSpec) -> Cause:
     """In words for the database's owner. Pure."""
     status = end.status
     if end.memory_kill and status in (None, -signal.SIGKILL):
@@ -124,11 +124,11 @@ def describe_end(end: ServerEnd, spec: InstanceSpec) -> Cause:
     return Cause("server_exited", f"the server ended with exit code {status}")
 
 
-def is_running(context: Context, subject: Subject) -> bool:
-    return context.runtime.state(subject.instance.id) is InstanceState.RUNNING
+def is_running(context: Context, target: Target) -> bool:
+    return context.runtime.state(target.instance.id) is InstanceState.RUNNING
 
 
-def _is_open(endpoint: Endpoint) -> bool:
+def _is_open(endpoint: Address) -> bool:
     try:
         socket.create_connection((endpoint.host, endpoint.port), _SILENCE).close()
     except OSError:
@@ -136,6 +136,6 @@ def _is_open(endpoint: Endpoint) -> bool:
     return True
 
 
-def last_words(context: Context, subject: Subject) -> str:
-    lines = context.runtime.logs(subject.instance.id, _LOG_LINES)
+def log_tail(context: Context, target: Target) -> str:
+    lines = context.runtime.logs(target.instance.id, _LOG_LINES)
     return "; its last log lines:\n" + "\n".join(lines) if lines else ""

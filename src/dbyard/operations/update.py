@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dbyard.errors import NotReady, PermanentError, StepError, TemporaryError
 from dbyard.model import Capability, InstanceState, Operation, Plan, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, heal, restrict, server
-from dbyard.operations.subject import Subject, credentials, load, render
+from dbyard.operations.target import Target, credentials, load, render
 from dbyard.runtimes import PortTaken
 from dbyard.store import databases, instances
 
@@ -23,13 +23,13 @@ _STOPPED = ("launch", "await_ready", "restrict")
 
 def resize(context: Context, operation: Operation) -> Outcome:
     """Without a restart, where the server can do that and is given more than it has."""
-    subject, previous = _load(context, operation)
-    plan = _plan(context, subject, subject.database.plan)
-    if not _grows(context, subject, previous, plan):
+    target, previous = _load(context, operation)
+    plan = _plan(context, target, target.database.plan)
+    if not _grows(context, target, previous, plan):
         return Next("stop", message="it takes a restart")
     try:
-        context.runtime.adjust(render(context, subject))
-        subject.engine.resize(subject.endpoint, credentials(context, subject), plan)
+        context.runtime.adjust(render(context, target))
+        target.engine.resize(target.endpoint, credentials(context, target), plan)
     except (NotReady, StepError, OSError) as error:
         return Next("stop", outcome="not_resized", message=f"it takes a restart: {error}")
     return Done(_save(operation))
@@ -37,10 +37,10 @@ def resize(context: Context, operation: Operation) -> Outcome:
 
 def stop(context: Context, operation: Operation) -> Outcome:
     """As its technology stops, and not before it may start again: what it has acknowledged is there then."""
-    subject, _ = _load(context, operation)
-    if waiting := server.await_turn(context, operation, subject):
+    target, _ = _load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    context.runtime.stop(subject.instance.id)
+    context.runtime.stop(target.instance.id)
     return Next("launch")
 
 
@@ -51,22 +51,22 @@ def launch(context: Context, operation: Operation) -> Outcome:
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
-    subject, _ = _load(context, operation)
+    target, _ = _load(context, operation)
     with _limited(operation):
-        waiting = server.await_ready(context, subject, subject.engine.ping)
+        waiting = server.await_ready(context, target, target.engine.ping)
     if waiting is not None:
         return waiting
-    return Done(_save(operation)) if subject.instance.restriction is Restriction.NONE else Next("restrict")
+    return Done(_save(operation)) if target.instance.restriction is Restriction.NONE else Next("restrict")
 
 
 def restrict_again(context: Context, operation: Operation) -> Outcome:
     """Whoever watches the disk lifts it, when the plan's disk is larger."""
-    subject, _ = _load(context, operation)
-    restrict.restrict(context, subject)
+    target, _ = _load(context, operation)
+    restrict.restrict(context, target)
     return Done(_save(operation))
 
 
-def abandon(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation) -> None:
     """Go back. A server that was started for the new plan is stopped: the next sweep starts it for the old one."""
     with context.store.tx() as connection:
         databases.go_back(connection, operation.database_id)
@@ -79,12 +79,12 @@ def abandon(context: Context, operation: Operation) -> None:
 
 KIND = Kind(
     steps={"resize": resize, "stop": stop, "launch": launch, "await_ready": await_ready, "restrict": restrict_again},
-    abandon=abandon,
+    on_failure=on_failure,
 )
 
 
-def _load(context: Context, operation: Operation) -> tuple[Subject, str]:
-    """The subject and the plan that it goes back to; PermanentError when it has gone back already."""
+def _load(context: Context, operation: Operation) -> tuple[Target, str]:
+    """The target and the plan that it goes back to; PermanentError when it has gone back already."""
     with context.store.read() as connection:
         previous = databases.previous_plan_of(connection, operation.database_id)
     if previous is None:
@@ -92,20 +92,20 @@ def _load(context: Context, operation: Operation) -> tuple[Subject, str]:
     return load(context, operation), previous
 
 
-def _plan(context: Context, subject: Subject, name: str) -> Plan:
-    plan = context.catalogue.plan(subject.database.technology, name)
+def _plan(context: Context, target: Target, name: str) -> Plan:
+    plan = context.catalogue.plan(target.database.technology, name)
     if plan is None:
         raise PermanentError(f"the plan {name} is not in the catalogue any more", code="plan_missing")
     return plan
 
 
-def _grows(context: Context, subject: Subject, previous: str, plan: Plan) -> bool:
+def _grows(context: Context, target: Target, previous: str, plan: Plan) -> bool:
     """Whether a server that runs can be given the plan as it is. Of less memory it may already use more."""
-    if Capability.RESIZE not in subject.engine.CAPABILITIES:
+    if Capability.RESIZE not in target.engine.CAPABILITIES:
         return False
-    if context.runtime.state(subject.instance.id) is not InstanceState.RUNNING:
+    if context.runtime.state(target.instance.id) is not InstanceState.RUNNING:
         return False
-    old = _plan(context, subject, previous)
+    old = _plan(context, target, previous)
     return plan.memory_mb >= old.memory_mb and plan.connections >= old.connections
 
 

@@ -6,12 +6,12 @@ import threading
 import time
 
 from dbyard.operations import Context
-from dbyard.reconciler.disk import DiskWatch
-from dbyard.reconciler.pulse import Pulse
+from dbyard.reconciler.disk import DiskMonitor
+from dbyard.reconciler.drift import DriftReconciler
+from dbyard.reconciler.health import LivenessMonitor
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.running_spares import RunningSpares
 from dbyard.reconciler.spares import Spares
-from dbyard.reconciler.sweep import Sweep
 
 _STOP_SECONDS = 2.0
 
@@ -27,9 +27,9 @@ class Reconciler:
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
-        self._sweep = Sweep(context, self._stopping, self._queue.wake)
-        self._disk = DiskWatch(context, self._stopping, self._queue.wake)
-        self._pulse = Pulse(context, self._stopping, self._queue.wake, patience)
+        self._sweep = DriftReconciler(context, self._stopping, self._queue.wake)
+        self._disk = DiskMonitor(context, self._stopping, self._queue.wake)
+        self._pulse = LivenessMonitor(context, self._stopping, self._queue.wake, patience)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         self._context = context

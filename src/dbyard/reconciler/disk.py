@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dbyard.errors import Unavailable
-from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, OperationKind, Restriction, Space
+from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
 from dbyard.reconciler.telling import tell_restricted
 from dbyard.store import instances, operations
-from dbyard.store.instances import Watched
+from dbyard.store.instances import MonitoredInstance
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Measured:
     cost: float
 
 
-class DiskWatch:
+class DiskMonitor:
     def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None]) -> None:
         self._context = context
         self._stopping = stopping
@@ -88,7 +88,7 @@ class DiskWatch:
         self._asked[instance_id] = Measured(now, used, cpu, 0.0, 0.0)
         return used
 
-    def look(self) -> float:
+    def run_once(self) -> float:
         """Measure what is due, and ask for restrictions; the seconds until something is due again."""
         now = time.monotonic()
         self._credit = min(_MOST_CREDIT, self._credit + (now - self._looked_at) * _SHARE)
@@ -112,7 +112,7 @@ class DiskWatch:
         pause = _LEAST_PAUSE
         while not self._stopping.wait(pause):
             try:
-                pause = self.look()
+                pause = self.run_once()
             except Unavailable as error:
                 log.error("the disks cannot be watched: %s", error)
                 pause = _MOST_PAUSE
@@ -120,18 +120,18 @@ class DiskWatch:
                 log.exception("watching the disks failed; it goes on in %.0f s", _MOST_PAUSE)
                 pause = _MOST_PAUSE
 
-    def _limit(self, watched: Watched) -> int:
+    def _limit(self, watched: MonitoredInstance) -> int:
         limit = self._limits.get(watched.plan)
         if limit is None:
             plan = self._context.catalogue.plan(watched.technology, watched.plan)
             limit = self._limits[watched.plan] = plan.disk_mb * MIB if plan else 0
         return limit
 
-    def _urgency(self, watched: Watched) -> int:
+    def _urgency(self, watched: MonitoredInstance) -> int:
         last = self._measured.get(watched.id)
         return distance(last.used, self._limit(watched)) if last else 0
 
-    def _measure(self, watched: Watched) -> None:
+    def _measure(self, watched: MonitoredInstance) -> None:
         limit, last = self._limit(watched), self._measured.get(watched.id)
         now, cpu = time.monotonic(), self._context.runtime.cpu_seconds(watched.id)
         if last is None or watched.restriction is not Restriction.NONE or may_have_grown(last, cpu, now, limit):
@@ -145,7 +145,7 @@ class DiskWatch:
         # Those that can wait are looked at together, once a second.
         self._due[watched.id] = now + seconds if seconds < 1.0 else math.ceil(now + seconds)
 
-    def _settle(self, watched: Watched) -> None:
+    def _settle(self, watched: MonitoredInstance) -> None:
         last, limit = self._measured.get(watched.id), self._limit(watched)
         if last is None or not limit:
             return
@@ -156,7 +156,7 @@ class DiskWatch:
             reason = _reason(last.used, limit) if wanted is own else "the disk of the machine is nearly full"
             self._restrict(watched, wanted, None if wanted is Restriction.NONE else reason)
 
-    def _warn(self, watched: Watched, used: int, limit: int) -> None:
+    def _warn(self, watched: MonitoredInstance, used: int, limit: int) -> None:
         if used < DISK_WARNING * limit:
             self._warned.discard(watched.id)
         elif watched.id not in self._warned:
@@ -164,11 +164,11 @@ class DiskWatch:
             self._context.metrics.disk_warnings.inc()
             log.warning("database %s: %s", watched.database_id, _reason(used, limit))
 
-    def _restrict(self, watched: Watched, wanted: Restriction, reason: str | None) -> None:
+    def _restrict(self, watched: MonitoredInstance, wanted: Restriction, reason: str | None) -> None:
         now = self._context.now()
         with self._context.store.tx() as connection:
             if instances.get_settled(connection, watched.id) is None:
-                return  # another operation is at work: the next look comes soon
+                return  # another operation is at work: the next round comes soon
             if wanted is not watched.restriction:
                 instances.set_restriction(connection, watched.id, wanted, reason, now)
                 tell_restricted(connection, watched.database_id, wanted, reason, now)
@@ -192,7 +192,7 @@ def decide(current: Restriction, used: int, limit: int) -> Restriction:
     return Restriction.READ_ONLY if used >= marks[Restriction.READ_ONLY] * limit else Restriction.NONE
 
 
-def decide_for_machine(current: Restriction, space: Space) -> Restriction:
+def decide_for_machine(current: Restriction, space: Capacity) -> Restriction:
     """What any tenant may do on a machine with so much space left."""
     for restriction, share, most in (
         (Restriction.CLOSED, 0.01, 512 * MIB),

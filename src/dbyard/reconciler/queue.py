@@ -166,7 +166,7 @@ class Queue:
                 return  # whoever has it now decides what becomes of its server
         log.error("operation %s (%s) failed at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
         try:
-            KINDS[operation.kind].abandon(self._context, operation)
+            KINDS[operation.kind].on_failure(self._context, operation)
         except (StepError, OSError):
             log.exception("operation %s could not be tidied up", operation.id)
         with self._context.store.tx() as connection:

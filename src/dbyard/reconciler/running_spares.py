@@ -18,15 +18,15 @@ from dbyard.engines import Engine
 from dbyard.errors import DbyardError, NotReady, TemporaryError, Unavailable
 from dbyard.model import (
     MIB,
+    Address,
+    Capacity,
     Credentials,
-    Endpoint,
     Installation,
     InstanceSpec,
     InstanceState,
-    Node,
     Placement,
     Plan,
-    Space,
+    RenderInput,
     Technology,
 )
 from dbyard.operations import Context
@@ -89,7 +89,7 @@ class RunningSpares:
         for thread in self.threads:
             thread.start()
 
-    def look(self) -> None:
+    def run_once(self) -> None:
         """Discard what nobody can or should have, then start at most one that is lacking."""
         wanted = {each.kind: each for each in self._list_wanted()}
         ready = self._discard_useless(wanted)
@@ -103,7 +103,7 @@ class RunningSpares:
     def _run(self) -> None:
         while self._count or self._context.runtime.list_spares(running=True):
             try:
-                self.look()
+                self.run_once()
             except Unavailable as error:
                 log.error("running spares cannot be kept: %s", error)
             except Exception:
@@ -191,7 +191,7 @@ class RunningSpares:
         credentials = self._credentials(wanted, spare_id, placement)
         spec = self._render(engine, wanted, spare_id, placement, credentials)
         runtime.ensure(spec, placement, wanted.installation)
-        endpoint = Endpoint(placement.host, placement.port)
+        endpoint = Address(placement.host, placement.port)
         self._await_ready(engine, spare_id, endpoint, credentials)
         engine.secure(endpoint, credentials)
 
@@ -208,11 +208,11 @@ class RunningSpares:
     def _render(
         self, engine: Engine, wanted: _Wanted, spare_id: str, placement: Placement, credentials: Credentials
     ) -> InstanceSpec:
-        node = Node(spare_id, 1, wanted.plan, wanted.technology.overhead_mb)
+        node = RenderInput(spare_id, 1, wanted.plan, wanted.technology.overhead_mb)
         layout = self._context.runtime.layout(spare_id, placement, wanted.installation)
         return engine.render(node, layout, credentials)
 
-    def _await_ready(self, engine: Engine, spare_id: str, endpoint: Endpoint, credentials: Credentials) -> None:
+    def _await_ready(self, engine: Engine, spare_id: str, endpoint: Address, credentials: Credentials) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             try:
@@ -233,7 +233,7 @@ class RunningSpares:
         trouble.failed_at, trouble.not_before = now, now + back_off(trouble.failures)
 
 
-def leaves_enough(memory: Space, wanted: int) -> bool:
+def leaves_enough(memory: Capacity, wanted: int) -> bool:
     """Whether a server that may use `wanted` bytes leaves enough of the machine's memory."""
     return memory.free - wanted >= _LEFT * memory.total
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from dbyard import engines
 from dbyard.errors import DbyardError
-from dbyard.model import Certificate, Credentials, Installation, InstanceSpec, Node, Placement
+from dbyard.model import Certificate, Credentials, Installation, InstanceSpec, Placement, RenderInput
 from dbyard.operations import Context
 from dbyard.runtimes import kind_of_spare
 from dbyard.store import instances
@@ -134,7 +134,7 @@ class Spares:
             database="spare",
             certificate=_NO_CERTIFICATE,
         )
-        node = Node(spare_id, 1, technology.plans[0], technology.overhead_mb)
+        node = RenderInput(spare_id, 1, technology.plans[0], technology.overhead_mb)
         layout = self._context.runtime.layout(spare_id, placement, installation)
         return engines.load(technology.engine).render(node, layout, secrets)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Installation, InstanceSpec, InstanceState, Layout, Placement, ServerEnd, Space, Usage
+from dbyard.model import Capacity, ExitStatus, Installation, InstanceSpec, InstanceState, Layout, Placement, Usage
 
 
 class PortTaken(TemporaryError):
@@ -63,7 +63,7 @@ class Runtime(Protocol):
 
     def state(self, instance_id: str) -> InstanceState: ...
 
-    def last_end(self, instance_id: str) -> ServerEnd:
+    def last_exit(self, instance_id: str) -> ExitStatus:
         """How the instance's server ended that does not run now; to be asked before it is started again."""
 
     def stop(self, instance_id: str, *, by_force: bool = False) -> None:
@@ -102,10 +102,10 @@ class Runtime(Protocol):
     def disk(self, instance_id: str) -> int:
         """The bytes that everything of the instance takes on disk, logs included; it costs some milliseconds."""
 
-    def space(self) -> Space:
+    def space(self) -> Capacity:
         """The file system that all instances share."""
 
-    def memory(self) -> Space:
+    def memory(self) -> Capacity:
         """The machine's memory, and what programs could still have of it."""
 
     # ---- spares: directories made ready beforehand, some with a server that runs ----------------------------

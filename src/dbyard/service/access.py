@@ -9,10 +9,10 @@ from dbyard import engines, wire
 from dbyard.engines import Engine
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import (
+    Address,
     Certificate,
     Credentials,
     Database,
-    Endpoint,
     Operation,
     OperationEvent,
     OperationKind,
@@ -48,7 +48,7 @@ def connection(service: Service, principal: Principal, key: str) -> wire.Connect
         raise Conflict(_WAITS, headers={"Retry-After": "1"}, extra={"current_operation_id": None})
     if access.restriction == Restriction.CLOSED:
         raise Conflict(f"The database is closed: {access.restriction_reason}", extra={"current_operation_id": None})
-    endpoint = Endpoint(access.host, access.port)
+    endpoint = Address(access.host, access.port)
     credentials = _credentials(service, database, access)
     return wire.ConnectionAnswer(
         wire.Connection(
@@ -69,7 +69,7 @@ def url(service: Service, database: Database) -> str | None:
         access = databases.access_of(reading, database.id)
     if access is None or access.ready_at is None or access.host is None or access.port is None:
         return None
-    return _engine(service, database).url(Endpoint(access.host, access.port), _credentials(service, database, access))
+    return _engine(service, database).url(Address(access.host, access.port), _credentials(service, database, access))
 
 
 def list_endpoints(service: Service, principal: Principal, key: str) -> EndpointsAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard import engines
-from dbyard.model import Certificate, Credentials, Database, Endpoint, Placement
+from dbyard.model import Address, Certificate, Credentials, Database, Placement
 from dbyard.service import Service
 from dbyard.store.databases import SealedCredential
 
@@ -22,4 +22,4 @@ def ask(
         certificate=Certificate("", "", service.authority.pem),
     )
     engine = engines.load(service.catalogue.get(database.technology).engine)
-    return engine.stats(Endpoint(placement.host, placement.port), credentials)
+    return engine.stats(Address(placement.host, placement.port), credentials)

@@ -115,7 +115,7 @@ class Store:
 
 
 @contextmanager
-def look_into(path: Path) -> Iterator[Connection]:
+def open_readonly(path: Path) -> Iterator[Connection]:
     """The state file of another platform, which may be at work on it, for queries only. Raises sqlite3.Error."""
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
         connection.row_factory = sqlite3.Row

@@ -15,7 +15,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class MonitoredInstance:
     """A running instance whose disk is watched. `failed`: its last restriction could not be applied."""
 
     id: str
@@ -84,7 +84,7 @@ def get_settled(connection: Connection, instance_id: str) -> Instance | None:
     return _instance(row) if row else None
 
 
-def list_watched(connection: Connection) -> list[Watched]:
+def list_watched(connection: Connection) -> list[MonitoredInstance]:
     """The settled instances, as whoever watches their disks needs them."""
     failed = (
         "(SELECT o.status FROM operation o WHERE o.database_id = d.id AND o.kind = 'restrict'"
@@ -94,7 +94,7 @@ def list_watched(connection: Connection) -> list[Watched]:
         f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction, {failed}{_OF_SETTLED}"
     ).fetchall()
     return [
-        Watched(
+        MonitoredInstance(
             row["id"],
             row["database_id"],
             row["technology"],

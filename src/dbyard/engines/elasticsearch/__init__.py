@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 from dbyard.errors import NotReady, Stuck, TemporaryError
-from dbyard.model import MIB, Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
+from dbyard.model import MIB, Address, Capability, Credentials, InstanceSpec, Layout, RenderInput, Restriction
 
 from . import configuration
 from .client import log_in
@@ -34,7 +34,7 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
     return tenant, tenant
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     return InstanceSpec(
         id=node.id,
@@ -54,21 +54,21 @@ def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec
     )
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
+def ping(address: Address, credentials: Credentials) -> None:
     """Searches wait for threads of their own, which scripts that never end may all hold: Stuck tells that."""
     try:
-        with log_in(endpoint, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
+        with log_in(address, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
             session.ask("GET", "/")
     except TemporaryError as error:
         raise NotReady(str(error)) from error
-    _search(endpoint, credentials)
+    _search(address, credentials)
 
 
-def _search(endpoint: Endpoint, credentials: Credentials) -> None:
+def _search(address: Address, credentials: Credentials) -> None:
     """A refusal is an answer as well: indices may be closed, or on their way back."""
     started = time.monotonic()
     try:
-        with log_in(endpoint, ADMIN, credentials.admin_password, _SEARCH_SECONDS) as session:
+        with log_in(address, ADMIN, credentials.admin_password, _SEARCH_SECONDS) as session:
             session.ask("GET", _EMPTY_SEARCH)
     except TemporaryError:
         return
@@ -77,29 +77,29 @@ def _search(endpoint: Endpoint, credentials: Credentials) -> None:
             raise Stuck("no search is answered") from error
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
-    with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+def secure(address: Address, credentials: Credentials) -> None:
+    with log_in(address, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
         server_at(session).secure(session, credentials)
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """By the roles of the tenant's user, which the server keeps. Requests that run already end as they would."""
-    with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+    with log_in(address, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
         server_at(session).restrict(session, credentials, restriction)
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """Each request logs in by itself, so that there are no sessions to end."""
     with (
-        log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session,
-        log_in(endpoint, credentials.user, credentials.password, _CHANGE_SECONDS) as tenant,
+        log_in(address, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session,
+        log_in(address, credentials.user, credentials.password, _CHANGE_SECONDS) as tenant,
     ):
         return server_at(session).rotate(session, tenant, credentials)
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
     try:
-        with log_in(endpoint, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
+        with log_in(address, ADMIN, credentials.admin_password, _CHANGE_SECONDS) as session:
             health = session.ask("GET", "/_cluster/health")
             tenants = f"*,-{server_at(session).SYSTEM_INDICES}"
             indices = session.ask("GET", f"/{tenants}/_stats/docs,store?expand_wildcards=all")
@@ -121,5 +121,5 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     }
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
-    return f"http://{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+def url(address: Address, credentials: Credentials) -> str:
+    return f"http://{credentials.user}:{credentials.password}@{address.host}:{address.port}"

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from dbyard.errors import DbyardError, NotReady, TemporaryError
-from dbyard.model import Endpoint
+from dbyard.model import Address
 
 _UNAVAILABLE = (429, 502, 503, 504)
 
@@ -66,9 +66,9 @@ class Session:
 
 
 @contextmanager
-def log_in(endpoint: Endpoint, user: str, password: str, seconds: float) -> Iterator[Session]:
+def log_in(address: Address, user: str, password: str, seconds: float) -> Iterator[Session]:
     """A session whose refusals become TemporaryError; there is a login with each of its requests."""
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
+    connection = HTTPConnection(address.host, address.port, timeout=seconds)
     try:
         yield Session(connection, "Basic " + b64encode(f"{user}:{password}".encode()).decode())
     except Refused as error:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Protocol
 
-from dbyard.model import Credentials, File, Layout, Node, Plan, Restriction
+from dbyard.model import Credentials, File, Layout, Plan, RenderInput, Restriction
 
 from . import elastic, opensearch
 from .client import Session
@@ -102,7 +102,7 @@ def render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
     )
 
 
-def render_files(node: Node, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
+def render_files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     server, certificate = server_of(layout), credentials.certificate
     keystore = f"{server.NAME}.keystore"
     if not certificate.certificate:  # a directory prepared for nobody yet
@@ -118,7 +118,7 @@ def render_files(node: Node, layout: Layout, credentials: Credentials) -> tuple[
     return tuple(File(layout.conf / name, content) for name, content in contents.items())
 
 
-def _settings(node: Node, layout: Layout, credentials: Credentials) -> str:
+def _settings(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
     settings = {
         "cluster.name": credentials.database,
         "node.name": node.id,

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from dbyard.engines import elasticsearch
 from dbyard.errors import NotReady
-from dbyard.model import Certificate, Credentials, Endpoint, Layout, Node, Plan
+from dbyard.model import Address, Certificate, Credentials, Layout, Plan, RenderInput
 
 from . import configuration
 from .client import log_in
@@ -68,7 +68,7 @@ def _dump_base(layout: Layout, libraries: list[str]) -> None:
 
 def _start(layout: Layout, libraries: list[str]) -> subprocess.Popen[bytes]:
     """As somebody else: the server refuses to run as root."""
-    spec = elasticsearch.render(Node("prepare", 1, _PLAN, 0), layout, _credentials())
+    spec = elasticsearch.render(RenderInput("prepare", 1, _PLAN, 0), layout, _credentials())
     for file in spec.files:
         file.path.write_bytes(file.content.encode("utf-8", "surrogateescape"))
     uses, makes = (f"-XX:{name}=" for name in ("SharedArchiveFile", "ArchiveClassesAtExit"))
@@ -92,20 +92,20 @@ def _is_passable() -> bool:
 
 
 def _use(server: subprocess.Popen[bytes], layout: Layout) -> None:
-    endpoint, credentials = Endpoint(layout.host, layout.port), _credentials()
+    address, credentials = Address(layout.host, layout.port), _credentials()
     _await_ready(server, layout, credentials)
-    elasticsearch.secure(endpoint, credentials)
-    with log_in(endpoint, credentials.user, credentials.password, _STOP_SECONDS) as session:
+    elasticsearch.secure(address, credentials)
+    with log_in(address, credentials.user, credentials.password, _STOP_SECONDS) as session:
         session.ask("PUT", "/books/_doc/1?refresh=true", {"title": "A first document", "pages": 1})
         session.ask("POST", "/books/_search", {"query": {"match": {"title": "first"}}})
-    elasticsearch.stats(endpoint, credentials)
+    elasticsearch.stats(address, credentials)
 
 
 def _await_ready(server: subprocess.Popen[bytes], layout: Layout, credentials: Credentials) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            return elasticsearch.ping(Endpoint(layout.host, layout.port), credentials)
+            return elasticsearch.ping(Address(layout.host, layout.port), credentials)
         except NotReady:
             if server.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"the server does not start:\n{_last_words(layout)}")

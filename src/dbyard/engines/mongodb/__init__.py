@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dbyard.engines.mongodb import client, mongod, secantusdb, users
-from dbyard.model import Capability, Credentials, Endpoint, InstanceSpec, Layout, Node, Restriction
+from dbyard.model import Address, Capability, Credentials, InstanceSpec, Layout, RenderInput, Restriction
 
 if TYPE_CHECKING:
     from dbyard.engines.mongodb.client import Client
@@ -26,47 +26,47 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
     return tenant, tenant
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     if layout.full_version.startswith(secantusdb.PREFIX):
         return secantusdb.render(node, layout, credentials, client.ADMIN)
     return mongod.render(node, layout, credentials)
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
-    client.ping(endpoint, credentials)
+def ping(address: Address, credentials: Credentials) -> None:
+    client.ping(address, credentials)
 
 
-def secure(endpoint: Endpoint, credentials: Credentials) -> None:
+def secure(address: Address, credentials: Credentials) -> None:
     """A password that is not the tenant's any more is set again: tenants cannot change theirs."""
-    with client.admin(endpoint, credentials, _STATEMENT_SECONDS) as server, client.refusals("secure_failed"):
-        client.make_primary(server, endpoint)
+    with client.admin(address, credentials, _STATEMENT_SECONDS) as server, client.refusals("secure_failed"):
+        client.make_primary(server, address)
         client.make_admin(server, credentials)
         known = _apply(server, credentials, Restriction.NONE)
-        if known and not client.lets_in(endpoint, credentials):
+        if known and not client.lets_in(address, credentials):
             _set_password(server, credentials)
 
 
-def restrict(endpoint: Endpoint, credentials: Credentials, restriction: Restriction) -> None:
+def restrict(address: Address, credentials: Credentials, restriction: Restriction) -> None:
     """SecantusDB gives a connection its rights at its login, so those of the tenant end, and its clients come again."""
-    with client.admin(endpoint, credentials, _STATEMENT_SECONDS) as server, client.refusals("restrict_failed"):
+    with client.admin(address, credentials, _STATEMENT_SECONDS) as server, client.refusals("restrict_failed"):
         _apply(server, credentials, restriction)
         _end_connections(server, credentials)
         if restriction is not Restriction.NONE:
             server.admin.command("fsync")  # a checkpoint, which gives freed space back
 
 
-def rotate(endpoint: Endpoint, credentials: Credentials) -> bool:
+def rotate(address: Address, credentials: Credentials) -> bool:
     """A tenant that is closed out has no user: it is made again with the password of that day."""
-    with client.admin(endpoint, credentials, _STATEMENT_SECONDS) as server, client.refusals("rotate_failed"):
+    with client.admin(address, credentials, _STATEMENT_SECONDS) as server, client.refusals("rotate_failed"):
         if server[credentials.database].command("usersInfo", credentials.user)["users"]:
             _set_password(server, credentials)
         _end_connections(server, credentials)
     return True
 
 
-def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | float]:
+def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
     """What costs the server nothing to tell: SecantusDB would read all documents to know their size."""
-    with client.admin(endpoint, credentials, _STATEMENT_SECONDS) as server, client.refusals("stats_failed"):
+    with client.admin(address, credentials, _STATEMENT_SECONDS) as server, client.refusals("stats_failed"):
         status = server.admin.command("serverStatus")
         told = {} if "secantus" in status else server[credentials.database].command("dbStats")
     counted = {f"{name}_operations": int(number) for name, number in _numbers(status["opcounters"]).items()}
@@ -80,8 +80,8 @@ def stats(endpoint: Endpoint, credentials: Credentials) -> Mapping[str, int | fl
     }
 
 
-def url(endpoint: Endpoint, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{endpoint.host}:{endpoint.port}"
+def url(address: Address, credentials: Credentials) -> str:
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
     return f"mongodb://{access}/{credentials.database}?directConnection=true"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import Credentials, Endpoint
+from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -22,20 +22,20 @@ _ANSWER_SECONDS = 1.0
 _AUTHENTICATION_FAILED = 18
 
 
-def ping(endpoint: Endpoint, credentials: Credentials) -> None:
-    with admin(endpoint, credentials, _ANSWER_SECONDS) as server, refusals("ping_failed"):
+def ping(address: Address, credentials: Credentials) -> None:
+    with admin(address, credentials, _ANSWER_SECONDS) as server, refusals("ping_failed"):
         told = server.admin.command("hello")
         if not (told["isWritablePrimary"] or told.get("isreplicaset")):
             raise NotReady("the server is not its replica set's primary yet")
 
 
 @contextmanager
-def admin(endpoint: Endpoint, credentials: Credentials, seconds: float) -> Iterator[Client]:
+def admin(address: Address, credentials: Credentials, seconds: float) -> Iterator[Client]:
     """A session of the admin, who has just been asked for; NotReady when the server does not let us in."""
     from pymongo.errors import OperationFailure, PyMongoError
 
-    _refuse_closed(endpoint)
-    server = connect(endpoint, (ADMIN, credentials.admin_password, "admin"), seconds)
+    _refuse_closed(address)
+    server = connect(address, (ADMIN, credentials.admin_password, "admin"), seconds)
     try:
         try:
             server.admin.command("usersInfo", ADMIN)
@@ -43,7 +43,7 @@ def admin(endpoint: Endpoint, credentials: Credentials, seconds: float) -> Itera
             if error.code != _AUTHENTICATION_FAILED:
                 raise
             server.close()
-            server = connect(endpoint, (SYSTEM_USER, system_key(credentials), "local"), seconds)
+            server = connect(address, (SYSTEM_USER, system_key(credentials), "local"), seconds)
             server.admin.command("ping")
         yield server
     except PyMongoError as error:
@@ -63,12 +63,12 @@ def refusals(code: str) -> Iterator[None]:
         raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
 
 
-def lets_in(endpoint: Endpoint, credentials: Credentials) -> bool:
+def lets_in(address: Address, credentials: Credentials) -> bool:
     """Whether the tenant's password is the one that we know."""
     from pymongo.errors import OperationFailure
 
     who = (credentials.user, credentials.password, credentials.database)
-    with connect(endpoint, who, _ANSWER_SECONDS) as server:
+    with connect(address, who, _ANSWER_SECONDS) as server:
         try:
             server[credentials.database].command("ping")
         except OperationFailure as error:
@@ -78,14 +78,14 @@ def lets_in(endpoint: Endpoint, credentials: Credentials) -> bool:
         return True
 
 
-def connect(endpoint: Endpoint, who: tuple[str, str, str], seconds: float) -> Client:
+def connect(address: Address, who: tuple[str, str, str], seconds: float) -> Client:
     """A client of one user: its name, its password, and the database that holds it."""
     from pymongo import MongoClient
 
     user, password, source = who
     return MongoClient(
-        endpoint.host,
-        endpoint.port,
+        address.host,
+        address.port,
         username=user,
         password=password,
         authSource=source,
@@ -101,12 +101,12 @@ def connect(endpoint: Endpoint, who: tuple[str, str, str], seconds: float) -> Cl
     )
 
 
-def make_primary(server: Client, endpoint: Endpoint) -> None:
+def make_primary(server: Client, address: Address) -> None:
     """A new mongod is told to be a replica set of its own; SecantusDB always is."""
     told = server.admin.command("hello")
     if not told["isWritablePrimary"]:
         if "setName" not in told:
-            member = {"_id": 0, "host": f"{endpoint.host}:{endpoint.port}"}
+            member = {"_id": 0, "host": f"{address.host}:{address.port}"}
             server.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
         raise NotReady("the server is not its replica set's primary yet")
 
@@ -121,9 +121,9 @@ def message(error: Exception) -> str:
     return str(error).split(", full error:")[0].split(", Timeout:")[0]
 
 
-def _refuse_closed(endpoint: Endpoint) -> None:
+def _refuse_closed(address: Address) -> None:
     """pymongo would wait half a second before it tries a closed port again."""
     try:
-        socket.create_connection((endpoint.host, endpoint.port), _ANSWER_SECONDS).close()
+        socket.create_connection((address.host, address.port), _ANSWER_SECONDS).close()
     except OSError as error:
         raise NotReady(str(error)) from error

@@ -11,7 +11,7 @@ import hashlib
 import json
 import signal
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Node
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, RenderInput
 
 REPLICA_SET = "dbyard"
 SYSTEM_USER = "__system"
@@ -22,7 +22,7 @@ _OTHER_THREADS = 120
 _LEAST_CACHE_MB = 256  # mongod's own
 
 
-def render(node: Node, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration, key = layout.conf / "mongod.yaml", layout.conf / "keyfile"
     return InstanceSpec(
@@ -51,7 +51,7 @@ def system_key(credentials: Credentials) -> str:
     return base64.b64encode(hashlib.sha512(credentials.admin_password.encode()).digest()).decode()
 
 
-def _configuration(node: Node, layout: Layout) -> dict[str, object]:
+def _configuration(node: RenderInput, layout: Layout) -> dict[str, object]:
     plan = node.plan
     cache = max(_LEAST_CACHE_MB, plan.memory_mb // 2)
     return {

@@ -7,7 +7,7 @@ import signal
 from functools import cache
 from importlib.resources import files
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Node
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, RenderInput
 
 PREFIX = "secantusdb-"
 """How its full versions begin."""
@@ -19,7 +19,7 @@ _OTHER_THREADS = 64
 _OPLOG_ENTRIES = 20_000  # of an hour at most: what change streams can go back to
 
 
-def render(node: Node, layout: Layout, credentials: Credentials, admin: str) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: str) -> InstanceSpec:
     plan = node.plan
     configuration, serve, first = (layout.conf / name for name in ("secantusd.toml", "serve.py", "first_admin.py"))
     order = {"path": str(layout.data / "db"), "user": admin, "password": credentials.admin_password}
@@ -58,7 +58,7 @@ def render(node: Node, layout: Layout, credentials: Credentials, admin: str) -> 
     )
 
 
-def _configuration(node: Node, layout: Layout) -> str:
+def _configuration(node: RenderInput, layout: Layout) -> str:
     """Half of the memory is the cache's; queries are worked on outside it."""
     plan = node.plan
     return f"""\

@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbyard.errors import PermanentError, StaleGeneration, TemporaryError
-from dbyard.model import MIB, Installation, InstanceSpec, InstanceState, Layout, Placement, ServerEnd, Space, Usage
+from dbyard.model import MIB, Capacity, ExitStatus, Installation, InstanceSpec, InstanceState, Layout, Placement, Usage
 from dbyard.runtimes import PortTaken, Spare, kind_of_spare
-from dbyard.runtimes.local import cgroups, directories, ends, processes, sandbox, shelf, spawn, usage
+from dbyard.runtimes.local import cgroups, directories, exit_status, processes, sandbox, shelf, spawn, usage
 from dbyard.runtimes.local.ports import Ports, claims_directory, is_free
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import Cell
@@ -101,10 +101,10 @@ class LocalRuntime:
             return InstanceState.RUNNING
         return InstanceState.STOPPED if self._directory(instance_id).is_dir() else InstanceState.ABSENT
 
-    def last_end(self, instance_id: str) -> ServerEnd:
+    def last_exit(self, instance_id: str) -> ExitStatus:
         started = directories.read_json(self._directory(instance_id) / "process.json") or {}
-        kills, status = ends.memory_kills(self._cgroups, instance_id), self._watcher.status(instance_id)
-        return ends.tell(started, kills, status, sandboxed=self._bubblewrap is not None)
+        kills, status = exit_status.memory_kills(self._cgroups, instance_id), self._watcher.status(instance_id)
+        return exit_status.tell(started, kills, status, sandboxed=self._bubblewrap is not None)
 
     def stop(self, instance_id: str, *, by_force: bool = False) -> None:
         with self._locks[instance_id]:
@@ -162,10 +162,10 @@ class LocalRuntime:
     def disk(self, instance_id: str) -> int:
         return usage.disk(self._directory(instance_id))
 
-    def space(self) -> Space:
+    def space(self) -> Capacity:
         return usage.space(self._home)
 
-    def memory(self) -> Space:
+    def memory(self) -> Capacity:
         return usage.memory()
 
     def leave(self) -> None:
@@ -290,7 +290,7 @@ class LocalRuntime:
 
     def _start(self, cell: Cell, spec: InstanceSpec) -> None:
         record = {"argv": spec.argv, "stop_signal": int(spec.stop_signal), "stop_grace": spec.stop_grace}
-        record |= {"memory_kills": ends.memory_kills(self._cgroups, spec.id)}
+        record |= {"memory_kills": exit_status.memory_kills(self._cgroups, spec.id)}
         path = cell.directory / "process.json"
         # Written ahead: if we die before the pid is known, its argv still tells the server among its own processes.
         directories.write_json(path, record, durable=False)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dbyard.model import Space, Usage
+from dbyard.model import Capacity, Usage
 from dbyard.runtimes.local.cgroups import Cgroups
 
 _BLOCK = 512
@@ -34,15 +34,15 @@ def disk(directory: Path) -> int:
     return total
 
 
-def space(directory: Path) -> Space:
+def space(directory: Path) -> Capacity:
     found = os.statvfs(directory)
-    return Space(found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail)
+    return Capacity(found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail)
 
 
-def memory() -> Space:
+def memory() -> Capacity:
     """The machine's: what a limit around all of the machine takes away is not seen here."""
     told = _pairs(Path("/proc/meminfo"))
-    return Space(told.get("MemTotal:", 0) * 1024, told.get("MemAvailable:", 0) * 1024)
+    return Capacity(told.get("MemTotal:", 0) * 1024, told.get("MemAvailable:", 0) * 1024)
 
 
 def by_cgroup(cgroups: Cgroups, instance_id: str) -> Usage:

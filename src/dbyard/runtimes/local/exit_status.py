@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbyard.model import ServerEnd
+from dbyard.model import ExitStatus
 from dbyard.runtimes.local import usage
 from dbyard.runtimes.local.cgroups import Cgroups
 
@@ -16,9 +16,9 @@ def memory_kills(cgroups: Cgroups | None, instance_id: str) -> int:
     return usage.memory_kills(cgroups, instance_id) if cgroups else 0
 
 
-def tell(started: Mapping[str, object], memory_kills: int, status: int | None, *, sandboxed: bool) -> ServerEnd:
+def tell(started: Mapping[str, object], memory_kills: int, status: int | None, *, sandboxed: bool) -> ExitStatus:
     """`started` is what was recorded when the server was started. Pure."""
     if sandboxed and status is not None and status > _SIGNALLED:
         status = _SIGNALLED - status
     before = started.get("memory_kills")
-    return ServerEnd(status, isinstance(before, int) and memory_kills > before)
+    return ExitStatus(status, isinstance(before, int) and memory_kills > before)

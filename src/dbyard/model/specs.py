@@ -34,7 +34,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class RenderInput:
     """What an engine needs to know of an instance to render it."""
 
     id: str
@@ -70,7 +70,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Address:
     host: str
     port: int
 
@@ -117,7 +117,7 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerEnd:
+class ExitStatus:
     """What is known of how a server ended. `status`: its exit code, a signal as a negative number, None if not told."""
 
     status: int | None
@@ -139,7 +139,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Capacity:
     """The size of a file system, or of a machine's memory, and what is left of it, in bytes."""
 
     total: int

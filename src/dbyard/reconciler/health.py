@@ -17,10 +17,10 @@ from dbyard.errors import DbyardError, Unavailable
 from dbyard.model import InstanceState, OperationKind
 from dbyard.operations import Context, server
 from dbyard.operations.heal import RESTART
-from dbyard.operations.server import Voice
-from dbyard.operations.subject import load_database
+from dbyard.operations.server import ProbeResult
+from dbyard.operations.target import load_database
 from dbyard.store import instances, operations
-from dbyard.store.instances import Watched
+from dbyard.store.instances import MonitoredInstance
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _AFTER_FAILURE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ProbeFailures:
     """Since when a server says nothing, how often it was asked, and what it had written to its disk."""
 
     since: float
@@ -42,7 +42,7 @@ class Silence:
     written: int | None
 
 
-class Pulse:
+class LivenessMonitor:
     def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None], patience: float) -> None:
         """`patience`: the seconds of silence after which a server is started again; 0 for never."""
         self._context = context
@@ -50,14 +50,14 @@ class Pulse:
         self._wake = wake
         self._patience = patience
         self._due: dict[str, float] = {}
-        self._silent: dict[str, Silence] = {}
+        self._silent: dict[str, ProbeFailures] = {}
         self.threads = [threading.Thread(target=self._run, name="pulse", daemon=True)] if patience else []
 
     def start(self) -> None:
         for thread in self.threads:
             thread.start()
 
-    def look(self) -> float:
+    def run_once(self) -> float:
         """Ask whoever is due; the seconds until somebody is due again."""
         watched = self._context.store.cached("watched", instances.list_watched)
         self._forget_all_but({each.id for each in watched})
@@ -79,7 +79,7 @@ class Pulse:
         pause = _MOST_PAUSE
         while not self._stopping.wait(pause):
             try:
-                pause = max(_LEAST_PAUSE, min(self.look(), _MOST_PAUSE))
+                pause = max(_LEAST_PAUSE, min(self.run_once(), _MOST_PAUSE))
             except Unavailable as error:
                 log.error("silent servers cannot be told from others: %s", error)
                 pause = _AFTER_FAILURE
@@ -92,9 +92,9 @@ class Pulse:
             del self._due[instance_id]
             self._silent.pop(instance_id, None)
 
-    def _ask(self, watched: Watched) -> None:
+    def _ask(self, watched: MonitoredInstance) -> None:
         voice = self._listen_to(watched)
-        if voice is Voice.ANSWERS:
+        if voice is ProbeResult.ANSWERS:
             self._silent.pop(watched.id, None)
             self._due[watched.id] = time.monotonic() + self._round
             return
@@ -102,23 +102,23 @@ class Pulse:
         last = self._silent.get(watched.id)
         if last is None:
             log.warning("the server of instance %s says nothing", watched.id)
-        if last is None or (voice is Voice.SILENT and written != last.written):
-            last = Silence(now, 0, written)
-        self._silent[watched.id] = Silence(last.since, last.times + 1, written)
+        if last is None or (voice is ProbeResult.SILENT and written != last.written):
+            last = ProbeFailures(now, 0, written)
+        self._silent[watched.id] = ProbeFailures(last.since, last.times + 1, written)
         self._due[watched.id] = now + min(_SUSPECT_ROUND, self._patience / _LEAST_TIMES)
 
-    def _listen_to(self, watched: Watched) -> Voice:
+    def _listen_to(self, watched: MonitoredInstance) -> ProbeResult:
         """What is not there, or has an operation at work on it, is somebody else's affair."""
         if self._context.runtime.state(watched.id) is not InstanceState.RUNNING:
-            return Voice.ANSWERS
+            return ProbeResult.ANSWERS
         try:
             return server.listen(self._context, load_database(self._context, watched.database_id))
         except Unavailable:
             raise
         except DbyardError:
-            return Voice.ANSWERS
+            return ProbeResult.ANSWERS
 
-    def _is_lost(self, watched: Watched, all_watched: Sequence[Watched]) -> bool:
+    def _is_lost(self, watched: MonitoredInstance, all_watched: Sequence[MonitoredInstance]) -> bool:
         silence = self._silent.get(watched.id)
         if silence is None or silence.times < _LEAST_TIMES:
             return False
@@ -126,7 +126,7 @@ class Pulse:
             return False
         return time.monotonic() - silence.since >= self._patience
 
-    def _restart(self, watched: Watched) -> None:
+    def _restart(self, watched: MonitoredInstance) -> None:
         now = self._context.now()
         with self._context.store.tx() as connection:
             if instances.get_settled(connection, watched.id) is not None:

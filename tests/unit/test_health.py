@@ -13,10 +13,10 @@ import pytest
 from dbyard.metrics import Metrics
 from dbyard.model import InstanceState, Restriction
 from dbyard.operations import server
-from dbyard.operations.server import Voice
-from dbyard.reconciler import pulse as pulses
-from dbyard.reconciler.pulse import Pulse
-from dbyard.store.instances import Watched
+from dbyard.operations.server import ProbeResult
+from dbyard.reconciler import health as pulses
+from dbyard.reconciler.health import LivenessMonitor
+from dbyard.store.instances import MonitoredInstance
 
 PATIENCE = 300
 MINUTES = 60
@@ -26,27 +26,29 @@ class World:
     """Servers by what they say, a disk that they write to, and a clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        self.voices = {f"i-{number}": Voice.ANSWERS for number in range(count)}
+        self.voices = {f"i-{number}": ProbeResult.ANSWERS for number in range(count)}
         self.written = 0
         self.now = 1000.0
         self.restarted: list[str] = []
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(pulses, "load_database", lambda _, database_id: database_id)
-        monkeypatch.setattr(server, "listen", lambda _, subject: self.voices[subject])
-        monkeypatch.setattr(Pulse, "_restart", lambda _, watched: self.restarted.append(watched.id))
-        watched = [Watched(each, each, "redis", "plan", Restriction.NONE, failed=False) for each in self.voices]
+        monkeypatch.setattr(server, "listen", lambda _, target: self.voices[target])
+        monkeypatch.setattr(LivenessMonitor, "_restart", lambda _, watched: self.restarted.append(watched.id))
+        watched = [
+            MonitoredInstance(each, each, "redis", "plan", Restriction.NONE, failed=False) for each in self.voices
+        ]
         context: Any = SimpleNamespace(
             store=SimpleNamespace(cached=lambda *_: watched),
             runtime=SimpleNamespace(state=lambda _: InstanceState.RUNNING, written=lambda _: self.written),
             metrics=Metrics(),
         )
-        self.pulse = Pulse(context, threading.Event(), lambda: None, PATIENCE)
+        self.health = LivenessMonitor(context, threading.Event(), lambda: None, PATIENCE)
 
     def pass_minutes(self, minutes: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(minutes * MINUTES)):
             self.now += 1
             meanwhile()
-            self.pulse.look()
+            self.health.run_once()
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch, 5)
 
 
-@pytest.mark.parametrize("voice", [Voice.SILENT, Voice.STUCK])
-def test_a_silent_server_is_restarted_in_the_end(world: World, voice: Voice) -> None:
+@pytest.mark.parametrize("voice", [ProbeResult.SILENT, ProbeResult.STUCK])
+def test_a_silent_server_is_restarted_in_the_end(world: World, voice: ProbeResult) -> None:
     world.voices["i-0"] = voice
     world.pass_minutes(4.9)
     assert world.restarted == []
@@ -64,11 +66,11 @@ def test_a_silent_server_is_restarted_in_the_end(world: World, voice: Voice) -> 
 
 
 def test_one_answer_forgives_everything(world: World) -> None:
-    world.voices["i-0"] = Voice.SILENT
+    world.voices["i-0"] = ProbeResult.SILENT
     world.pass_minutes(4.9)
-    world.voices["i-0"] = Voice.ANSWERS
+    world.voices["i-0"] = ProbeResult.ANSWERS
     world.pass_minutes(1.5)
-    world.voices["i-0"] = Voice.SILENT
+    world.voices["i-0"] = ProbeResult.SILENT
     world.pass_minutes(4.5)
     assert world.restarted == []
 
@@ -77,23 +79,23 @@ def test_one_that_writes_is_at_work_unless_it_says_that_it_is_stuck(world: World
     def write() -> None:
         world.written += 1
 
-    world.voices["i-0"] = Voice.SILENT
+    world.voices["i-0"] = ProbeResult.SILENT
     world.pass_minutes(30, write)
     assert world.restarted == []
-    world.voices["i-0"] = Voice.STUCK
+    world.voices["i-0"] = ProbeResult.STUCK
     world.pass_minutes(7, write)
     assert set(world.restarted) == {"i-0"}
 
 
 def test_most_servers_at_once_are_not_to_blame(world: World) -> None:
     for each in ("i-0", "i-1", "i-2"):
-        world.voices[each] = Voice.SILENT
+        world.voices[each] = ProbeResult.SILENT
     world.pass_minutes(30)
     assert world.restarted == []
-    world.voices["i-2"] = Voice.ANSWERS
+    world.voices["i-2"] = ProbeResult.ANSWERS
     world.pass_minutes(2)
     assert set(world.restarted) == {"i-0", "i-1"}
 
 
 def test_without_patience_nobody_is_asked(world: World) -> None:
-    assert Pulse(world.pulse._context, threading.Event(), lambda: None, 0).threads == []
+    assert LivenessMonitor(world.health._context, threading.Event(), lambda: None, 0).threads == []

@@ -21,7 +21,7 @@ _HEAL_DELAY_MOST = 30.0
 _DELETE_DELAY = 15.0
 
 
-class Sweep:
+class DriftReconciler:
     def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None]) -> None:
         self._context = context
         self._stopping = stopping

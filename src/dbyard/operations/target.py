@@ -8,23 +8,23 @@ from dbyard import engines
 from dbyard.engines import Engine
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import (
+    Address,
     Certificate,
     Credentials,
     Database,
-    Endpoint,
     Installation,
     Instance,
     InstanceSpec,
-    Node,
     Operation,
     Placement,
+    RenderInput,
 )
 from dbyard.operations import Context
 from dbyard.store import databases, instances
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Target:
     database: Database
     instance: Instance
     installation: Installation
@@ -37,16 +37,16 @@ class Subject:
         return self.instance.placement
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.placement.host, self.placement.port)
+    def endpoint(self) -> Address:
+        return Address(self.placement.host, self.placement.port)
 
 
-def load(context: Context, operation: Operation) -> Subject:
+def load(context: Context, operation: Operation) -> Target:
     """What the operation is about; raises as `load_database` does."""
     return load_database(context, operation.database_id)
 
 
-def load_database(context: Context, database_id: str) -> Subject:
+def load_database(context: Context, database_id: str) -> Target:
     """Raises StaleGeneration when the database is being deleted, PermanentError when its server is not there."""
     with context.store.read() as connection:
         # In this order: a delete marks the database and raises the generation at once, so the generation of an instance
@@ -62,19 +62,19 @@ def load_database(context: Context, database_id: str) -> Subject:
             f" run dbyard engines install {database.technology}@{database.version}",
             code="server_missing",
         )
-    return Subject(database, instance, installation, engines.load(context.catalogue.get(database.technology).engine))
+    return Target(database, instance, installation, engines.load(context.catalogue.get(database.technology).engine))
 
 
-def credentials(context: Context, subject: Subject) -> Credentials:
+def credentials(context: Context, target: Target) -> Credentials:
     """Opens the database's sealed secrets; the admin's password follows from the instance's seed."""
-    row = subject.database.id
+    row = target.database.id
     with context.store.read() as connection:
         sealed = databases.credential_of(connection, row)
     if sealed is None:
         raise PermanentError("the credentials of the database are gone", code="gone")
     key = context.box.open(sealed.private_key, table="credential", column="private_key", row=row)
     return Credentials(
-        admin_password=context.box.derive("admin", subject.placement.seed),
+        admin_password=context.box.derive("admin", target.placement.seed),
         user=sealed.username,
         password=context.box.open(sealed.password, table="credential", column="password", row=row),
         database=sealed.dbname,
@@ -82,16 +82,16 @@ def credentials(context: Context, subject: Subject) -> Credentials:
     )
 
 
-def render(context: Context, subject: Subject) -> InstanceSpec:
-    plan = context.catalogue.plan(subject.database.technology, subject.database.plan)
+def render(context: Context, target: Target) -> InstanceSpec:
+    plan = context.catalogue.plan(target.database.technology, target.database.plan)
     if plan is None:
-        raise PermanentError(f"the plan {subject.database.plan} is not in the catalogue any more", code="plan_missing")
-    node = Node(
-        subject.instance.id,
-        subject.instance.generation,
+        raise PermanentError(f"the plan {target.database.plan} is not in the catalogue any more", code="plan_missing")
+    node = RenderInput(
+        target.instance.id,
+        target.instance.generation,
         plan,
-        context.catalogue.get(subject.database.technology).overhead_mb,
-        subject.instance.restriction,
+        context.catalogue.get(target.database.technology).overhead_mb,
+        target.instance.restriction,
     )
-    layout = context.runtime.layout(subject.instance.id, subject.placement, subject.installation)
-    return subject.engine.render(node, layout, credentials(context, subject))
+    layout = context.runtime.layout(target.instance.id, target.placement, target.installation)
+    return target.engine.render(node, layout, credentials(context, target))
