@@ -78,8 +78,8 @@ class Server:
         spec = _render(self._installation, self._layout, self._credentials)
         _write(spec)
         with (self._layout.log / "output.log").open("ab") as output:
-            argv = (*_as_uid(), *spec.argv)
-            self._process = _popen(self._installation, self._layout, argv, spec.env, output.fileno())
+            argv = (*_as_uid(), *spec.server.argv)
+            self._process = _popen(self._installation, self._layout, argv, spec.server.env, output.fileno())
 
     def restart_after_crash(self) -> None:
         """Killed and started again at once; again when what the dead one left was still in the way."""
@@ -124,7 +124,7 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
     _write(spec)
     for command in spec.init:
         argv = (*_as_uid(), *command.argv)
-        process = _popen(installation, layout, argv, spec.env, subprocess.DEVNULL, subprocess.PIPE)
+        process = _popen(installation, layout, argv, spec.server.env, subprocess.DEVNULL, subprocess.PIPE)
         process.communicate(command.stdin.encode())
         if process.returncode:
             raise RuntimeError(f"{command.argv[0]} ended with {process.returncode}")

@@ -5,24 +5,29 @@ from __future__ import annotations
 import signal
 
 from dbyard import secrets
-from dbyard.model import MIB, Account, InstanceSpec, Operation, Placement, Project, Token
+from dbyard.model import MIB, Account, InstanceSpec, Operation, Placement, ProcessSpec, Project, Token
 from dbyard.service import Service
 from dbyard.store import accounts, instances, operations, projects, tokens
 
 SPEC = InstanceSpec(
     id="54100930736f7563d5030000",
     generation=1,
-    argv=("serve",),
+    processes=(
+        ProcessSpec(
+            name="server",
+            argv=("serve",),
+            env={},
+            address_space=None,
+            stop_signal=signal.SIGTERM,
+            stop_grace=1.0,
+        ),
+    ),
     init=(),
     files=(),
-    env={},
     memory=1024 * MIB,
-    address_space=None,
     cpu=1.5,
-    processes=30,
+    pids=30,
     disk=1024 * MIB,
-    stop_signal=signal.SIGTERM,
-    stop_grace=1.0,
 )
 PLACEMENT = Placement("127.0.0.1", 20017, 220017, "seed")
 

@@ -55,7 +55,7 @@ class Server:
         spec = self.engine.render(self.node, self.layout, credentials)
         self._write(spec)
         for command in spec.init:
-            done = self._popen(command.argv, spec.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            done = self._popen(command.argv, spec.server.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             output, _ = done.communicate(command.stdin.encode(), timeout=120)
             assert done.returncode == 0, output.decode()
 
@@ -63,8 +63,8 @@ class Server:
         spec = self.spec
         self._write(spec)
         with (self.layout.log / "output.log").open("ab") as output:
-            argv = ("prlimit", f"--as={spec.address_space or 'unlimited'}", *spec.argv)
-            self.process = self._popen(argv, spec.env, stdin=subprocess.DEVNULL, stdout=output)
+            argv = ("prlimit", f"--as={spec.server.address_space or 'unlimited'}", *spec.server.argv)
+            self.process = self._popen(argv, spec.server.env, stdin=subprocess.DEVNULL, stdout=output)
         self.await_ready()
         return self
 
@@ -85,7 +85,7 @@ class Server:
 
     def stop(self, signum: int | None = None) -> int:
         assert self.process is not None
-        self.process.send_signal(self.spec.stop_signal if signum is None else signum)
+        self.process.send_signal(self.spec.server.stop_signal if signum is None else signum)
         return self.process.wait(30)
 
     def log(self) -> str:

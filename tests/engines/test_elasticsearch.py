@@ -58,14 +58,14 @@ class TestRender:
         assert render(credentials) == spec
 
     def test_argv_starts_java_with_the_plan_as_its_heap(self, spec: InstanceSpec) -> None:
-        assert spec.argv[0] == "/e/bin/java"
-        assert {"-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Dopensearch.path.conf=/i/conf"} <= set(spec.argv)
-        assert spec.argv[-1] == "org.opensearch.bootstrap.OpenSearch"
+        assert spec.server.argv[0] == "/e/bin/java"
+        assert {"-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Dopensearch.path.conf=/i/conf"} <= set(spec.server.argv)
+        assert spec.server.argv[-1] == "org.opensearch.bootstrap.OpenSearch"
         assert spec.memory == 812 * MIB
-        assert spec.stop_signal == signal.SIGTERM
+        assert spec.server.stop_signal == signal.SIGTERM
 
     def test_the_heap_stays_below_where_pointers_grow(self, credentials: Credentials) -> None:
-        assert "-Xmx31744m" in render(credentials, 32768).argv
+        assert "-Xmx31744m" in render(credentials, 32768).server.argv
 
     def test_settings(self, spec: InstanceSpec) -> None:
         assert {
@@ -85,10 +85,10 @@ class TestRender:
         assert bcrypt.checkpw(PASSWORD.encode(), users["shop_1234"]["hash"].encode())
 
     def test_no_secret_is_in_argv_environment_or_clear_text(self, credentials: Credentials, spec: InstanceSpec) -> None:
-        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files)]
+        everything = [*spec.server.argv, *spec.server.env.values(), *(file.content for file in spec.files)]
         for secret in (credentials.admin_password, credentials.password):
             assert not any(secret in text for text in everything)
-        assert not any(credentials.certificate.key in text for text in (*spec.argv, *spec.env.values()))
+        assert not any(credentials.certificate.key in text for text in (*spec.server.argv, *spec.server.env.values()))
 
     def test_a_directory_for_nobody_needs_nothing(self, credentials: Credentials) -> None:
         assert render(replace(credentials, certificate=Certificate("", "", ""))).files == ()

@@ -69,10 +69,10 @@ class TestRender:
 
     def test_server(self) -> None:
         spec = render()
-        assert spec.argv == ("/e/bin/influxd", "-config", "/i/conf/influxdb.conf")
-        assert spec.env == {"GOMEMLIMIT": "256MiB", "GOMAXPROCS": "1"}
+        assert spec.server.argv == ("/e/bin/influxd", "-config", "/i/conf/influxdb.conf")
+        assert spec.server.env == {"GOMEMLIMIT": "256MiB", "GOMAXPROCS": "1"}
         assert spec.memory == 352 * MIB
-        assert spec.stop_signal == signal.SIGTERM
+        assert spec.server.stop_signal == signal.SIGTERM
 
     def test_all_data_lie_in_the_data_directory(self) -> None:
         told = configuration(render())
@@ -111,7 +111,12 @@ class TestRender:
     def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
         spec = render()
         (command,) = spec.init
-        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files), *command.argv]
+        everything = [
+            *spec.server.argv,
+            *spec.server.env.values(),
+            *(file.content for file in spec.files),
+            *command.argv,
+        ]
         everything.append(base64.b64decode(command.stdin).decode("latin-1"))
         for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
             assert not any(secret in text for text in everything)
@@ -435,7 +440,7 @@ class TestServer:
     def test_keeps_its_argv_for_adoption(self, server: Server) -> None:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
-        assert tuple(argv) == server.spec.argv
+        assert tuple(argv) == server.spec.server.argv
 
     def test_leaves_no_secret_in_its_log(self, server: Server, tenant: Tenant) -> None:
         tenant.query("CREATE USER mallory WITH PASSWORD 'hunter2-hunter2'")

@@ -68,16 +68,16 @@ class TestRenderSecantusDB:
 
     def test_argv(self) -> None:
         spec = render()
-        assert spec.argv[:3] == ("/usr/bin/python3", "-sP", "/i/conf/serve.py")
-        assert spec.argv[3:6] == ("/i/log/server.log", "dbyard", "64")
-        assert spec.argv[6:] == ("--config", "/i/conf/secantusd.toml", "--auth", "--sync-on-commit")
-        assert spec.env["PYTHONPATH"] == "/e/lib"
+        assert spec.server.argv[:3] == ("/usr/bin/python3", "-sP", "/i/conf/serve.py")
+        assert spec.server.argv[3:6] == ("/i/log/server.log", "dbyard", "64")
+        assert spec.server.argv[6:] == ("--config", "/i/conf/secantusd.toml", "--auth", "--sync-on-commit")
+        assert spec.server.env["PYTHONPATH"] == "/e/lib"
 
     def test_limits(self) -> None:
         spec = render()
-        assert (spec.memory, spec.address_space) == (448 * MIB, None)
-        assert spec.processes == 64 * 3 + 64
-        assert (spec.stop_signal, spec.disk) == (signal.SIGTERM, 5120 * MIB)
+        assert (spec.memory, spec.server.address_space) == (448 * MIB, None)
+        assert spec.pids == 64 * 3 + 64
+        assert (spec.server.stop_signal, spec.disk) == (signal.SIGTERM, 5120 * MIB)
 
     def test_configuration(self) -> None:
         settings = tomllib.loads(content(render(of=plan(1024)), "secantusd.toml"))
@@ -94,7 +94,12 @@ class TestRenderSecantusDB:
 
     def test_no_secret_is_in_argv_environment_or_files(self) -> None:
         spec = render()
-        everything = [*spec.argv, *spec.env.values(), *spec.init[0].argv, *(file.content for file in spec.files)]
+        everything = [
+            *spec.server.argv,
+            *spec.server.env.values(),
+            *spec.init[0].argv,
+            *(file.content for file in spec.files),
+        ]
         for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
             assert not any(secret in text for text in everything)
 
@@ -109,7 +114,7 @@ class TestRenderMongod:
 
     def test_argv_and_init(self) -> None:
         spec = render("mongod-8.0.4")
-        assert spec.argv == ("/e/bin/mongod", "--config", "/i/conf/mongod.yaml")
+        assert spec.server.argv == ("/e/bin/mongod", "--config", "/i/conf/mongod.yaml")
         assert [command.argv for command in spec.init] == [
             ("/usr/bin/install", "-m", "600", "/i/conf/keyfile", "/i/data/keyfile")
         ]
@@ -500,7 +505,7 @@ class TestServer:
     def test_keeps_its_argv(self, server: Server) -> None:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().split(b"\0")[:-1]
-        assert argv == [part.encode() for part in server.spec.argv]
+        assert argv == [part.encode() for part in server.spec.server.argv]
 
     def test_writes_its_own_log_and_leaves_no_secret_in_it(self, secured: Server) -> None:
         with pytest.raises(NotReady):

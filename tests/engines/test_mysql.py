@@ -64,10 +64,10 @@ class TestRender:
 
     def test_argv_names_configuration_first_and_data(self) -> None:
         spec = render()
-        assert spec.argv == ("/e/usr/sbin/mariadbd", "--defaults-file=/i/conf/server.cnf", "--datadir=/i/data")
-        assert spec.stop_signal == signal.SIGTERM
+        assert spec.server.argv == ("/e/usr/sbin/mariadbd", "--defaults-file=/i/conf/server.cnf", "--datadir=/i/data")
+        assert spec.server.stop_signal == signal.SIGTERM
         assert spec.memory == 704 * MIB
-        assert spec.address_space is None
+        assert spec.server.address_space is None
 
     def test_one_command_prepares_a_spare(self) -> None:
         (install,) = render().init
@@ -76,7 +76,12 @@ class TestRender:
 
     def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
         spec = render()
-        everything = [*spec.argv, *spec.init[0].argv, *spec.env.values(), *(file.content for file in spec.files)]
+        everything = [
+            *spec.server.argv,
+            *spec.init[0].argv,
+            *spec.server.env.values(),
+            *(file.content for file in spec.files),
+        ]
         for secret in (CREDENTIALS.admin_password, CREDENTIALS.password):
             assert not any(secret in text for text in everything)
 
@@ -290,7 +295,7 @@ class TestServer:
     def test_keeps_its_argv_and_has_no_socket_file(self, server: Server) -> None:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
-        assert tuple(argv) == server.spec.argv
+        assert tuple(argv) == server.spec.server.argv
         assert not [path for path in server.layout.data.parent.rglob("*") if path.is_socket()]
 
     def test_acknowledged_rows_survive_a_kill(self, server: Server) -> None:

@@ -85,10 +85,10 @@ class TestRender:
 
     def test_argv_names_data_and_configuration(self) -> None:
         spec = render()
-        assert spec.argv == ("/e/bin/postgres", "-D", "/i/data", "-c", "config_file=/i/conf/postgresql.conf")
-        assert spec.stop_signal == signal.SIGINT
+        assert spec.server.argv == ("/e/bin/postgres", "-D", "/i/data", "-c", "config_file=/i/conf/postgresql.conf")
+        assert spec.server.stop_signal == signal.SIGINT
         assert spec.memory == 704 * MIB
-        assert spec.address_space == 616 * MIB
+        assert spec.server.address_space == 616 * MIB
 
     def test_prepares_a_spare_with_a_known_locale_and_checksums(self) -> None:
         initdb, first = render().init
@@ -99,7 +99,7 @@ class TestRender:
 
     def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
         spec = render()
-        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files)]
+        everything = [*spec.server.argv, *spec.server.env.values(), *(file.content for file in spec.files)]
         for command in spec.init:
             everything += [*command.argv, command.stdin]
         for secret in (CREDENTIALS.admin_password, CREDENTIALS.password):
@@ -366,7 +366,7 @@ class TestServer:
     def test_keeps_its_argv_for_adoption(self, server: Server) -> None:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
-        assert tuple(argv) == server.spec.argv
+        assert tuple(argv) == server.spec.server.argv
 
     def test_acknowledged_rows_survive_a_kill(self, server: Server) -> None:
         server.secure()

@@ -104,12 +104,12 @@ class TestRender:
 
     def test_argv_names_configuration_and_data(self) -> None:
         spec = render()
-        assert spec.argv == ("/e/usr/bin/redis-server", "/i/conf/redis.conf", "--dir", "/i/data")
+        assert spec.server.argv == ("/e/usr/bin/redis-server", "/i/conf/redis.conf", "--dir", "/i/data")
         (prepare,) = spec.init
         assert prepare.argv[-1] == "/i/data/appendonlydir"
-        assert spec.stop_signal == signal.SIGTERM
+        assert spec.server.stop_signal == signal.SIGTERM
         assert spec.memory == 512 * MIB
-        assert spec.address_space is None
+        assert spec.server.address_space is None
 
     def test_configuration(self) -> None:
         (file,) = render().files
@@ -126,7 +126,7 @@ class TestRender:
 
     def test_no_secret_is_in_argv_environment_or_clear_text(self) -> None:
         spec = render()
-        everything = [*spec.argv, *spec.env.values(), *(file.content for file in spec.files)]
+        everything = [*spec.server.argv, *spec.server.env.values(), *(file.content for file in spec.files)]
         for secret in (CREDENTIALS.admin_password, CREDENTIALS.password, "KEY"):
             assert not any(secret in text for text in everything)
 
@@ -265,7 +265,7 @@ class TestServer:
     def test_keeps_its_argv_for_adoption(self, server: Server) -> None:
         assert server.process is not None
         argv = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
-        assert tuple(argv) == server.spec.argv
+        assert tuple(argv) == server.spec.server.argv
 
     def test_starts_from_the_files_that_were_prepared(self, server: Server) -> None:
         made = {path.name for path in (server.layout.data / "appendonlydir").iterdir()}

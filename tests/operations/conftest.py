@@ -164,9 +164,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def play(script: str) -> None:
         def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
-            return replace(
-                real(node, layout, credentials), argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5
-            )
+            spec = real(node, layout, credentials)
+            server = replace(spec.server, argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5)
+            return replace(spec, processes=(server,))
 
         monkeypatch.setattr(engine, "render", render)
 

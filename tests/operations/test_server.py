@@ -82,7 +82,9 @@ class TestDescribeEnd:
         ],
     )
     def test_says_what_is_known(self, end: ExitStatus, code: str, words: str) -> None:
-        cause = server.describe_end(end, replace(SPEC, memory=448 * MIB, memory_exit=3))
+        cause = server.describe_end(
+            end, replace(SPEC, memory=448 * MIB, processes=(replace(SPEC.server, memory_exit=3),))
+        )
         assert cause.code == code
         assert re.search(words, cause.message)
 

@@ -188,6 +188,7 @@ def _only_with(plan: str, real: Render) -> Render:
         spec = real(node, layout, credentials)
         if node.plan.name == plan:
             return spec
-        return replace(spec, argv=("/bin/sh", "-c", "sleep 0.2; exit 3", str(layout.data)), stop_grace=0.5)
+        server = replace(spec.server, argv=("/bin/sh", "-c", "sleep 0.2; exit 3", str(layout.data)), stop_grace=0.5)
+        return replace(spec, processes=(server,))
 
     return render

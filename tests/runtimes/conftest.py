@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dbyard import installations
-from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement
+from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement, ProcessSpec
 from dbyard.runtimes.local import LocalRuntime
 from tests.disks import make_directory
 
@@ -55,17 +55,22 @@ class Server:
         return InstanceSpec(
             id=self.id,
             generation=generation,
-            argv=("/usr/bin/python3", str(program), str(layout.data), layout.host, str(layout.port)),
+            processes=(
+                ProcessSpec(
+                    name="server",
+                    argv=("/usr/bin/python3", str(program), str(layout.data), layout.host, str(layout.port)),
+                    env=env,
+                    address_space=None,
+                    stop_signal=signal.SIGTERM,
+                    stop_grace=0.5,
+                ),
+            ),
             init=init,
             files=(File(program, SERVER),),
-            env=env,
             memory=64 * MIB,
-            address_space=None,
             cpu=1.0,
-            processes=20,
+            pids=20,
             disk=MIB,
-            stop_signal=signal.SIGTERM,
-            stop_grace=0.5,
         )
 
     def start(self, generation: int = 1, init: tuple[Command, ...] = (), **env: str) -> None:

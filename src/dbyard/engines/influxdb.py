@@ -31,6 +31,7 @@ from dbyard.model import (
     InstanceSpec,
     Layout,
     Plan,
+    ProcessSpec,
     RenderInput,
     Restriction,
 )
@@ -81,17 +82,22 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(str(layout.bin / "influxd"), "-config", str(configuration)),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "influxd"), "-config", str(configuration)),
+                env={"GOMEMLIMIT": f"{plan.memory_mb}MiB", "GOMAXPROCS": str(math.ceil(plan.cpu))},
+                address_space=None,  # every file of data is mapped
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
         init=(_make_admin(layout.data / "meta", credentials.admin_password),),
         files=(File(configuration, _configuration(plan, layout)),),
-        env={"GOMEMLIMIT": f"{plan.memory_mb}MiB", "GOMAXPROCS": str(math.ceil(plan.cpu))},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,  # every file of data is mapped
         cpu=plan.cpu,
-        processes=plan.connections + 256,  # threads count, and a Go program that gets no more of them dies
+        pids=plan.connections + 256,  # threads count, and a Go program that gets no more of them dies
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
     )
 
 

@@ -25,6 +25,7 @@ from dbyard.model import (
     InstanceSpec,
     Layout,
     Plan,
+    ProcessSpec,
     RenderInput,
     Restriction,
 )
@@ -56,17 +57,22 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(str(layout.bin / "mariadbd"), f"--defaults-file={configuration}", f"--datadir={layout.data}"),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "mariadbd"), f"--defaults-file={configuration}", f"--datadir={layout.data}"),
+                env={},
+                address_space=None,  # the server reserves terabytes of addresses for its buffer pool
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
         init=(_install(layout),),
         files=_files(node, layout, credentials),
-        env={},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,  # the server reserves terabytes of addresses for its buffer pool
         cpu=plan.cpu,
-        processes=plan.connections + 60,  # threads count
+        pids=plan.connections + 60,  # threads count
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
     )
 
 

@@ -32,6 +32,7 @@ from dbyard.model import (
     InstanceSpec,
     Layout,
     Plan,
+    ProcessSpec,
     RenderInput,
     Restriction,
 )
@@ -69,19 +70,24 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(str(layout.bin / "postgres"), *server),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "postgres"), *server),
+                env={"LC_ALL": "C.UTF-8"},
+                # What one backend may map: shared buffers, libraries and its own memory. Beyond it a query gets an
+                # error; a server that reaches `memory` is killed.
+                address_space=memory - memory // 8,
+                stop_signal=signal.SIGINT,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
         init=_init(layout, server, credentials.admin_password),
         files=_files(node, layout, credentials),
-        env={"LC_ALL": "C.UTF-8"},
         memory=memory,
-        # What one backend may map: shared buffers, libraries and its own memory. Beyond it a query gets an error; a
-        # server that reaches `memory` is killed.
-        address_space=memory - memory // 8,
         cpu=plan.cpu,
-        processes=plan.connections + 40,
+        pids=plan.connections + 40,
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGINT,
-        stop_grace=_STOP_SECONDS,
     )
 
 

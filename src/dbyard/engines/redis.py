@@ -25,6 +25,7 @@ from dbyard.model import (
     InstanceSpec,
     Layout,
     Plan,
+    ProcessSpec,
     RenderInput,
     Restriction,
 )
@@ -81,17 +82,22 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(str(layout.bin / "redis-server"), str(configuration), "--dir", str(layout.data)),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "redis-server"), str(configuration), "--dir", str(layout.data)),
+                env={},
+                address_space=None,  # a snapshot is written by a copy of the whole process
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
         init=(_prepare(layout.data),),
         files=(File(configuration, text),),
-        env={},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,  # a snapshot is written by a copy of the whole process
         cpu=plan.cpu,
-        processes=32,
+        pids=32,
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
     )
 
 

@@ -37,6 +37,7 @@ from dbyard.model.specs import (
     File,
     InstanceSpec,
     Layout,
+    ProcessSpec,
     RenderInput,
     Usage,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Placement",
     "Plan",
     "Principal",
+    "ProcessSpec",
     "Project",
     "PythonRecipe",
     "Recipe",

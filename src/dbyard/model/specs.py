@@ -95,25 +95,45 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceSpec:
-    """A server as an engine wants it and a runtime starts it: memory, disk in bytes, cpu in cores, grace in seconds."""
+class ProcessSpec:
+    """A long-running program of an instance: the server itself, or one that stands beside it.
 
-    id: str
-    generation: int
+    `stop_grace` is in seconds. `address_space` is RLIMIT_AS in bytes, below the instance's memory, so that one query
+    fails before the server is killed; None for no limit. `memory_exit` is the exit code by which the program gives up
+    when its work needs more memory than it may have.
+    """
+
+    name: str
     argv: tuple[str, ...]
-    init: tuple[Command, ...]
-    files: tuple[File, ...]
     env: Mapping[str, str]
-    memory: int
     address_space: int | None
-    """RLIMIT_AS of each process, below `memory`, so that one query fails before the server is killed; None for none."""
-    cpu: float
-    processes: int
-    disk: int
     stop_signal: int
     stop_grace: float
     memory_exit: int | None = None
-    """The exit code by which the server gives up by itself when its work needs more memory than it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """An instance as an engine wants it and a runtime starts it; the limits hold for all of its processes together.
+
+    `memory` and `disk` are in bytes, `cpu` in cores, `pids` counts processes and threads. `init` commands run before
+    the first start, with the server's environment.
+    """
+
+    id: str
+    generation: int
+    processes: tuple[ProcessSpec, ...]
+    """The server first."""
+    init: tuple[Command, ...]
+    files: tuple[File, ...]
+    memory: int
+    cpu: float
+    pids: int
+    disk: int
+
+    @property
+    def server(self) -> ProcessSpec:
+        return self.processes[0]
 
 
 @dataclass(frozen=True, slots=True)

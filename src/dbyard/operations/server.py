@@ -118,7 +118,7 @@ def describe_end(end: ExitStatus, spec: InstanceSpec) -> Cause:
         return Cause("server_exited", "the server ended")
     if status < 0:
         return Cause("server_killed", f"the server was ended by signal {-status} ({signal.strsignal(-status)})")
-    if status == spec.memory_exit:
+    if status == spec.server.memory_exit:
         message = f"the server gave up: it needs more memory than its plan allows (exit code {status})"
         return Cause("out_of_memory", message)
     return Cause("server_exited", f"the server ended with exit code {status}")

@@ -8,7 +8,17 @@ import time
 from collections.abc import Mapping
 
 from dbyard.errors import NotReady, Stuck, TemporaryError
-from dbyard.model import MIB, Address, Capability, Credentials, InstanceSpec, Layout, RenderInput, Restriction
+from dbyard.model import (
+    MIB,
+    Address,
+    Capability,
+    Credentials,
+    InstanceSpec,
+    Layout,
+    ProcessSpec,
+    RenderInput,
+    Restriction,
+)
 
 from . import configuration
 from .client import log_in
@@ -39,18 +49,23 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=configuration.render_argv(plan, layout),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=configuration.render_argv(plan, layout),
+                env={"MALLOC_ARENA_MAX": "1", "LIBFFI_TMPDIR": str(layout.run)},
+                address_space=None,  # the virtual machine reserves much more than it uses
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+                memory_exit=_OUT_OF_MEMORY,
+            ),
+        ),
         init=(),
         files=configuration.render_files(node, layout, credentials),
-        env={"MALLOC_ARENA_MAX": "1", "LIBFFI_TMPDIR": str(layout.run)},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,  # the virtual machine reserves much more than it uses
         cpu=plan.cpu,
-        processes=1024,  # threads count
+        pids=1024,  # threads count
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
-        memory_exit=_OUT_OF_MEMORY,
     )
 
 

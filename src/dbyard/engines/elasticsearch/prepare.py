@@ -72,8 +72,8 @@ def _start(layout: Layout, libraries: list[str]) -> subprocess.Popen[bytes]:
     for file in spec.files:
         file.path.write_bytes(file.content.encode("utf-8", "surrogateescape"))
     uses, makes = (f"-XX:{name}=" for name in ("SharedArchiveFile", "ArchiveClassesAtExit"))
-    argv = [f"{makes}{layout.run / 'classes.jsa'}" if each.startswith(uses) else each for each in spec.argv]
-    env = {**_environment(libraries), **spec.env}
+    argv = [f"{makes}{layout.run / 'classes.jsa'}" if each.startswith(uses) else each for each in spec.server.argv]
+    env = {**_environment(libraries), **spec.server.env}
     with (layout.log / "output.log").open("wb") as output:  # thousands of lines about classes that cannot be kept
         return subprocess.Popen([*_become_nobody(), *argv], cwd=layout.run, env=env, stdout=output, stderr=output)
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import signal
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, RenderInput
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
 
 REPLICA_SET = "dbyard"
 SYSTEM_USER = "__system"
@@ -28,21 +28,26 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(str(layout.bin / "mongod"), "--config", str(configuration)),
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "mongod"), "--config", str(configuration)),
+                env={},
+                address_space=None,
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
         # It refuses a key that a group may read, as conf's files are.
         init=(Command(("/usr/bin/install", "-m", "600", str(key), str(layout.data / "keyfile"))),),
         files=(
             File(configuration, json.dumps(_configuration(node, layout), indent=2) + "\n"),  # JSON is YAML
             File(key, system_key(credentials) + "\n"),
         ),
-        env={},
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,
         cpu=plan.cpu,
-        processes=plan.connections + _OWN_CONNECTIONS + _OTHER_THREADS,
+        pids=plan.connections + _OWN_CONNECTIONS + _OTHER_THREADS,
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
     )
 
 

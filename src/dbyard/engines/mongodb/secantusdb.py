@@ -7,7 +7,7 @@ import signal
 from functools import cache
 from importlib.resources import files
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, RenderInput
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
 
 PREFIX = "secantusdb-"
 """How its full versions begin."""
@@ -26,16 +26,29 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: s
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
-        argv=(
-            *_PYTHON,
-            str(serve),
-            str(layout.log / "server.log"),
-            admin,
-            str(plan.connections),
-            "--config",
-            str(configuration),
-            "--auth",
-            "--sync-on-commit",
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(
+                    *_PYTHON,
+                    str(serve),
+                    str(layout.log / "server.log"),
+                    admin,
+                    str(plan.connections),
+                    "--config",
+                    str(configuration),
+                    "--auth",
+                    "--sync-on-commit",
+                ),
+                env={
+                    "PYTHONPATH": str(layout.root / "lib"),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "MALLOC_ARENA_MAX": "2",  # each connection is a thread, which would get an arena of its own
+                },
+                address_space=None,  # where it ends the server drops its connections
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
         ),
         init=(Command((*_PYTHON, str(first)), json.dumps(order)),),
         files=(
@@ -43,18 +56,10 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: s
             File(serve, _script("serve.py")),
             File(first, _script("first_admin.py")),
         ),
-        env={
-            "PYTHONPATH": str(layout.root / "lib"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "MALLOC_ARENA_MAX": "2",  # each connection is a thread, and each thread would get an arena of its own
-        },
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
-        address_space=None,  # where it ends the server drops its connections
         cpu=plan.cpu,
-        processes=plan.connections * _THREADS_PER_LOGIN + _OTHER_THREADS,
+        pids=plan.connections * _THREADS_PER_LOGIN + _OTHER_THREADS,
         disk=plan.disk_mb * MIB,
-        stop_signal=signal.SIGTERM,
-        stop_grace=_STOP_SECONDS,
     )
 
 

@@ -252,7 +252,7 @@ class LocalRuntime:
         (directory / "passwd").write_text(sandbox.passwd(placement.uid), encoding="ascii")
         (directory / "passwd").chmod(0o644)
         joins = self._cgroups.ensure(spec) if self._cgroups else ()
-        return Cell(directory, placement.uid, installation, joins, spec.address_space, nice)
+        return Cell(directory, placement.uid, installation, joins, spec.server.address_space, nice)
 
     def _may_have_run(self, directory: Path) -> bool:
         return (directory / "process.json").exists() or not (directory / directories.INITIALISED).exists()
@@ -289,20 +289,24 @@ class LocalRuntime:
             directories.change_owner(cell.directory, cell.uid)
 
     def _start(self, cell: Cell, spec: InstanceSpec) -> None:
-        record = {"argv": spec.argv, "stop_signal": int(spec.stop_signal), "stop_grace": spec.stop_grace}
+        record = {
+            "argv": spec.server.argv,
+            "stop_signal": int(spec.server.stop_signal),
+            "stop_grace": spec.server.stop_grace,
+        }
         record |= {"memory_kills": exit_status.memory_kills(self._cgroups, spec.id)}
         path = cell.directory / "process.json"
         # Written ahead: if we die before the pid is known, its argv still tells the server among its own processes.
         directories.write_json(path, record, durable=False)
         env = self._environment(cell, spec)
-        process = spawn.start(cell, spec.argv, env, self._bubblewrap, self._output(cell))
+        process = spawn.start(cell, spec.server.argv, env, self._bubblewrap, self._output(cell))
         if process is None:
             raise TemporaryError("the server ended while it was started", code="server_exited")
         directories.write_json(path, {**record, "pid": process.pid, "start_time": process.start_time}, durable=False)
         self._watcher.add(spec.id, process)
 
     def _environment(self, cell: Cell, spec: InstanceSpec) -> dict[str, str]:
-        return sandbox.environment(cell, spec.env, ("DBYARD_INSTANCE", self._marker(spec.id)))
+        return sandbox.environment(cell, spec.server.env, ("DBYARD_INSTANCE", self._marker(spec.id)))
 
     def _output(self, cell: Cell) -> Path:
         return cell.directory / "output.log"

@@ -88,7 +88,7 @@ class Cgroups:
                     ("cpu.max", f"{quota} {_PERIOD}"),
                     ("cpu.weight", str(_within(_WEIGHT * 100 * spec.cpu, 1, 10_000))),
                 ],
-                "pids": [("pids.max", str(spec.processes))],
+                "pids": [("pids.max", str(spec.pids))],
             }
         else:
             values = {
@@ -99,7 +99,7 @@ class Cgroups:
                     ("cpu.shares", str(_within(_WEIGHT * 1024 * spec.cpu, 2, 262_144))),
                 ],
                 "cpuacct": [],
-                "pids": [("pids.max", str(spec.processes))],
+                "pids": [("pids.max", str(spec.pids))],
             }
         group = self._name(spec.id)
         return [
