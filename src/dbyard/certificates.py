@@ -6,7 +6,7 @@ import ipaddress
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,13 +50,10 @@ class Authority:
         except OSError as error:
             raise ConfigError(f"cannot read the certificate authority in {directory}: {error}") from error
 
-    def issue(
-        self, common_name: str, names: Sequence[str] = ("localhost",), addresses: Sequence[str] = ("127.0.0.1",)
-    ) -> Certificate:
-        """A new key and its certificate for a server that is reached by these names and addresses."""
+    def issue(self, common_name: str, hosts: Iterable[str] = ("localhost", "127.0.0.1")) -> Certificate:
+        """A new key and its certificate for a server that is reached by these names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
-        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
-        alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        alternatives = [_alternative(host) for host in hosts]
         builder = (
             _builder(common_name, key.public_key(), _LEAF_LIFE)
             .issuer_name(self._certificate.subject)
@@ -67,6 +64,18 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         return Certificate(_certificate_text(builder.sign(self._key, SHA256())), _key_text(key), self.pem)
+
+
+def ends_at(certificate: str) -> float:
+    """When a certificate (PEM) ends, in Unix time."""
+    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc.timestamp()
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _make(directory: Path) -> None:

@@ -67,13 +67,16 @@ def build(config: Config, url: str) -> Platform:
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
     metrics = Metrics()
-    context = Context(store, known, box, authority, runtime, installations.find, metrics, time.time)
+    context = Context(
+        store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, time.time, _hosts(url)
+    )
+    move_certificates(context)
     reconciler = Reconciler(
         context,
         workers=config.workers,
         spares=config.spares,
         running_spares=config.running_spares,
-        patience=config.unresponsive_after,
+        timeout=config.unresponsive_after,
     )
     service = Service(
         store=store,

@@ -1,11 +1,35 @@
-"""Databases and the instances that serve them."""
+"""Databases, the instances that serve them, and the endpoints that lead to those."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dbyard.model.constants import ADDON_PREFIX
+from dbyard.model.specs import Address, Placement
 from dbyard.model.states import Restriction
+
+
+class Role(StrEnum):
+    """What an instance is to its database."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    RETIRED = "retired"
+    """Stopped, and kept for an undo."""
+    SCRATCH = "scratch"
+    """Made for one operation and removed with it."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether its server should run for as long as there is the database."""
+        return self in (Role.PRIMARY, Role.STANDBY)
+
+
+class EndpointRole(StrEnum):
+    PRIMARY = "primary"
+    READ = "read"
+    POOLER = "pooler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +50,36 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where an instance lives on its runtime. `seed` tells its admin password apart from every other instance's."""
+class Endpoint:
+    """An address of a database that never changes once it has one, whichever instance it leads to."""
 
-    host: str
-    port: int
-    uid: int
-    seed: str
+    id: str
+    database_id: str
+    role: EndpointRole
+    address: Address | None
+    instance_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One server process of a database. `placement` is None until the create operation has placed it."""
+    """One server of a database with its data. `placement` is None until its runtime has given it a place."""
 
     id: str
     database_id: str
     generation: int
     full_version: str
-    placement: Placement | None
-    ready_at: float | None
-    """When it first answered; from then on its endpoint never changes."""
+    role: Role = Role.PRIMARY
+    placement: Placement | None = None
+    lineage: str | None = None
+    """Where its data come from; the admin's password follows from it. None until it is allocated."""
+    ready_at: float | None = None
+    """When it first answered with all that its tenant needs."""
+    down_at: float | None = None
+    """Since when it is known not to serve although it should; None while nothing is known to be wrong."""
+    down_reason: str | None = None
     restriction: Restriction = Restriction.NONE
-    """What its tenant may do, as far as the disk is concerned; operations bring the server to it."""
+    """What its tenant may do, as far as the disk is concerned."""
     restriction_reason: str | None = None
     restricted_at: float | None = None
+    applied_restriction: Restriction = Restriction.NONE
+    """What its server was last brought to."""

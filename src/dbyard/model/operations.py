@@ -1,19 +1,24 @@
-"""Operations: kinds, rules, one of them and its history."""
+"""Operations: what each kind means, as data; one operation; its history and its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from dbyard.model.specs import Progress
+from dbyard.model.states import DatabaseStatus
+
+DAY = 86400.0
 
 
 class OperationKind(StrEnum):
     CREATE = "create"
     DELETE = "delete"
     HEAL = "heal"
-    RESTRICT = "restrict"
-    ROTATE = "rotate"
-    UPDATE = "update"
+    CONFIGURE = "configure"
+    RESIZE = "resize"
+    RENEW_CERTIFICATE = "renew_certificate"
 
 
 class OperationStatus(StrEnum):
@@ -24,28 +29,87 @@ class OperationStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OperationRules:
-    """Where an operation of a kind begins and how many seconds it may take in all."""
+class OperationPolicy:
+    """What a kind of operation means to everything that does not run its steps.
+
+    Exactly one of `deadline` (seconds for all of it) and `stall` (seconds without progress) ends one that does not end
+    by itself.
+    """
 
     first_step: str
-    deadline: float
+    deadline: float | None = None
+    stall: float | None = None
+    exclusive: bool = True
+    """One exclusive operation a database at a time; the others run beside it and beside each other."""
+    owns_server: bool = True
+    """While it is active the server is its own: the drift, disk and health monitors leave it alone."""
+    status: DatabaseStatus | None = None
+    """What the database's status is meanwhile; None when the facts say it."""
+    words: str = "is being changed"
+    """What the database does meanwhile, for the message of a refusal."""
+    starting: frozenset[str] = frozenset()
+    """The steps that start a server or wait until it answers."""
+    yields: bool = False
+    """While no worker runs its step, a change that its owner asks for may take its place."""
+    cancellable: bool = False
+    retriable: bool = False
+    announced: bool = True
+    """Whether its good end is an event; that it failed always is one."""
+    kept: float | None = 7 * DAY
+    """Seconds that it is shown after its end; None for as long as there is the database."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds until it fails, from now or from its last progress."""
+        return self.deadline or self.stall or 0.0
 
 
-OPERATIONS: Mapping[OperationKind, OperationRules] = {
-    OperationKind.CREATE: OperationRules("place", 120.0),
-    OperationKind.HEAL: OperationRules("examine", 600.0),
-    OperationKind.RESTRICT: OperationRules("apply", 600.0),
-    OperationKind.ROTATE: OperationRules("apply", 600.0),
-    OperationKind.UPDATE: OperationRules("resize", 600.0),
-    OperationKind.DELETE: OperationRules("destroy", 600.0),
+OPERATIONS: dict[str, OperationPolicy] = {
+    OperationKind.CREATE: OperationPolicy(
+        "allocate",
+        deadline=120.0,
+        words="is not ready yet",
+        starting=frozenset({"allocate", "start", "configure"}),
+        retriable=True,
+        kept=None,
+    ),
+    OperationKind.HEAL: OperationPolicy(
+        "diagnose",
+        deadline=600.0,
+        words="is being repaired",
+        starting=frozenset({"start", "await_ready"}),
+        yields=True,
+    ),
+    OperationKind.CONFIGURE: OperationPolicy(
+        "apply",
+        deadline=600.0,
+        owns_server=False,
+        words="gets a new password",
+        starting=frozenset({"stop", "start"}),
+        yields=True,
+        announced=False,
+    ),
+    OperationKind.RESIZE: OperationPolicy(
+        "resize",
+        deadline=600.0,
+        status=DatabaseStatus.UPDATING,
+        words="gets another plan",
+        starting=frozenset({"start", "await_ready"}),
+    ),
+    OperationKind.RENEW_CERTIFICATE: OperationPolicy("issue", deadline=600.0, owns_server=False),
+    OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", kept=None),
 }
+"""By kind. What a kind means stands here and nowhere else; its steps are a module of `operations`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """`params` and `result` are JSON objects whose fields depend on the kind; they never hold a secret."""
+
     id: str
     database_id: str
-    kind: OperationKind
+    kind: str
+    """An `OperationKind`, or one that another version of the platform knows."""
     step: str
     status: OperationStatus
     attempt: int
@@ -56,6 +120,16 @@ class Operation:
     error: str | None
     created_at: float
     finished_at: float | None
+    instance_id: str | None = None
+    """The instance that it is about; None for the database's primary."""
+    params: Mapping[str, object] = field(default_factory=dict)
+    result: Mapping[str, object] = field(default_factory=dict)
+    progress: Progress | None = None
+    cancel_requested_at: float | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in (OperationStatus.PENDING, OperationStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)

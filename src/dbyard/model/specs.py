@@ -5,9 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NewType
 
 from dbyard.model.catalogue import Plan
 from dbyard.model.states import Restriction
+
+Placement = NewType("Placement", str)
+"""Where an instance lives: JSON text that only its runtime reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A build of a database server, wherever it runs."""
+
+    technology: str
+    version: str
+    full_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a runtime has given an instance. `lineage` tells where its data come from: the admin's password does."""
+
+    placement: Placement
+    lineage: str
 
 
 @dataclass(frozen=True, slots=True)

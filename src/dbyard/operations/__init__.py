@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
-from dbyard.model import Installation, Operation, Version
-from dbyard.runtimes import Runtime
+from dbyard.model import Operation, Progress
+from dbyard.runtimes import HostCapacity, Runtime, SparePool
 from dbyard.secrets import Box
 from dbyard.store import Connection, Store
 
@@ -24,53 +23,60 @@ Save = Callable[[Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The step is done; go on at `step`. `outcome` and `message` are what it found, for the operation's history."""
+    """The step is done; go on at `step`.
+
+    `outcome` and `message` are what it found, for the operation's history; `result` is added to the operation's.
+    """
 
     step: str
     save: Save | None = None
     outcome: str = "done"
     message: str = ""
+    result: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing is wrong, it only takes time: run the same step again in `seconds`. `reason` is for a passed deadline.
 
-    With `counts` false it waits for others, and the time that the operation may take begins again afterwards.
+    With `counts` false it waits for others, and the time that the operation may take begins again afterwards. The same
+    holds for each progress of a kind that has a stall time instead of a deadline.
     """
 
     seconds: float
     reason: str
     counts: bool = True
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The operation is done."""
+    """The operation is done; `result` is added to the operation's."""
 
     save: Save | None = None
+    result: Mapping[str, object] | None = None
 
 
 Outcome = Next | Wait | Done
 
 
-class FindServer(Protocol):
-    def __call__(self, technology: str, version: str, full_version: str | None = None, /) -> Installation | None:
-        """The newest server of this version; with the `full_version` of an instance that one, else a newer."""
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What steps work with; `now()` is Unix time."""
+    """What steps work with; `now()` is Unix time.
+
+    `hosts` are names and addresses under which servers are reached beside those of their endpoints.
+    """
 
     store: Store
     catalogue: Catalogue
     box: Box
     authority: Authority
     runtime: Runtime
-    installed: FindServer
+    host: HostCapacity
+    spares: SparePool
     metrics: Metrics
     now: Callable[[], float]
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
 
 
 Step = Callable[[Context, Operation], Outcome]
@@ -78,13 +84,22 @@ Step = Callable[[Context, Operation], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The steps of a kind of operation, and how to tidy up the world when it ends in error."""
+    """The steps of a kind of operation, and what is done when it ends in error or is cancelled.
+
+    `on_failure(context, operation, reason)` tidies up the world, may be repeated, and returns what is written in the
+    transaction that ends the operation.
+    """
 
     steps: Mapping[str, Step]
-    on_failure: Callable[[Context, Operation], None]
+    on_failure: Callable[[Context, Operation, str], Save | None]
 
 
-def version_of(context: Context, technology: str, version: str) -> Version:
-    """The catalogue's entry; a version that left the catalogue is a LookupError."""
-    found = context.catalogue.get(technology)
-    return next(entry for entry in found.versions if entry.version == version)
+def save_all(*saves: Save | None) -> Save:
+    """All of them, in one transaction."""
+
+    def save(connection: Connection) -> None:
+        for each in saves:
+            if each is not None:
+                each(connection)
+
+    return save

@@ -1,68 +1,77 @@
-"""create: place -> launch -> secure."""
+"""create: allocate -> start -> configure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from dbyard.model import Operation
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, server
-from dbyard.operations.target import Target, load, render
+from dbyard.errors import TemporaryError
+from dbyard.model import Address, Operation, RestartNeeded
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, save_all, server
+from dbyard.operations.target import Target, issue_certificate, load, release_of, save_certificate
 from dbyard.runtimes import PortTaken
-from dbyard.store import Connection, instances
+from dbyard.store import endpoints, instances
 
 
-def place(context: Context, operation: Operation) -> Outcome:
-    """Give the instance a directory, a port and a uid."""
+def allocate(context: Context, operation: Operation) -> Outcome:
+    """Give the instance a place, the endpoint its address, and a certificate for all names that lead there."""
     target = load(context, operation)
-    instance = target.instance
-    placement = context.runtime.place(instance.id, instance.generation, target.installation, target.database.plan)
-    return Next("launch", lambda connection: instances.set_placement(connection, instance.id, placement))
+    instance, release = target.instance, release_of(context, target)
+    given = context.runtime.allocate(instance.id, instance.generation, release, plan=target.plan.name)
+    address = context.runtime.publish(target.endpoint.id, instance.id)
+    certificate = issue_certificate(context, instance.id, address.host)
+    return Next(
+        "start",
+        save_all(
+            lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
+            _save_address(target, address),
+            save_certificate(instance.id, certificate),
+        ),
+    )
 
 
-def launch(context: Context, operation: Operation) -> Outcome:
-    """Start the server; while it never ran, it may move away from a port that somebody took."""
-    target = _as_placed(context, load(context, operation))
+def start(context: Context, operation: Operation) -> Outcome:
+    """Start the server; while it never ran, its endpoint may move away from a port that another program took.
+
+    A kill may have come between moving it and recording that: the runtime knows where it is.
+    """
+    target = load(context, operation)
+    address = context.runtime.publish(target.endpoint.id, target.instance.id)
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
     try:
-        context.runtime.ensure(render(context, target), target.placement, target.installation)
+        server.start(context, target)
     except PortTaken:
-        context.runtime.replace(target.instance.id, target.instance.generation)
-        return Next("launch", _save_placement(_as_placed(context, target)))
-    return Next("secure", _save_placement(target))
+        address = context.runtime.publish(target.endpoint.id, target.instance.id, avoid=address.port)
+        return Next("start", _save_address(target, address))
+    return Next("configure", _save_address(target, address))
 
 
-def secure(context: Context, operation: Operation) -> Outcome:
+def configure(context: Context, operation: Operation) -> Outcome:
     """As soon as the server answers, make the tenant's user and database. From then on the endpoint never changes."""
     target = load(context, operation)
     try:
-        waiting = server.await_ready(context, target, target.engine.secure)
+        outcome = server.configure(context, target)
     except PortTaken:
-        return Next("launch")
-    now = context.now()
-    return waiting or Done(lambda connection: instances.set_ready(connection, target.instance.id, now))
+        return Next("start")
+    if isinstance(outcome, Wait):
+        return outcome
+    if isinstance(outcome, RestartNeeded):
+        raise TemporaryError(f"a new server does not take its settings: {outcome.reason}", code="not_configured")
+    return Done(server.save_configured(context, target))
 
 
-def on_failure(context: Context, operation: Operation) -> None:
+def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
     """A create that ended in error leaves no server running; its logs stay until the database is deleted."""
     with context.store.read() as connection:
-        instance = instances.get_for(connection, operation.database_id)
-    if instance is not None:
-        context.runtime.stop(instance.id)
+        found = instances.list_for(connection, operation.database_id)
+    for instance in found:
+        context.runtime.stop(instance.id, force=True)
+    return save_all(*(server.save_down(context, instance.id, reason) for instance in found))
 
 
-KIND = Kind(steps={"place": place, "launch": launch, "secure": secure}, on_failure=on_failure)
+KIND = Kind(steps={"allocate": allocate, "start": start, "configure": configure}, on_failure=on_failure)
 
 
-def _as_placed(context: Context, target: Target) -> Target:
-    """The target where its directory says it is: a kill may have come between moving it and recording that."""
-    instance = target.instance
-    placement = context.runtime.place(instance.id, instance.generation, target.installation)
-    return replace(target, instance=replace(instance, placement=placement))
-
-
-def _save_placement(target: Target) -> Save:
-    def save(connection: Connection) -> None:
-        instances.set_placement(connection, target.instance.id, target.placement)
-
-    return save
+def _save_address(target: Target, address: Address) -> Save | None:
+    """Only what is new is written."""
+    if target.endpoint.address == address:
+        return None
+    return lambda connection: endpoints.set_address(connection, target.endpoint.id, address)

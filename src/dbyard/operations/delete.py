@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dbyard.model import Operation
-from dbyard.operations import Context, Done, Kind, Next, Outcome
-from dbyard.store import instances
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save
+from dbyard.store import databases, endpoints, instances
 
 
 def destroy(context: Context, operation: Operation) -> Outcome:
-    """End the processes, free the port and the uid, remove the files."""
+    """Of every instance: end the processes and jobs, remove the files; then free the addresses."""
     with context.store.read() as connection:
-        instance = instances.get_for(connection, operation.database_id)
-    if instance is not None:
+        found = instances.list_for(connection, operation.database_id)
+        reached = endpoints.list_for(connection, operation.database_id)
+    for instance in found:
         context.runtime.destroy(instance.id, instance.generation)
+    for endpoint in reached:
+        context.runtime.unpublish(endpoint.id)
     return Next("forget")
 
 
 def forget(_: Context, operation: Operation) -> Outcome:
     """Remove the rows: the database, its secrets, and this operation with it."""
-    return Done(lambda connection: instances.forget(connection, operation.database_id))
+    return Done(lambda connection: databases.forget(connection, operation.database_id))
 
 
-def on_failure(context: Context, operation: Operation) -> None:
-    """Nothing to tidy up: the sweep queues the delete again until nothing is left."""
+def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
+    """Nothing to tidy up: the drift reconciler queues the delete again until nothing is left."""
 
 
 KIND = Kind(steps={"destroy": destroy, "forget": forget}, on_failure=on_failure)

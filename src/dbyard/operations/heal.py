@@ -1,80 +1,98 @@
-"""heal: examine or restart -> launch -> await_ready -> restrict.
+"""heal: diagnose or restart -> start -> await_ready -> configure.
 
 Brings a server back that should run and does not, or runs and does not answer, on the same endpoint.
 """
 
 from __future__ import annotations
 
-from dbyard.model import InstanceState, Operation, Restriction
-from dbyard.operations import Context, Done, Kind, Next, Outcome, restrict, server
+from dbyard.model import InstanceState, Operation, RestartNeeded
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
 from dbyard.operations.server import Cause, ProbeResult
-from dbyard.operations.target import load, render
+from dbyard.operations.target import load
 from dbyard.store import instances
 
 RESTART = "restart"
 """The step at which a heal begins whose server still runs."""
 
 
-def examine(context: Context, operation: Operation) -> Outcome:
+def diagnose(context: Context, operation: Operation) -> Outcome:
     """Why the server does not run: that is known only until it is started again."""
     target = load(context, operation)
-    if context.runtime.state(target.instance.id) is InstanceState.RUNNING:
-        return Next("launch")
-    end = server.why_ended(context, target)
-    return Next("launch", outcome=end.code, message=end.message)
+    state = context.runtime.status(target.instance.id).state
+    if state is InstanceState.STOPPING and (waiting := server.stop(context, target)):
+        return waiting
+    if state is InstanceState.RUNNING:
+        return Next("start")
+    return _found(server.why_ended(context, target))
 
 
 def restart(context: Context, operation: Operation) -> Outcome:
-    """End a server that runs and says nothing; unless it answers just now."""
+    """Kill a server that runs and does not answer; unless it answers just now."""
     target = load(context, operation)
-    if context.runtime.state(target.instance.id) is InstanceState.RUNNING:
-        if server.listen(context, target) is ProbeResult.ANSWERS:
-            return Done()
-        context.runtime.stop(target.instance.id, by_force=True)
+    if server.is_running(context, target):
+        if server.probe(context, target) is ProbeResult.ANSWERS:
+            return Done(server.save_up(context, target))
+        if waiting := server.stop(context, target, force=True):
+            return waiting
     cause = Cause("unresponsive", "the server ran but did not answer any more: it is started again")
     context.metrics.server_exits.labels(target.database.technology, cause.code).inc()
-    return Next("launch", outcome=cause.code, message=cause.message)
+    return _found(cause)
 
 
-def launch(context: Context, operation: Operation) -> Outcome:
-    """Start the server where it was: a port that somebody took is a cause to show, and to try again.
+def start(context: Context, operation: Operation) -> Outcome:
+    """Start the server where it was: a port that another program took is a cause to show, and to try again.
 
     Where the server itself is gone a newer one of its version takes over, and that is recorded.
     """
     target = load(context, operation)
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    context.runtime.ensure(render(context, target), target.placement, target.installation)
-    instance, found = target.instance, target.installation.full_version
-    if found == instance.full_version:
-        return Next("await_ready")
-    return Next("await_ready", lambda connection: instances.set_full_version(connection, instance.id, found))
+    return Next("await_ready", server.start(context, target))
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
-    unrestricted = target.instance.restriction is Restriction.NONE
-    waiting = server.await_ready(context, target, target.engine.ping)
-    return waiting or (Done() if unrestricted else Next("restrict"))
+    if waiting := server.await_answer(context, target):
+        return waiting
+    return Next("configure") if server.needs_configure(target) else Done(server.save_up(context, target))
 
 
-def restrict_again(context: Context, operation: Operation) -> Outcome:
-    """Not every server remembers over a restart what its tenant may not do."""
-    restrict.restrict(context, load(context, operation))
-    return Done()
+def configure(context: Context, operation: Operation) -> Outcome:
+    """Not every server remembers over a restart what its tenant may not do, and a password may be due.
+
+    What takes another restart is left to the operation that the drift reconciler then queues.
+    """
+    target = load(context, operation)
+    outcome = server.configure(context, target)
+    match outcome:
+        case Wait():
+            return outcome
+        case RestartNeeded():
+            return Done(server.save_up(context, target))
+        case _:
+            return Done(server.save_configured(context, target))
 
 
-def on_failure(context: Context, operation: Operation) -> None:
-    """Nothing to tidy up: the database is still wanted, and the next sweep tries again."""
+def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
+    """The database is still wanted, and the drift reconciler tries again; until then its owner sees why."""
+    with context.store.read() as connection:
+        primary = instances.get_primary(connection, operation.database_id)
+    instance_id = operation.instance_id or (primary.id if primary else None)
+    return server.save_down(context, instance_id, reason) if instance_id else None
 
 
 KIND = Kind(
     steps={
-        "examine": examine,
+        "diagnose": diagnose,
         RESTART: restart,
-        "launch": launch,
+        "start": start,
         "await_ready": await_ready,
-        "restrict": restrict_again,
+        "configure": configure,
     },
     on_failure=on_failure,
 )
+
+
+def _found(cause: Cause) -> Next:
+    result = {"cause": {"code": cause.code, "message": cause.message}}
+    return Next("start", outcome=cause.code, message=cause.message, result=result)

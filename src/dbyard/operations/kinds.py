@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, create, delete, heal, restrict, rotate, update
+from dbyard.operations import Kind, configure, create, delete, heal, renew_certificate, resize
 
-KINDS: Mapping[OperationKind, Kind] = {
+KINDS: dict[str, Kind] = {
     OperationKind.CREATE: create.KIND,
     OperationKind.DELETE: delete.KIND,
     OperationKind.HEAL: heal.KIND,
-    OperationKind.RESTRICT: restrict.KIND,
-    OperationKind.ROTATE: rotate.KIND,
-    OperationKind.UPDATE: update.KIND,
+    OperationKind.CONFIGURE: configure.KIND,
+    OperationKind.RESIZE: resize.KIND,
+    OperationKind.RENEW_CERTIFICATE: renew_certificate.KIND,
 }

@@ -1,4 +1,4 @@
-"""What the steps of several kinds do with a server: start it and wait until it answers."""
+"""What the steps of several kinds do with a server: start it, wait until it answers, probe it, stop it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from dbyard.errors import NotReady, Stuck, TemporaryError
-from dbyard.model import MIB, Address, Credentials, ExitStatus, InstanceSpec, InstanceState, Operation
-from dbyard.operations import Context, Wait
-from dbyard.operations.target import Target, credentials, render
-from dbyard.store import operations
+from dbyard.model import (
+    MIB,
+    OPERATIONS,
+    Address,
+    Applied,
+    ExitStatus,
+    InstanceSpec,
+    InstanceState,
+    Operation,
+    RestartNeeded,
+    Restriction,
+)
+from dbyard.operations import Context, Save, Wait, save_all
+from dbyard.operations.target import Target, address_of, admin_password_of, credentials_of, desired, release_of, render
+from dbyard.polling import wait_until
+from dbyard.store import credentials as stored_credentials
+from dbyard.store import instances, operations
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +42,7 @@ class Cause:
 
 
 class ProbeResult(Enum):
-    """What is heard of a server that is asked."""
+    """What a probe of a running server finds."""
 
     ANSWERS = "answers"
     SILENT = "silent"
@@ -35,15 +51,17 @@ class ProbeResult(Enum):
     """It is there, and what tenants ask for is not done."""
 
 
-Ask = Callable[[Address, Credentials], None]
-"""Asks a server something; raises NotReady as long as it does not answer."""
-
-_PATIENCE = 2.0
+_POLL_SECONDS = 2.0
 """Seconds that one step polls at most before it gives its thread back."""
-_TURN = 0.2
+_START_PAUSE = 0.2
 _SILENCE = 0.8
 """Seconds after which no answer is none; engines wait for one second."""
 _LOG_LINES = 10
+_STARTING = [(kind, step) for kind, policy in OPERATIONS.items() for step in sorted(policy.starting)]
+_GONE = (InstanceState.STOPPED, InstanceState.ABSENT)
+
+
+# ---- starting ---------------------------------------------------------------------------------------------------
 
 
 def wait_for_start_slot(context: Context, operation: Operation, target: Target) -> Wait | None:
@@ -51,67 +69,138 @@ def wait_for_start_slot(context: Context, operation: Operation, target: Target) 
 
     More at once would all be ready as late as the last of them. A server that runs already need not be started.
     """
-    slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
-    if target.database.technology not in slow or is_running(context, target):
+    if not target.technology.slow_start or is_running(context, target):
         return None
+    slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
     with context.store.read() as connection:
-        before = operations.count_starting_before(connection, operation, slow, context.now())
+        before = operations.count_starting_before(connection, operation, _STARTING, slow, context.now())
     at_once = len(os.sched_getaffinity(0))
     if before < at_once:
         return None
     # The further behind, the longer it may be before looking again: looking takes time from those that start.
-    pause = _TURN * (before - at_once + 1)
+    pause = _START_PAUSE * (before - at_once + 1)
     return Wait(pause, f"{before} servers of its kind start before it, {at_once} at once", counts=False)
 
 
-def await_ready(context: Context, target: Target, ask: Ask) -> Wait | None:
-    """None when `ask` has its answer; else how long to wait. A server that has ended is started again first.
+def start(context: Context, target: Target, *, admin_only: bool = False) -> Save | None:
+    """Start the server where it was; the save records a newer build of it. Raises PortTaken and as `release` does."""
+    release = release_of(context, target)
+    spec = render(context, target, admin_only=admin_only)
+    context.runtime.ensure(spec, target.placement, release)
+    if release.full_version == target.instance.full_version:
+        return None
+    return lambda connection: instances.set_full_version(connection, target.instance.id, release.full_version)
 
-    Raises TemporaryError with why it ended and its last log lines, PortTaken when its port is somebody else's.
+
+def await_ready(context: Context, target: Target, ask: Callable[[], T]) -> T | Wait:
+    """The answer to `ask()`, else how long to wait. A server that has ended is started again.
+
+    `ask` raises NotReady as long as the server does not answer. Raises TemporaryError with why the server ended and its
+    last log lines, PortTaken when another program listens on its port.
     """
     if not is_running(context, target):
-        context.runtime.ensure(render(context, target), target.placement, target.installation)
-    secrets, started, pause = credentials(context, target), time.monotonic(), 0.002
+        start(context, target)
+    started, pause = time.monotonic(), 0.002
     while True:
         try:
-            ask(target.endpoint, secrets)
+            return ask()
         except NotReady as error:
             said = str(error)
-        else:
-            return None
         if not is_running(context, target):
-            end = why_ended(context, target)
-            raise TemporaryError(f"{end.message}{log_tail(context, target)}", code=end.code)
-        if time.monotonic() - started > _PATIENCE:
+            cause = why_ended(context, target)
+            raise TemporaryError(f"{cause.message}{log_tail(context, target)}", code=cause.code)
+        if time.monotonic() - started > _POLL_SECONDS:
             return Wait(0.2, f"the server does not answer yet ({said}){log_tail(context, target)}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.05)
 
 
-def listen(context: Context, target: Target) -> ProbeResult:
-    """What a running server says to its admin. One that refuses at once starts, recovers or is full: it works."""
-    started = time.monotonic()
+def await_answer(context: Context, target: Target) -> Wait | None:
+    """None as soon as the server answers its admin; raises as `await_ready` does."""
+    address, credentials = address_of(context, target), credentials_of(context, target)
+    return await_ready(context, target, lambda: target.engine.ping(address, credentials))
+
+
+# ---- what is wanted of it ---------------------------------------------------------------------------------------
+
+
+def configure(context: Context, target: Target) -> Applied | RestartNeeded | Wait:
+    """Bring the server to what is wanted of it now; raises as `await_ready` and the engine's `configure` do."""
+    address, admin, wanted = address_of(context, target), admin_password_of(context, target), desired(context, target)
+    return await_ready(context, target, lambda: target.engine.configure(address, admin, wanted))
+
+
+def needs_configure(target: Target) -> bool:
+    """Whether the server may lack something: what is wanted, or what it may have forgotten at a restart."""
+    instance = target.instance
+    return target.credential.pending or {instance.restriction, instance.applied_restriction} != {Restriction.NONE}
+
+
+def save_up(context: Context, target: Target) -> Save:
+    """The server serves; what is wanted of it beyond that is another matter."""
+    now = context.now()
+    return lambda connection: instances.set_ready(connection, target.instance.id, now)
+
+
+def save_configured(context: Context, target: Target) -> Save:
+    """The server serves, and has what was wanted when the target was loaded."""
+    instance, credential = target.instance, target.credential
+    return save_all(
+        save_up(context, target),
+        lambda connection: instances.set_applied_restriction(connection, instance.id, instance.restriction),
+        lambda connection: stored_credentials.set_applied(connection, target.database.id, credential.password),
+    )
+
+
+def save_down(context: Context, instance_id: str, reason: str) -> Save:
+    now = context.now()
+    return lambda connection: instances.set_down(connection, instance_id, now, reason)
+
+
+# ---- stopping ---------------------------------------------------------------------------------------------------
+
+
+def stop(context: Context, target: Target, *, force: bool = False) -> Wait | None:
+    """None when nothing of the server runs any more; it is asked to end as its technology ends, or killed."""
+    instance_id = target.instance.id
+    context.runtime.stop(instance_id, force=force)
+    if wait_until(lambda: context.runtime.status(instance_id).state in _GONE, _POLL_SECONDS):
+        return None
+    return Wait(0.2, "the server is being stopped")
+
+
+# ---- how it is --------------------------------------------------------------------------------------------------
+
+
+def probe(context: Context, target: Target) -> ProbeResult:
+    """How a running server answers its admin. One that refuses at once starts, recovers or is full: it works."""
+    address, started = address_of(context, target), time.monotonic()
     try:
-        target.engine.ping(target.endpoint, credentials(context, target))
+        target.engine.ping(address, credentials_of(context, target))
     except Stuck:
         return ProbeResult.STUCK
     except NotReady:
-        if time.monotonic() - started >= _SILENCE or not _is_open(target.endpoint):
+        if time.monotonic() - started >= _SILENCE or not _is_open(address):
             return ProbeResult.SILENT
     return ProbeResult.ANSWERS
 
 
+def is_running(context: Context, target: Target) -> bool:
+    return context.runtime.status(target.instance.id).state is InstanceState.RUNNING
+
+
 def why_ended(context: Context, target: Target) -> Cause:
-    """Why the server that does not run has ended, as far as that can be known; counted as one of its ends."""
-    cause = describe_end(context.runtime.last_exit(target.instance.id), render(context, target))
+    """Why the server that does not run has ended, as far as that can be known; counted as one of its exits."""
+    exit_status = context.runtime.status(target.instance.id).exit or ExitStatus(None, memory_kill=False)
+    cause = describe_exit(exit_status, render(context, target))
     context.metrics.server_exits.labels(target.database.technology, cause.code).inc()
     return cause
 
 
-def describe_end(end: ExitStatus, spec: InstanceSpec) -> Cause:
+def describe_exit(exit_status: ExitStatus, spec: InstanceSpec) -> Cause:
     """In words for the database's owner. Pure."""
-    status = end.status
-    if end.memory_kill and status in (None, -signal.SIGKILL):
+    status = exit_status.status
+    if exit_status.memory_kill and status in (None, -signal.SIGKILL):
         allowed = spec.memory // MIB
         return Cause("killed_for_memory", f"killed for using more memory than its plan allows ({allowed} MB in all)")
     if status is None:
@@ -124,18 +213,14 @@ def describe_end(end: ExitStatus, spec: InstanceSpec) -> Cause:
     return Cause("server_exited", f"the server ended with exit code {status}")
 
 
-def is_running(context: Context, target: Target) -> bool:
-    return context.runtime.state(target.instance.id) is InstanceState.RUNNING
-
-
-def _is_open(endpoint: Address) -> bool:
-    try:
-        socket.create_connection((endpoint.host, endpoint.port), _SILENCE).close()
-    except OSError:
-        return False
-    return True
-
-
 def log_tail(context: Context, target: Target) -> str:
     lines = context.runtime.logs(target.instance.id, _LOG_LINES)
     return "; its last log lines:\n" + "\n".join(lines) if lines else ""
+
+
+def _is_open(address: Address) -> bool:
+    try:
+        socket.create_connection((address.host, address.port), _SILENCE).close()
+    except OSError:
+        return False
+    return True

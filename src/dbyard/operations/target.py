@@ -1,10 +1,10 @@
-"""What an operation is about: the database with all that its steps need, read at the beginning of each step."""
+"""What an operation acts on: a database with all that its steps need, read at the beginning of each step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dbyard import engines
+from dbyard import certificates, engines
 from dbyard.engines import Engine
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import (
@@ -12,86 +12,184 @@ from dbyard.model import (
     Certificate,
     Credentials,
     Database,
-    Installation,
+    Desired,
+    Endpoint,
     Instance,
     InstanceSpec,
+    Layout,
     Operation,
     Placement,
+    Plan,
+    Release,
     RenderInput,
+    Technology,
+    User,
 )
-from dbyard.operations import Context
-from dbyard.store import databases, instances
+from dbyard.operations import Context, Save
+from dbyard.store import credentials as stored_credentials
+from dbyard.store import databases, endpoints, instances
+from dbyard.store.credentials import SealedCredential
+from dbyard.store.instances import SealedCertificate
+
+NO_CERTIFICATE = Certificate("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """`instance` is the one that the operation is about: the primary, unless it names another."""
+
     database: Database
+    instances: tuple[Instance, ...]
+    endpoints: tuple[Endpoint, ...]
     instance: Instance
-    installation: Installation
+    credential: SealedCredential
+    certificate: SealedCertificate | None
+    technology: Technology
+    plan: Plan
     engine: Engine
 
     @property
     def placement(self) -> Placement:
         if self.instance.placement is None:
-            raise PermanentError(f"instance {self.instance.id} was never placed", code="not_placed")
+            raise PermanentError(f"instance {self.instance.id} was never allocated", code="not_allocated")
         return self.instance.placement
 
     @property
-    def endpoint(self) -> Address:
-        return Address(self.placement.host, self.placement.port)
+    def lineage(self) -> str:
+        if self.instance.lineage is None:
+            raise PermanentError(f"instance {self.instance.id} was never allocated", code="not_allocated")
+        return self.instance.lineage
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The one that applications use."""
+        return self.endpoints[0]
 
 
 def load(context: Context, operation: Operation) -> Target:
     """What the operation is about; raises as `load_database` does."""
-    return load_database(context, operation.database_id)
+    return load_database(context, operation.database_id, operation.instance_id)
 
 
-def load_database(context: Context, database_id: str) -> Target:
-    """Raises StaleGeneration when the database is being deleted, PermanentError when its server is not there."""
-    with context.store.read() as connection:
-        # In this order: a delete marks the database and raises the generation at once, so the generation of an instance
-        # whose database is not marked yet is one that the delete's own steps make stale.
-        instance = instances.get_for(connection, database_id)
-        database = databases.get(connection, database_id)
-    if database is None or instance is None or database.deleted_at is not None:
+def load_database(context: Context, database_id: str, instance_id: str | None = None) -> Target:
+    """Raises StaleGeneration when the database is being deleted, PermanentError when the catalogue lost its plan."""
+    with context.store.snapshot() as reading:
+        database = databases.get(reading, database_id)
+        found = instances.list_for(reading, database_id)
+        instance = next((each for each in found if instance_id in (None, each.id)), None)
+        credential = stored_credentials.get(reading, database_id)
+        certificate = instances.certificate_of(reading, instance.id) if instance else None
+        reached = endpoints.list_for(reading, database_id)
+    if database is None or instance is None or credential is None or database.deleted_at is not None:
         raise StaleGeneration(f"database {database_id} is deleted")
-    installation = context.installed(database.technology, database.version, instance.full_version)
-    if installation is None:
+    technology = context.catalogue.get(database.technology)
+    return Target(
+        database,
+        tuple(found),
+        tuple(reached),
+        instance,
+        credential,
+        certificate,
+        technology,
+        plan_of(context, database.technology, database.plan),
+        engines.load(technology.engine),
+    )
+
+
+def plan_of(context: Context, technology: str, name: str) -> Plan:
+    plan = context.catalogue.plan(technology, name)
+    if plan is None:
+        raise PermanentError(f"the plan {name} is not in the catalogue any more", code="plan_missing")
+    return plan
+
+
+def release_of(context: Context, target: Target) -> Release:
+    """The build that runs it, or a newer one of its version; raises PermanentError when there is none."""
+    version = (target.technology.type_name, target.database.version)
+    found = context.runtime.resolve(*version, target.instance.full_version)
+    if found is None:
         raise PermanentError(
-            f"the server of {database.technology} {database.version} is not installed any more:"
-            f" run dbyard engines install {database.technology}@{database.version}",
+            f"the server of {version[0]} {version[1]} is not installed any more:"
+            f" run dbyard engines install {version[0]}@{version[1]}",
             code="server_missing",
         )
-    return Target(database, instance, installation, engines.load(context.catalogue.get(database.technology).engine))
+    return found
 
 
-def credentials(context: Context, target: Target) -> Credentials:
-    """Opens the database's sealed secrets; the admin's password follows from the instance's seed."""
-    row = target.database.id
-    with context.store.read() as connection:
-        sealed = databases.credential_of(connection, row)
-    if sealed is None:
-        raise PermanentError("the credentials of the database are gone", code="gone")
-    key = context.box.open(sealed.private_key, table="credential", column="private_key", row=row)
+def layout_of(context: Context, target: Target) -> Layout:
+    return context.runtime.layout(target.instance.id, target.placement, release_of(context, target))
+
+
+def address_of(context: Context, target: Target) -> Address:
+    """Where the instance's server listens."""
+    found = layout_of(context, target)
+    return Address(found.host, found.port)
+
+
+def admin_password_of(context: Context, target: Target) -> str:
+    return context.box.derive("admin", target.lineage)
+
+
+def password_of(context: Context, target: Target) -> str:
+    """The tenant's."""
+    return open_password(context, target.database.id, target.credential)
+
+
+def open_password(context: Context, database_id: str, credential: SealedCredential) -> str:
+    return context.box.open(credential.password, table="credential", column="password", row=database_id)
+
+
+def credentials_of(context: Context, target: Target) -> Credentials:
+    """Opens the database's sealed secrets; the admin's password follows from the lineage of the instance's data."""
     return Credentials(
-        admin_password=context.box.derive("admin", target.placement.seed),
-        user=sealed.username,
-        password=context.box.open(sealed.password, table="credential", column="password", row=row),
-        database=sealed.dbname,
-        certificate=Certificate(sealed.certificate, key, context.authority.pem),
+        admin_password=admin_password_of(context, target),
+        user=target.credential.username,
+        password=password_of(context, target),
+        database=target.credential.dbname,
+        certificate=_certificate(context, target),
     )
 
 
-def render(context: Context, target: Target) -> InstanceSpec:
-    plan = context.catalogue.plan(target.database.technology, target.database.plan)
-    if plan is None:
-        raise PermanentError(f"the plan {target.database.plan} is not in the catalogue any more", code="plan_missing")
-    node = RenderInput(
+def desired(context: Context, target: Target) -> Desired:
+    """What the server should be like now: its users, what its disk allows them, its plan."""
+    user = User(target.credential.username, password_of(context, target), reset=target.credential.pending)
+    return Desired(target.credential.dbname, (user,), target.instance.restriction, target.plan)
+
+
+def render(context: Context, target: Target, *, admin_only: bool = False) -> InstanceSpec:
+    given = RenderInput(
         target.instance.id,
         target.instance.generation,
-        plan,
-        context.catalogue.get(target.database.technology).overhead_mb,
+        target.plan,
+        target.technology.overhead_mb,
         target.instance.restriction,
+        admin_only=admin_only,
     )
-    layout = context.runtime.layout(target.instance.id, target.placement, target.installation)
-    return target.engine.render(node, layout, credentials(context, target))
+    return target.engine.render(given, layout_of(context, target), credentials_of(context, target))
+
+
+def issue_certificate(context: Context, instance_id: str, host: str) -> SealedCertificate:
+    """A certificate for every name under which the instance is reached; its key is sealed for the instance."""
+    issued = context.authority.issue(instance_id, dict.fromkeys((*context.hosts, host)))
+    return seal_certificate(context, instance_id, issued)
+
+
+def seal_certificate(context: Context, instance_id: str, issued: Certificate) -> SealedCertificate:
+    key = context.box.seal(issued.key, table="instance", column="private_key", row=instance_id)
+    return SealedCertificate(issued.certificate, key, certificates.ends_at(issued.certificate))
+
+
+def save_certificate(instance_id: str, sealed: SealedCertificate) -> Save:
+    return lambda connection: instances.set_certificate(connection, instance_id, sealed)
+
+
+def with_instance(target: Target, instance: Instance) -> Target:
+    return replace(target, instance=instance)
+
+
+def _certificate(context: Context, target: Target) -> Certificate:
+    sealed = target.certificate
+    if sealed is None:
+        return NO_CERTIFICATE
+    key = context.box.open(sealed.private_key, table="instance", column="private_key", row=target.instance.id)
+    return Certificate(sealed.certificate, key, context.authority.pem)

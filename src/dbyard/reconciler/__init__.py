@@ -1,4 +1,4 @@
-"""The reconciler makes operations advance, repairs drift, watches disks, and keeps spares ready."""
+"""The reconciler makes operations advance, repairs drift, watches disks and health, and keeps spares ready."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _STOP_SECONDS = 2.0
 
 class Reconciler:
     def __init__(
-        self, context: Context, *, workers: int, spares: int, running_spares: int = 0, patience: float = 0.0
+        self, context: Context, *, workers: int, spares: int, running_spares: int = 0, timeout: float = 0.0
     ) -> None:
         """`workers` threads run steps; `spares` directories are kept ready for each server in use.
 
-        `running_spares` servers are kept running for each that starts slowly; a server that is silent for `patience`
-        seconds is started again, with 0 never.
+        `running_spares` servers are kept running for each that starts slowly; a server that does not answer for
+        `timeout` seconds is started again, with 0 never.
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
-        self._sweep = DriftReconciler(context, self._stopping, self._queue.wake)
+        self._drift = DriftReconciler(context, self._stopping, self._queue.wake)
         self._disk = DiskMonitor(context, self._stopping, self._queue.wake)
-        self._pulse = LivenessMonitor(context, self._stopping, self._queue.wake, patience)
+        self._health = LivenessMonitor(context, self._stopping, self._queue.wake, timeout)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         self._context = context
-        self._parts = (self._queue, self._sweep, self._disk, self._pulse, self._spares, self._running_spares)
+        self._parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares)
 
     def start(self) -> None:
-        self._context.runtime.watch(self._sweep.server_ended)
+        self._context.runtime.watch(self._drift.server_ended)
         self._queue.void_leases()
-        self._sweep.sweep()
+        self._drift.reconcile()
         for part in self._parts:
             part.start()
 
@@ -47,7 +47,7 @@ class Reconciler:
         self._queue.wake()
 
     def disk_used(self, instance_id: str) -> int:
-        """The bytes that an instance takes on disk, as the watcher knows them."""
+        """The bytes that an instance takes on disk, to be shown."""
         return self._disk.used(instance_id)
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
 """The disk of every database: a warning at 85 % of its plan, read-only at 95 %, closed at 100 %, until there is space.
 
 A server must never meet a full disk, so what the machine has left counts as well. Measuring means to look at every
-file of a server: it is done as often as the fastest writer makes it necessary, left out while the server has not had
-the processor time to write anything that matters, and held to a fiftieth of one core for all servers together.
+file of a server: it is done as often as the fastest writer makes it necessary, only as exactly as the distance to the
+next mark makes it necessary, and held to a fiftieth of one core for all servers together.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dbyard.errors import Unavailable
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
-from dbyard.reconciler.telling import tell_restricted
+from dbyard.reconciler.loop import loop
+from dbyard.reconciler.record_event import record_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
 
@@ -30,20 +30,15 @@ LIFTED = {Restriction.READ_ONLY: 0.90, Restriction.CLOSED: 0.98}
 GIB = 1024 * MIB
 _LEAST_PAUSE, _MOST_PAUSE = 0.05, 5.0
 _RESTRICTED_PAUSE = 1.0
-MOST_AGE = 300.0
-"""Seconds after which even an idle server is measured again, whoever may have written to its directory."""
 _LEAST_AGE = 1.0
 """Seconds for which a figure is shown again, whatever its server does."""
 _WRITER = 200 * MIB
 """Bytes a second that a server is taken to write at any moment, until it is seen to write more."""
-_PER_CPU_SECOND = 4 * GIB
-"""Bytes that nobody can write with less than a second of processor time."""
 _UNSEEN = 32 * MIB
-"""Bytes that may be missing in a figure that is shown without measuring again."""
+"""Bytes that may be missing in a figure that is shown."""
 _SHARE, _MOST_CREDIT = 0.02, 0.25
 """Of one core, for all servers together; what was not spent is saved for one that is about to be full."""
 _SHARE_OF_ONE = 0.05
-_AFTER_FAILURE = 15.0
 _SEVERITY = list(Restriction)
 
 
@@ -53,129 +48,117 @@ class Measured:
 
     at: float
     used: int
-    cpu: float | None
-    rate: float
-    cost: float
+    rate: float = 0.0
+    cost: float = 0.0
 
 
 class DiskMonitor:
     def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None]) -> None:
         self._context = context
-        self._stopping = stopping
         self._wake = wake
         self._measured: dict[str, Measured] = {}
-        self._asked: dict[str, Measured] = {}
+        self._shown: dict[str, Measured] = {}
         self._due: dict[str, float] = {}
         self._limits: dict[str, int] = {}
         self._warned: set[str] = set()
         self._machine = Restriction.NONE
         self._credit = _MOST_CREDIT
-        self._looked_at = time.monotonic()
-        self.threads = [threading.Thread(target=self._run, name="disk", daemon=True)]
+        self._credited_at = time.monotonic()
+        self.threads = [loop("disk", stopping, self.run_once)]
 
     def start(self) -> None:
         for thread in self.threads:
             thread.start()
 
     def used(self, instance_id: str) -> int:
-        """The bytes that an instance takes, for whoever asks: it is measured again only if that may show."""
-        now, cpu = time.monotonic(), self._context.runtime.cpu_seconds(instance_id)
-        for known in (self._measured, self._asked):
+        """The bytes that an instance takes, to be shown."""
+        now = time.monotonic()
+        for known in (self._measured, self._shown):
             last = known.get(instance_id)
-            if last is not None and is_current(last, cpu, now):
+            if last is not None and now - last.at < _LEAST_AGE:
                 return last.used
-        used = self._context.runtime.disk(instance_id)
-        self._asked[instance_id] = Measured(now, used, cpu, 0.0, 0.0)
+        used = self._context.runtime.disk_used(instance_id, _UNSEEN)
+        self._shown[instance_id] = Measured(now, used)
         return used
 
     def run_once(self) -> float:
         """Measure what is due, and ask for restrictions; the seconds until something is due again."""
         now = time.monotonic()
-        self._credit = min(_MOST_CREDIT, self._credit + (now - self._looked_at) * _SHARE)
-        self._looked_at = now
-        self._machine = decide_for_machine(self._machine, self._context.runtime.space())
-        watched = {each.id: each for each in self._context.store.cached("watched", instances.list_watched)}
-        for known in (self._measured, self._asked, self._due):
-            for instance_id in known.keys() - watched.keys():
+        self._credit = min(_MOST_CREDIT, self._credit + (now - self._credited_at) * _SHARE)
+        self._credited_at = now
+        self._machine = decide_for_machine(self._machine, self._context.host.space())
+        monitored = {each.id: each for each in self._context.store.cached("monitored", instances.list_monitored)}
+        for known in (self._measured, self._shown, self._due):
+            for instance_id in known.keys() - monitored.keys():
                 del known[instance_id]
-        due = [each for each in watched.values() if self._due.get(each.id, 0.0) <= now]
+        due = [each for each in monitored.values() if self._due.get(each.id, 0.0) <= now]
         for each in sorted(due, key=self._urgency):
             if self._credit <= 0:
                 break
             self._measure(each)
-        for each in watched.values():
+        for each in monitored.values():
             self._settle(each)
         pause = min(self._due.values(), default=_MOST_PAUSE) - time.monotonic()
         return min(max(pause, _LEAST_PAUSE), 1.0)
 
-    def _run(self) -> None:
-        pause = _LEAST_PAUSE
-        while not self._stopping.wait(pause):
-            try:
-                pause = self.run_once()
-            except Unavailable as error:
-                log.error("the disks cannot be watched: %s", error)
-                pause = _MOST_PAUSE
-            except Exception:
-                log.exception("watching the disks failed; it goes on in %.0f s", _MOST_PAUSE)
-                pause = _MOST_PAUSE
-
-    def _limit(self, watched: MonitoredInstance) -> int:
-        limit = self._limits.get(watched.plan)
+    def _limit(self, monitored: MonitoredInstance) -> int:
+        limit = self._limits.get(monitored.plan)
         if limit is None:
-            plan = self._context.catalogue.plan(watched.technology, watched.plan)
-            limit = self._limits[watched.plan] = plan.disk_mb * MIB if plan else 0
+            plan = self._context.catalogue.plan(monitored.technology, monitored.plan)
+            limit = self._limits[monitored.plan] = plan.disk_mb * MIB if plan else 0
         return limit
 
-    def _urgency(self, watched: MonitoredInstance) -> int:
-        last = self._measured.get(watched.id)
-        return distance(last.used, self._limit(watched)) if last else 0
+    def _urgency(self, monitored: MonitoredInstance) -> int:
+        last = self._measured.get(monitored.id)
+        return distance(last.used, self._limit(monitored)) if last else 0
 
-    def _measure(self, watched: MonitoredInstance) -> None:
-        limit, last = self._limit(watched), self._measured.get(watched.id)
-        now, cpu = time.monotonic(), self._context.runtime.cpu_seconds(watched.id)
-        if last is None or watched.restriction is not Restriction.NONE or may_have_grown(last, cpu, now, limit):
-            used = self._context.runtime.disk(watched.id)
-            cost = time.monotonic() - now
-            rate = max(0.0, (used - last.used) / (now - last.at)) if last and now > last.at else 0.0
-            last = self._measured[watched.id] = Measured(now, used, cpu, rate, cost)
-            self._credit -= cost
-            self._context.metrics.disk_seconds.inc(cost)
-        seconds = pause(last, limit, watched.restriction)
+    def _measure(self, monitored: MonitoredInstance) -> None:
+        limit, last, now = self._limit(monitored), self._measured.get(monitored.id), time.monotonic()
+        exactly = last is None or monitored.restriction is not Restriction.NONE
+        tolerance = 0 if exactly or last is None else distance(last.used, limit) // 2
+        used = self._context.runtime.disk_used(monitored.id, tolerance)
+        cost = time.monotonic() - now
+        rate = max(0.0, (used - last.used) / (now - last.at)) if last and now > last.at else 0.0
+        last = self._measured[monitored.id] = Measured(now, used, rate, cost)
+        self._credit -= cost
+        self._context.metrics.disk_seconds.inc(cost)
+        seconds = pause(last, limit, monitored.restriction)
         # Those that can wait are looked at together, once a second.
-        self._due[watched.id] = now + seconds if seconds < 1.0 else math.ceil(now + seconds)
+        self._due[monitored.id] = now + seconds if seconds < 1.0 else math.ceil(now + seconds)
 
-    def _settle(self, watched: MonitoredInstance) -> None:
-        last, limit = self._measured.get(watched.id), self._limit(watched)
+    def _settle(self, monitored: MonitoredInstance) -> None:
+        last, limit = self._measured.get(monitored.id), self._limit(monitored)
         if last is None or not limit:
             return
-        own = decide(watched.restriction, last.used, limit)
+        own = decide(monitored.restriction, last.used, limit)
         wanted = max(own, self._machine, key=_SEVERITY.index)
-        self._warn(watched, last.used, limit)
-        if wanted is not watched.restriction or watched.failed:
+        self._warn(monitored, last.used, limit)
+        if wanted is not monitored.restriction:
             reason = _reason(last.used, limit) if wanted is own else "the disk of the machine is nearly full"
-            self._restrict(watched, wanted, None if wanted is Restriction.NONE else reason)
+            self._restrict(monitored, wanted, None if wanted is Restriction.NONE else reason)
 
-    def _warn(self, watched: MonitoredInstance, used: int, limit: int) -> None:
+    def _warn(self, monitored: MonitoredInstance, used: int, limit: int) -> None:
         if used < DISK_WARNING * limit:
-            self._warned.discard(watched.id)
-        elif watched.id not in self._warned:
-            self._warned.add(watched.id)
+            self._warned.discard(monitored.id)
+        elif monitored.id not in self._warned:
+            self._warned.add(monitored.id)
             self._context.metrics.disk_warnings.inc()
-            log.warning("database %s: %s", watched.database_id, _reason(used, limit))
+            log.warning("database %s: %s", monitored.database_id, _reason(used, limit))
 
-    def _restrict(self, watched: MonitoredInstance, wanted: Restriction, reason: str | None) -> None:
+    def _restrict(self, monitored: MonitoredInstance, wanted: Restriction, reason: str | None) -> None:
+        """Record what is wanted; the operation that brings it about comes now, or after the one that is active."""
         now = self._context.now()
         with self._context.store.tx() as connection:
-            if instances.get_settled(connection, watched.id) is None:
-                return  # another operation is at work: the next round comes soon
-            if wanted is not watched.restriction:
-                instances.set_restriction(connection, watched.id, wanted, reason, now)
-                tell_restricted(connection, watched.database_id, wanted, reason, now)
-            delay = _AFTER_FAILURE if wanted is watched.restriction else 0.0
-            operations.insert(connection, watched.database_id, OperationKind.RESTRICT, now, delay=delay)
+            if instances.should_run(connection, monitored.id) is None:
+                return
+            instances.set_restriction(connection, monitored.id, wanted, reason, now)
+            record_restricted(connection, monitored.database_id, wanted, reason, now)
+            if operations.exclusive_of(connection, monitored.database_id) is None:
+                kind = OperationKind.CONFIGURE
+                operations.insert(connection, monitored.database_id, kind, now, instance_id=monitored.id)
         self._context.metrics.restrictions.labels(wanted).inc()
-        log.warning("database %s is restricted: %s; %s", watched.database_id, wanted, reason or "there is space again")
+        why = reason or "there is space again"
+        log.warning("database %s is restricted: %s; %s", monitored.database_id, wanted, why)
         self._wake()
 
 
@@ -209,22 +192,6 @@ def distance(used: int, limit: int) -> int:
     """How many bytes more take a tenant to the next mark."""
     marks = (DISK_WARNING * limit, FULL[Restriction.READ_ONLY] * limit, FULL[Restriction.CLOSED] * limit)
     return int(min((mark - used for mark in marks if mark > used), default=0))
-
-
-def may_have_grown(last: Measured, cpu: float | None, now: float, limit: int) -> bool:
-    """Whether the server has had the processor time to come half the way to the next mark since it was measured."""
-    if cpu is None or last.cpu is None or now - last.at > MOST_AGE:
-        return True
-    return (cpu - last.cpu) * _PER_CPU_SECOND > distance(last.used, limit) / 2
-
-
-def is_current(last: Measured, cpu: float | None, now: float) -> bool:
-    """Whether the server has hardly had the processor time to write anything since it was measured, or just was."""
-    if now - last.at < _LEAST_AGE:
-        return True
-    if cpu is None or last.cpu is None or now - last.at > MOST_AGE:
-        return False
-    return (cpu - last.cpu) * _PER_CPU_SECOND < _UNSEEN
 
 
 def pause(last: Measured, limit: int, restriction: Restriction) -> float:

@@ -1,4 +1,4 @@
-"""Drift: servers that should run and do not, deletes that did not end, records that nobody needs any more."""
+"""Drift: servers that should run and do not, or lack what is wanted of them; deletes that did not end; old records."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import logging
 import threading
 from collections.abc import Callable
 
-from dbyard.errors import Unavailable
-from dbyard.model import Instance, InstanceState, OperationKind
+from dbyard.model import DAY, Instance, InstanceState, OperationKind
 from dbyard.operations import Context
-from dbyard.store import databases, instances, operations
+from dbyard.reconciler.loop import loop
+from dbyard.store import Connection, databases, idempotency, instances, operations
 
 log = logging.getLogger(__name__)
 
 _PERIOD = 2.0
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-_HEALS_AT_ONCE = 3
-_HEAL_WINDOW = 60.0
-_HEAL_DELAY_MOST = 30.0
+_MINUTE, _HOUR = 60.0, 3600.0
+_OPERATIONS_AT_ONCE = 3
+_WINDOW = 60.0
+_MOST_DELAY = 30.0
 _DELETE_DELAY = 15.0
+_RENEW_BEFORE = 30 * DAY
+"""How long before its end a certificate is renewed."""
 
 
 class DriftReconciler:
     def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None]) -> None:
         self._context = context
-        self._stopping = stopping
         self._wake = wake
-        self._prune_at = 0.0
+        self._hourly_at = 0.0
         self._trim_at = 0.0
-        self.threads = [threading.Thread(target=self._run, name="sweep", daemon=True)]
+        self.threads = [loop("drift", stopping, self._run_once)]
 
     def start(self) -> None:
         for thread in self.threads:
@@ -37,72 +38,101 @@ class DriftReconciler:
     def server_ended(self, instance_id: str) -> None:
         """A server has ended; if it should run, it is healed at once."""
         with self._context.store.read() as connection:
-            instance = instances.get_settled(connection, instance_id)
-        if instance is not None:
+            instance = instances.should_run(connection, instance_id)
+        if instance is not None and not self._runs(instance):
             self._heal(instance)
 
-    def sweep(self) -> None:
+    def reconcile(self) -> None:
         """Compare what should be with what is, once."""
         with self._context.store.read() as connection:
-            settled = instances.list_settled(connection)
-            unrotated = instances.list_unrotated(connection)
-            undeleted = instances.list_undeleted(connection)
-        for instance in settled:
-            if instance.id in unrotated or self._context.runtime.state(instance.id) is not InstanceState.RUNNING:
+            should_run = instances.list_should_run(connection)
+            unconfigured = instances.list_unconfigured(connection)
+            undeleted = databases.list_undeleted(connection)
+        for instance in should_run:
+            if not self._runs(instance):
                 self._heal(instance)
+        for instance in unconfigured:
+            self._configure(instance)
         for database_id in undeleted:
             self._delete_again(database_id)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_PERIOD):
-            try:
-                self.sweep()
-                self._prune()
-                self._trim()
-            except Unavailable as error:
-                log.error("the sweep cannot be recorded: %s", error)
-            except Exception:
-                log.exception("the sweep failed; it runs again in %.0f s", _PERIOD)
+    def _run_once(self) -> float:
+        self.reconcile()
+        self._do_hourly()
+        self._trim_logs()
+        return _PERIOD
+
+    def _runs(self, instance: Instance) -> bool:
+        return self._context.runtime.status(instance.id).state is InstanceState.RUNNING
 
     def _heal(self, instance: Instance) -> None:
-        """Bring the server back; a password that it may not have yet comes with that."""
+        """Bring the server back, unless an operation is at work that does so."""
         now = self._context.now()
         with self._context.store.tx() as connection:
-            if instances.get_settled(connection, instance.id) is None:
-                return  # somebody was quicker
-            rotating = databases.is_rotating(connection, instance.database_id)
-            kind = OperationKind.ROTATE if rotating else OperationKind.HEAL
-            recent = operations.count_recent(connection, instance.database_id, kind, now - _HEAL_WINDOW)
-            operations.insert(connection, instance.database_id, kind, now, delay=heal_delay(recent))
-        trouble = "does not have its password" if rotating else "does not run"
-        log.warning("the server of instance %s %s: %s", instance.id, trouble, kind)
+            if not self._may_change(connection, instance):
+                return
+            delay = self._delay(connection, instance, OperationKind.HEAL)
+            operations.insert(
+                connection, instance.database_id, OperationKind.HEAL, now, delay=delay, instance_id=instance.id
+            )
+            instances.set_down(connection, instance.id, now, "the server does not run")
+        log.warning("the server of instance %s does not run: %s", instance.id, OperationKind.HEAL)
         self._wake()
+
+    def _configure(self, instance: Instance) -> None:
+        """Bring the server to what is wanted of it: an operation that should have done so did not, or could not."""
+        now = self._context.now()
+        with self._context.store.tx() as connection:
+            if not self._may_change(connection, instance):
+                return
+            delay = self._delay(connection, instance, OperationKind.CONFIGURE)
+            operations.insert(
+                connection, instance.database_id, OperationKind.CONFIGURE, now, delay=delay, instance_id=instance.id
+            )
+        self._wake()
+
+    def _may_change(self, connection: Connection, instance: Instance) -> bool:
+        if instances.should_run(connection, instance.id) is None:
+            return False
+        return operations.exclusive_of(connection, instance.database_id) is None
+
+    def _delay(self, connection: Connection, instance: Instance, kind: str) -> float:
+        since = self._context.now() - _WINDOW
+        return repeat_delay(operations.count_recent(connection, instance.database_id, kind, since))
 
     def _delete_again(self, database_id: str) -> None:
         with self._context.store.tx() as connection:
-            if operations.active_id(connection, database_id) is None:
-                operations.insert(
-                    connection, database_id, OperationKind.DELETE, self._context.now(), delay=_DELETE_DELAY
-                )
+            if operations.exclusive_of(connection, database_id) is None:
+                now = self._context.now()
+                operations.insert(connection, database_id, OperationKind.DELETE, now, delay=_DELETE_DELAY)
 
-    def _prune(self) -> None:
+    def _do_hourly(self) -> None:
         now = self._context.now()
-        if now < self._prune_at:
+        if now < self._hourly_at:
             return
-        self._prune_at = now + _HOUR
+        self._hourly_at = now + _HOUR
         with self._context.store.tx() as connection:
-            operations.prune(connection, now - 7 * _DAY)
-            databases.forget_before(connection, now - _DAY)
+            operations.prune(connection, now)
+            idempotency.delete_before(connection, now - DAY)
+            for instance in instances.list_expiring(connection, now + _RENEW_BEFORE):
+                self._renew_certificate(connection, instance)
 
-    def _trim(self) -> None:
+    def _renew_certificate(self, connection: Connection, instance: Instance) -> None:
+        active = operations.list_active(connection, instance.database_id)
+        kind = OperationKind.RENEW_CERTIFICATE
+        if not any(each.kind == kind and each.instance_id == instance.id for each in active):
+            now = self._context.now()
+            operations.insert(connection, instance.database_id, kind, now, instance_id=instance.id)
+
+    def _trim_logs(self) -> None:
         now = self._context.now()
         if now >= self._trim_at:
             self._trim_at = now + _MINUTE
-            self._context.runtime.trim_logs()
+            self._context.host.trim_logs()
 
 
-def heal_delay(recent: int) -> float:
-    """Seconds to wait before a heal: none for the first few in a minute, then doubling, so that a loop stays slow."""
-    if recent < _HEALS_AT_ONCE:
+def repeat_delay(recent: int) -> float:
+    """Seconds to wait before the same is done again: none for the first few in a minute, then doubling."""
+    if recent < _OPERATIONS_AT_ONCE:
         return 0.0
-    return min(2.0 ** min(recent - _HEALS_AT_ONCE, 10), _HEAL_DELAY_MOST)
+    return min(2.0 ** min(recent - _OPERATIONS_AT_ONCE, 10), _MOST_DELAY)

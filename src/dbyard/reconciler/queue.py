@@ -6,20 +6,23 @@ import errno
 import logging
 import random
 import threading
-from dataclasses import replace
 
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, Unavailable
 from dbyard.model import OPERATIONS, Operation
 from dbyard.operations import Context, Done, Next, Outcome, Wait
 from dbyard.operations.kinds import KINDS
-from dbyard.reconciler.telling import tell_done, tell_failed
-from dbyard.store import operations
+from dbyard.reconciler.loop import loop
+from dbyard.reconciler.record_event import record_done, record_failed
+from dbyard.store import Connection, operations
+from dbyard.store.operations import LEASE
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
 _STORE_PAUSE = 1.0
+_HEARTBEAT = LEASE / 4
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CANCELLED = "it was cancelled"
 
 
 class Queue:
@@ -28,8 +31,10 @@ class Queue:
         self._stopping = stopping
         self._due = threading.Condition()
         self._hints = 0
-        self._busy = 0
+        self._running: dict[str, Operation] = {}
+        """The operations whose steps run in this process, by their tokens."""
         self.threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        self.threads.append(loop("heartbeat", stopping, self._renew_leases))
 
     def start(self) -> None:
         for thread in self.threads:
@@ -46,7 +51,7 @@ class Queue:
             self._due.notify_all()
 
     def is_busy(self) -> bool:
-        return self._busy > 0
+        return bool(self._running)
 
     def void_leases(self) -> None:
         with self._context.store.tx() as connection:
@@ -79,7 +84,7 @@ class Queue:
                 if operation is None:
                     self._wait()
                 else:
-                    self._run_counted(operation)
+                    self._run_listed(operation)
             except Unavailable as error:
                 log.error("no operation can be claimed: %s", error)
                 self._stopping.wait(_STORE_PAUSE)
@@ -87,14 +92,21 @@ class Queue:
                 log.exception("a worker failed; it goes on in %.0f s", _STORE_PAUSE)
                 self._stopping.wait(_STORE_PAUSE)
 
-    def _run_counted(self, operation: Operation) -> None:
-        with self._due:
-            self._busy += 1
+    def _run_listed(self, operation: Operation) -> None:
+        token = operation.token or ""
+        self._running[token] = operation
         try:
             self.run(operation)
         finally:
-            with self._due:
-                self._busy -= 1
+            del self._running[token]
+
+    def _renew_leases(self) -> float:
+        """A step may take longer than a lease holds; only the death of this process lets another worker have it."""
+        if running := list(self._running.values()):
+            with self._context.store.tx(durable=False) as connection:
+                for operation in running:
+                    operations.renew_lease(connection, operation, self._context.now())
+        return _HEARTBEAT
 
     def _wait(self) -> None:
         with self._context.store.read() as connection:
@@ -107,6 +119,9 @@ class Queue:
 
     def _advance(self, operation: Operation) -> Operation | None:
         """Run one step and apply what came of it; the operation at its next step if it goes on at once."""
+        if operation.cancel_requested_at is not None:
+            self._fail(operation, "cancelled", _CANCELLED)
+            return None
         if self._context.now() >= operation.deadline_at:
             self._context.metrics.deadlines_passed.labels(operation.kind).inc()
             self._fail(operation, "deadline", f"not done in time: {operation.error or operation.step}")
@@ -116,7 +131,7 @@ class Queue:
         except Unavailable:
             raise
         except StaleGeneration:
-            log.info("operation %s gives way to a newer one", operation.id)
+            log.info("operation %s makes room for a newer one", operation.id)
         except PermanentError as error:
             self._fail(operation, error.code, str(error))
         except (StepError, NotReady) as error:
@@ -131,26 +146,32 @@ class Queue:
         return None
 
     def _apply(self, operation: Operation, outcome: Outcome) -> Operation | None:
-        now, ends = self._context.now(), isinstance(outcome, Done)
-        with self._context.store.tx(durable=ends) as connection:
+        now = self._context.now()
+        with self._context.store.tx(durable=isinstance(outcome, Done)) as connection:
             match outcome:
-                case Next(step, save, found, message):
-                    mine = operations.advance(connection, operation, step, now, found, message)
-                case Wait(seconds, reason, counts):
-                    save = None
-                    deadline = operation.deadline_at if counts else _deadline_after(operation, now + seconds)
-                    mine = operations.wait(connection, operation, min(now + seconds, deadline), deadline, reason)
-                case Done(save):
-                    mine = operations.finish(connection, operation, now)
-            if mine and ends:
-                tell_done(connection, operation, now)
+                case Next(step, save, found, message, result):
+                    following = operations.advance(connection, operation, step, now, found, message, result)
+                    mine = following is not None
+                case Wait():
+                    save, following = None, None
+                    mine = self._wait_again(connection, operation, outcome, now)
+                case Done(save, result):
+                    following, mine = None, operations.finish(connection, operation, now, result)
+                    if mine:
+                        record_done(connection, operation, now)
             if mine and save is not None:
                 save(connection)
-        if mine and ends:
+        if mine and isinstance(outcome, Done):
             self._count_end(operation, "done")
-        if not mine or not isinstance(outcome, Next):
-            return None
-        return replace(operation, step=outcome.step, attempt=1, error=None, error_code=None)
+        return following
+
+    def _wait_again(self, connection: Connection, operation: Operation, outcome: Wait, now: float) -> bool:
+        policy, run_at = OPERATIONS[operation.kind], now + outcome.seconds
+        deadline = operation.deadline_at
+        if not outcome.counts or (policy.stall and outcome.progress != operation.progress):
+            deadline = max(deadline, run_at + policy.patience)
+        progress = outcome.progress or operation.progress
+        return operations.wait(connection, operation, min(run_at, deadline), deadline, outcome.reason, progress)
 
     def _retry(self, operation: Operation, code: str, message: str) -> None:
         now = self._context.now()
@@ -163,17 +184,20 @@ class Queue:
     def _fail(self, operation: Operation, code: str, message: str) -> None:
         with self._context.store.read() as connection:
             if not operations.is_claimed(connection, operation):
-                return  # whoever has it now decides what becomes of its server
+                return  # another operation decides now what becomes of its server
         log.error("operation %s (%s) failed at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
+        save = None
         try:
-            KINDS[operation.kind].on_failure(self._context, operation)
+            save = KINDS[operation.kind].on_failure(self._context, operation, message)
         except (StepError, OSError):
             log.exception("operation %s could not be tidied up", operation.id)
+        now = self._context.now()
         with self._context.store.tx() as connection:
-            now = self._context.now()
             mine = operations.fail(connection, operation, now, code, message)
             if mine:
-                tell_failed(connection, operation, now, code, message)
+                record_failed(connection, operation, now, code, message)
+            if mine and save is not None:
+                save(connection)
         if mine:
             self._count_end(operation, code)
 
@@ -181,10 +205,6 @@ class Queue:
         metrics = self._context.metrics
         metrics.operations.labels(operation.kind, outcome).inc()
         metrics.operation_seconds.labels(operation.kind).observe(self._context.now() - operation.created_at)
-
-
-def _deadline_after(operation: Operation, wait_ends: float) -> float:
-    return max(operation.deadline_at, wait_ends + OPERATIONS[operation.kind].deadline)
 
 
 def back_off(attempt: int) -> float:

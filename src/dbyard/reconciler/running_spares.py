@@ -13,26 +13,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dbyard import engines
 from dbyard.engines import Engine
-from dbyard.errors import DbyardError, NotReady, TemporaryError, Unavailable
+from dbyard.errors import DbyardError, NotReady, TemporaryError
 from dbyard.model import (
     MIB,
     Address,
+    Allocation,
     Capacity,
     Credentials,
-    Installation,
-    InstanceSpec,
+    Desired,
     InstanceState,
-    Placement,
     Plan,
-    RenderInput,
+    Release,
+    Restriction,
     Technology,
 )
 from dbyard.operations import Context
-from dbyard.reconciler.spares import yield_to_operations
+from dbyard.reconciler.loop import loop
+from dbyard.reconciler.spare_specs import credentials_of, engine_of, render_spare, yield_to_operations
 from dbyard.runtimes import kind_of_spare
-from dbyard.store import instances
+from dbyard.store import databases
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ _LEFT, _LEAST_LEFT = 0.10, 0.05
 class _Wanted:
     technology: Technology
     plan: Plan
-    installation: Installation
+    release: Release
 
     @property
     def kind(self) -> str:
-        return kind_of_spare(self.installation, self.plan.name)
+        return kind_of_spare(self.release, self.plan.name)
 
     @property
     def memory(self) -> int:
@@ -80,47 +80,37 @@ class RunningSpares:
         self._is_busy = is_busy
         self._trouble: dict[str, _Trouble] = {}
         self._refused: set[str] = set()
-        self.threads = [threading.Thread(target=self._run, name="running-spares", daemon=True)]
+        self.threads = [loop("running-spares", stopping, self.run_once)]
 
     def start(self) -> None:
-        if self._count and not self._context.runtime.may_run_spares():
+        if self._count and not self._context.spares.may_run():
             log.warning("running_spares needs root and bubblewrap: no server is kept running for nobody")
             self._count = 0
         for thread in self.threads:
             thread.start()
 
-    def run_once(self) -> None:
-        """Discard what nobody can or should have, then start at most one that is lacking."""
+    def run_once(self) -> float:
+        """Discard what no create can or should have, then start at most one that is lacking."""
         wanted = {each.kind: each for each in self._list_wanted()}
         ready = self._discard_useless(wanted)
         for kind, each in wanted.items():
-            labels = (each.installation.technology, each.installation.full_version)
+            labels = (each.release.technology, each.release.full_version)
             self._context.metrics.running_spares.labels(*labels).set(ready[kind])
         lacking = (each for kind, each in wanted.items() if ready[kind] < self._count and self._may_try(kind))
         if first := next(lacking, None):
             self._make(first)
-
-    def _run(self) -> None:
-        while self._count or self._context.runtime.list_spares(running=True):
-            try:
-                self.run_once()
-            except Unavailable as error:
-                log.error("running spares cannot be kept: %s", error)
-            except Exception:
-                log.exception("keeping running spares failed; it goes on in %.0f s", _PERIOD)
-            if self._stopping.wait(_PERIOD):
-                return
+        return _PERIOD
 
     def _list_wanted(self) -> Iterator[_Wanted]:
         """The default versions and those in use, of the servers that can be given away while they run."""
         technologies = self._context.catalogue.technologies.values() if self._count else ()
         versions = [(each, version) for each in technologies for version in each.versions if version.running_spares]
         with self._context.store.read() as connection:
-            used = [pair for pair in versions if pair[1].default or instances.is_used(connection, pair[1])]
+            used = [pair for pair in versions if pair[1].default or databases.has_version(connection, pair[1])]
         for technology, version in used:
-            installation = self._context.installed(technology.slug, version.version)
-            if installation is not None:
-                yield _Wanted(technology, technology.smallest_plan, installation)
+            release = self._context.runtime.resolve(technology.slug, version.version)
+            if release is not None:
+                yield _Wanted(technology, technology.smallest_plan, release)
 
     # ---- what is there ------------------------------------------------------------------------------------------
 
@@ -128,7 +118,7 @@ class RunningSpares:
         """How many are left of each kind."""
         ready: Counter[str] = Counter()
         scarce = self._is_memory_scarce()
-        for spare in self._context.runtime.list_spares(running=True):
+        for spare in self._context.spares.list(running=True):
             if spare.kind in wanted and not spare.alive:
                 log.warning("a running spare (%s) has ended", spare.kind)
                 self._put_off(spare.kind)
@@ -141,7 +131,7 @@ class RunningSpares:
         return ready
 
     def _is_memory_scarce(self) -> bool:
-        memory = self._context.runtime.memory()
+        memory = self._context.host.memory()
         return memory.free < _LEAST_LEFT * memory.total
 
     def _refuse(self, message: str, kind: str) -> None:
@@ -153,7 +143,7 @@ class RunningSpares:
 
     def _discard(self, spare_id: str) -> None:
         try:
-            self._context.runtime.discard(spare_id)
+            self._context.spares.discard(spare_id)
         except (DbyardError, OSError):
             log.exception("the running spare %s could not be discarded yet", spare_id)
 
@@ -163,14 +153,14 @@ class RunningSpares:
         return kind not in self._trouble or self._trouble[kind].not_before <= time.monotonic()
 
     def _make(self, wanted: _Wanted) -> None:
-        if not self._context.runtime.has_room() or not self._has_memory(wanted):
+        if not self._context.host.has_room() or not self._has_memory(wanted):
             return
         yield_to_operations(self._is_busy, self._stopping)
         spare_id = None
         try:
-            spare_id, placement = self._context.runtime.new_spare()
-            self._start(wanted, spare_id, placement)
-            self._context.runtime.offer(spare_id, wanted.kind)
+            spare_id, given = self._context.spares.new_spare()
+            self._start(wanted, spare_id, given)
+            self._context.spares.offer(spare_id, wanted.kind)
         except Exception:
             if not self._stopping.is_set():
                 log.exception("a running spare (%s) could not be made", wanted.kind)
@@ -179,47 +169,38 @@ class RunningSpares:
                 self._discard(spare_id)
 
     def _has_memory(self, wanted: _Wanted) -> bool:
-        if leaves_enough(self._context.runtime.memory(), wanted.memory):
+        if leaves_enough(self._context.host.memory(), wanted.memory):
             self._refused.discard(wanted.kind)
             return True
         self._refuse("no running spare (%s) is started", wanted.kind)
         return False
 
-    def _start(self, wanted: _Wanted, spare_id: str, placement: Placement) -> None:
+    def _start(self, wanted: _Wanted, spare_id: str, given: Allocation) -> None:
         """Start the spare's server and wait until it answers and lacks nothing but a tenant."""
-        runtime, engine = self._context.runtime, engines.load(wanted.technology.engine)
-        credentials = self._credentials(wanted, spare_id, placement)
-        spec = self._render(engine, wanted, spare_id, placement, credentials)
-        runtime.ensure(spec, placement, wanted.installation)
-        endpoint = Address(placement.host, placement.port)
-        self._await_ready(engine, spare_id, endpoint, credentials)
-        engine.secure(endpoint, credentials)
-
-    def _credentials(self, wanted: _Wanted, spare_id: str, placement: Placement) -> Credentials:
-        """The admin that it keeps, nobody as its tenant, and names of its own until it is started for a database."""
-        return Credentials(
-            admin_password=self._context.box.derive("admin", placement.seed),
+        runtime, engine = self._context.runtime, engine_of(wanted.technology)
+        layout = runtime.layout(spare_id, given.placement, wanted.release)
+        credentials = credentials_of(
+            self._context,
+            given,
             user="",
-            password="",
-            database=f"{wanted.technology.slug}_{placement.port}",
-            certificate=self._context.authority.issue(spare_id),
+            database=f"{wanted.technology.slug}_{layout.port}",
+            certificate=self._context.authority.issue(spare_id, (*self._context.hosts, layout.host)),
         )
+        spec = render_spare(self._context, wanted.technology, wanted.plan, spare_id, given, wanted.release, credentials)
+        runtime.ensure(spec, given.placement, wanted.release)
+        address = Address(layout.host, layout.port)
+        self._await_ready(engine, spare_id, address, credentials)
+        nothing = Desired(credentials.database, (), Restriction.NONE, wanted.plan)
+        engine.configure(address, credentials.admin_password, nothing)
 
-    def _render(
-        self, engine: Engine, wanted: _Wanted, spare_id: str, placement: Placement, credentials: Credentials
-    ) -> InstanceSpec:
-        node = RenderInput(spare_id, 1, wanted.plan, wanted.technology.overhead_mb)
-        layout = self._context.runtime.layout(spare_id, placement, wanted.installation)
-        return engine.render(node, layout, credentials)
-
-    def _await_ready(self, engine: Engine, spare_id: str, endpoint: Address, credentials: Credentials) -> None:
+    def _await_ready(self, engine: Engine, spare_id: str, address: Address, credentials: Credentials) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             try:
-                return engine.ping(endpoint, credentials)
+                return engine.ping(address, credentials)
             except NotReady as error:
                 said = str(error)
-            if self._context.runtime.state(spare_id) is not InstanceState.RUNNING:
+            if self._context.runtime.status(spare_id).state is not InstanceState.RUNNING:
                 lines = "\n".join(self._context.runtime.logs(spare_id, _LOG_LINES))
                 raise TemporaryError(f"it ended; its last log lines:\n{lines}", code="server_exited")
             if self._stopping.wait(_ASK_AGAIN) or time.monotonic() > deadline:

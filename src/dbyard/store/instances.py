@@ -1,47 +1,151 @@
-"""Queries on instances: where each server of a database lives, and since when it answers."""
+"""Queries on instances: the servers of databases, what is known of them, and which of them should run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Instance, Placement, Restriction, Version
+from dbyard.model import Instance, Placement, Restriction, Role
 from dbyard.store import Connection
 
 _COLUMNS = (
-    "i.id, i.database_id, i.generation, i.full_version, i.host, i.port, i.uid, i.seed, i.ready_at,"
-    " i.restriction, i.restriction_reason, i.restricted_at"
+    "i.id, i.database_id, i.generation, i.full_version, i.role, i.placement, i.lineage, i.ready_at, i.down_at,"
+    " i.down_reason, i.restriction, i.restriction_reason, i.restricted_at, i.applied_restriction"
 )
+_ACTIVE = "SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running')"
+# The instances whose servers should run now: ready before, serving, not deleted, and no operation owns them.
+_SHOULD_RUN = (
+    " FROM instance i JOIN database d ON d.id = i.database_id"
+    " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND i.role IN ('primary', 'standby')"
+    f" AND NOT EXISTS ({_ACTIVE} AND o.owns_server = 1)"
+)
+_PENDING_PASSWORD = "EXISTS (SELECT 1 FROM credential c WHERE c.database_id = d.id AND c.pending = 1)"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoredInstance:
-    """A running instance whose disk is watched. `failed`: its last restriction could not be applied."""
+    """An instance that should run, as its disk and its health are watched."""
 
     id: str
     database_id: str
     technology: str
     plan: str
     restriction: Restriction
-    failed: bool
 
 
-def get_for(connection: Connection, database_id: str) -> Instance | None:
-    """The instance of a database, deleted ones included until they are forgotten."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ?", (database_id,)).fetchone()
-    return _instance(row) if row else None
+@dataclass(frozen=True, slots=True)
+class SealedCertificate:
+    """A leaf certificate as it lies in the store; `private_key` opens only for the same instance."""
+
+    certificate: str
+    private_key: bytes
+    ends_at: float
 
 
-def set_placement(connection: Connection, instance_id: str, placement: Placement) -> None:
+def insert(connection: Connection, instance: Instance) -> None:
     connection.execute(
-        "UPDATE instance SET host = ?, port = ?, uid = ?, seed = ? WHERE id = ?",
-        (placement.host, placement.port, placement.uid, placement.seed, instance_id),
+        "INSERT INTO instance (id, database_id, generation, full_version, role, lineage) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            instance.id,
+            instance.database_id,
+            instance.generation,
+            instance.full_version,
+            instance.role,
+            instance.lineage,
+        ),
     )
 
 
+def delete(connection: Connection, instance_id: str) -> None:
+    connection.execute("DELETE FROM instance WHERE id = ?", (instance_id,))
+
+
+def get(connection: Connection, instance_id: str) -> Instance | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM instance i WHERE i.id = ?", (instance_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def get_primary(connection: Connection, database_id: str) -> Instance | None:
+    """The primary of a database, deleted ones included until they are forgotten."""
+    query = f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ? AND i.role = 'primary'"
+    row = connection.execute(query, (database_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def list_for(connection: Connection, database_id: str) -> list[Instance]:
+    """All of a database, the primary first."""
+    query = f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ? ORDER BY i.role <> 'primary', i.rowid"
+    return [_instance(row) for row in connection.execute(query, (database_id,))]
+
+
+def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Name, technology, version and full version of every database that still has an instance, deleted ones too."""
+    rows = connection.execute(
+        "SELECT d.name, d.technology, d.version, i.full_version FROM instance i JOIN database d ON d.id = i.database_id"
+    ).fetchall()
+    return [(row["name"], row["technology"], row["version"], row["full_version"]) for row in rows]
+
+
+# ---- what should run --------------------------------------------------------------------------------------------
+
+
+def list_should_run(connection: Connection) -> list[Instance]:
+    return [_instance(row) for row in connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN}").fetchall()]
+
+
+def should_run(connection: Connection, instance_id: str) -> Instance | None:
+    """The instance, if it should run now."""
+    row = connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN} AND i.id = ?", (instance_id,)).fetchone()
+    return _instance(row) if row else None
+
+
+def list_monitored(connection: Connection) -> list[MonitoredInstance]:
+    rows = connection.execute(f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction{_SHOULD_RUN}")
+    return [
+        MonitoredInstance(
+            row["id"], row["database_id"], row["technology"], row["plan"], Restriction(row["restriction"])
+        )
+        for row in rows.fetchall()
+    ]
+
+
+def list_unconfigured(connection: Connection) -> list[Instance]:
+    """Those that should run whose server was not brought yet to what is wanted of it."""
+    differs = f" AND (i.restriction <> i.applied_restriction OR (i.role = 'primary' AND {_PENDING_PASSWORD}))"
+    return [_instance(row) for row in connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN}{differs}").fetchall()]
+
+
+def list_expiring(connection: Connection, before: float) -> list[Instance]:
+    """Those that should run whose certificate ends before that time."""
+    query = f"SELECT {_COLUMNS}{_SHOULD_RUN} AND i.certificate_ends_at < ?"
+    return [_instance(row) for row in connection.execute(query, (before,)).fetchall()]
+
+
+# ---- facts ------------------------------------------------------------------------------------------------------
+
+
+def set_allocated(connection: Connection, instance_id: str, placement: Placement, lineage: str) -> None:
+    """Its runtime has given it a place, and perhaps data."""
+    connection.execute("UPDATE instance SET placement = ?, lineage = ? WHERE id = ?", (placement, lineage, instance_id))
+
+
+def set_role(connection: Connection, instance_id: str, role: Role) -> None:
+    connection.execute("UPDATE instance SET role = ? WHERE id = ?", (role, instance_id))
+
+
 def set_ready(connection: Connection, instance_id: str, now: float) -> None:
-    """The instance answers for the first time: from now on its endpoint stays."""
-    connection.execute("UPDATE instance SET ready_at = ? WHERE id = ? AND ready_at IS NULL", (now, instance_id))
+    """It serves; the first time is remembered."""
+    connection.execute(
+        "UPDATE instance SET ready_at = coalesce(ready_at, ?), down_at = NULL, down_reason = NULL WHERE id = ?",
+        (now, instance_id),
+    )
+
+
+def set_down(connection: Connection, instance_id: str, now: float, reason: str) -> None:
+    """It does not serve although it should; since when is remembered, the newest reason is shown."""
+    connection.execute(
+        "UPDATE instance SET down_at = coalesce(down_at, ?), down_reason = ? WHERE id = ?", (now, reason, instance_id)
+    )
 
 
 def set_full_version(connection: Connection, instance_id: str, full_version: str) -> None:
@@ -59,94 +163,44 @@ def set_restriction(
     )
 
 
-_OF_SETTLED = (
-    " FROM instance i JOIN database d ON d.id = i.database_id"
-    " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND NOT EXISTS"
-    " (SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running'))"
-)
-_SETTLED = f"SELECT {_COLUMNS}{_OF_SETTLED}"
+def set_applied_restriction(connection: Connection, instance_id: str, restriction: Restriction) -> None:
+    """The server was brought to this; what is wanted may be another one by now."""
+    connection.execute("UPDATE instance SET applied_restriction = ? WHERE id = ?", (restriction, instance_id))
 
 
-def list_settled(connection: Connection) -> list[Instance]:
-    """The instances that should run now: ready before, not deleted, and no operation is at work on them."""
-    return [_instance(row) for row in connection.execute(_SETTLED).fetchall()]
+# ---- certificates -----------------------------------------------------------------------------------------------
 
 
-def list_unrotated(connection: Connection) -> set[str]:
-    """The ids of settled instances whose server may not have its tenant's password yet: a rotate that failed."""
-    rotating = " AND EXISTS (SELECT 1 FROM credential c WHERE c.database_id = d.id AND c.rotating = 1)"
-    return {row["id"] for row in connection.execute(f"SELECT i.id{_OF_SETTLED}{rotating}").fetchall()}
-
-
-def get_settled(connection: Connection, instance_id: str) -> Instance | None:
-    """The instance, if it should run now."""
-    row = connection.execute(f"{_SETTLED} AND i.id = ?", (instance_id,)).fetchone()
-    return _instance(row) if row else None
-
-
-def list_watched(connection: Connection) -> list[MonitoredInstance]:
-    """The settled instances, as whoever watches their disks needs them."""
-    failed = (
-        "(SELECT o.status FROM operation o WHERE o.database_id = d.id AND o.kind = 'restrict'"
-        " ORDER BY o.seq DESC LIMIT 1) IS 'error' AS failed"
-    )
-    rows = connection.execute(
-        f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction, {failed}{_OF_SETTLED}"
-    ).fetchall()
-    return [
-        MonitoredInstance(
-            row["id"],
-            row["database_id"],
-            row["technology"],
-            row["plan"],
-            Restriction(row["restriction"]),
-            bool(row["failed"]),
-        )
-        for row in rows
-    ]
-
-
-def list_undeleted(connection: Connection) -> list[str]:
-    """The ids of deleted databases whose delete operation has ended without removing them."""
-    rows = connection.execute(
-        "SELECT id FROM database d WHERE deleted_at IS NOT NULL AND NOT EXISTS"
-        " (SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running'))"
-    ).fetchall()
-    return [row["id"] for row in rows]
-
-
-def is_used(connection: Connection, version: Version) -> bool:
-    """Whether any database has this version of a server."""
+def certificate_of(connection: Connection, instance_id: str) -> SealedCertificate | None:
     row = connection.execute(
-        "SELECT 1 FROM database WHERE technology = ? AND version = ? AND deleted_at IS NULL LIMIT 1",
-        (version.technology, version.version),
+        "SELECT certificate, private_key, certificate_ends_at FROM instance WHERE id = ?", (instance_id,)
     ).fetchone()
-    return row is not None
+    return SealedCertificate(*row) if row and row["certificate"] is not None else None
 
 
-def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """Name, technology, version and full version of every database that still has an instance, deleted ones too."""
+def set_certificate(connection: Connection, instance_id: str, sealed: SealedCertificate) -> None:
+    connection.execute(
+        "UPDATE instance SET certificate = ?, private_key = ?, certificate_ends_at = ? WHERE id = ?",
+        (sealed.certificate, sealed.private_key, sealed.ends_at, instance_id),
+    )
+
+
+def list_moving_certificates(connection: Connection) -> list[tuple[str, str, str, bytes]]:
+    """Instance, database, certificate and key of those that are still sealed for a database's credential."""
     rows = connection.execute(
-        "SELECT d.name, d.technology, d.version, i.full_version FROM instance i JOIN database d ON d.id = i.database_id"
+        "SELECT i.id, m.database_id, m.certificate, m.private_key FROM moving_certificate m"
+        " JOIN instance i ON i.database_id = m.database_id AND i.role = 'primary'"
     ).fetchall()
-    return [(row["name"], row["technology"], row["version"], row["full_version"]) for row in rows]
+    return [tuple(row) for row in rows]
 
 
-def forget(connection: Connection, database_id: str) -> None:
-    """Remove a deleted database and everything that hangs on it."""
-    connection.execute("DELETE FROM database WHERE id = ? AND deleted_at IS NOT NULL", (database_id,))
+def forget_moving_certificates(connection: Connection) -> None:
+    connection.execute("DELETE FROM moving_certificate")
 
 
 def _instance(row: Row) -> Instance:
-    placed = None if row["port"] is None else Placement(row["host"], row["port"], row["uid"], row["seed"])
-    return Instance(
-        row["id"],
-        row["database_id"],
-        row["generation"],
-        row["full_version"],
-        placed,
-        row["ready_at"],
-        Restriction(row["restriction"]),
-        row["restriction_reason"],
-        row["restricted_at"],
-    )
+    values = {name: row[name] for name in row.keys()}  # noqa: SIM118 (a Row iterates over values)
+    values["role"] = Role(values["role"])
+    values["restriction"] = Restriction(values["restriction"])
+    values["applied_restriction"] = Restriction(values["applied_restriction"])
+    return Instance(**values)

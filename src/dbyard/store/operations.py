@@ -1,21 +1,28 @@
-"""Queries on operations: the one queue of the platform, and the history that an operation shows."""
+"""Queries on operations: the one queue of the platform, and the history that an operation shows.
+
+What a kind means is data in `model.operations`; no kind or step has a name here.
+"""
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sqlite3 import Row
 
-from dbyard.model import OPERATIONS, Operation, OperationEvent, OperationKind, OperationStatus
+import msgspec
+
+from dbyard.model import OPERATIONS, Operation, OperationEvent, OperationStatus, Progress
 from dbyard.store import Connection
 
 LEASE = 60.0
-"""Seconds that a claim holds; it only guards against a hung thread."""
+"""Seconds that a claim holds unless it is renewed; it only guards against the death of a worker."""
 
 _COLUMNS = (
-    "id, database_id, kind, step, status, attempt, run_at, deadline_at,"
-    " token, error_code, error, created_at, finished_at"
+    "id, database_id, kind, step, status, attempt, run_at, deadline_at, token, error_code, error, created_at,"
+    " finished_at, instance_id, params, result, progress, cancel_requested_at"
 )
+_ACTIVE = "status IN ('pending', 'running')"
 _SUPERSEDE = (
     "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
     " token = NULL, finished_at = ? WHERE database_id = ?"
@@ -25,62 +32,99 @@ _SUPERSEDE = (
 def insert(
     connection: Connection,
     database_id: str,
-    kind: OperationKind,
+    kind: str,
     now: float,
     *,
     delay: float = 0.0,
     step: str | None = None,
+    instance_id: str | None = None,
+    params: Mapping[str, object] | None = None,
 ) -> str:
-    """Queue an operation at `step`, or where its kind begins, due after `delay` seconds.
+    """Queue an operation at `step`, or where its kind begins, due after `delay` seconds; its id.
 
-    Raises sqlite3.IntegrityError when the database has an active one.
+    Raises sqlite3.IntegrityError for an exclusive one when the database has an active exclusive one.
     """
-    rules, run_at = OPERATIONS[kind], now + delay
+    policy, run_at = OPERATIONS[kind], now + delay
     operation_id = secrets.token_hex(12)
     connection.execute(
-        "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at)"
-        " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
-        (operation_id, database_id, kind, step or rules.first_step, run_at, run_at + rules.deadline, now),
+        "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at, exclusive,"
+        " owns_server, instance_id, params) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)",
+        (
+            operation_id,
+            database_id,
+            kind,
+            step or policy.first_step,
+            run_at,
+            run_at + policy.patience,
+            now,
+            policy.exclusive,
+            policy.owns_server,
+            instance_id,
+            json.dumps(params or {}),
+        ),
     )
     return operation_id
 
 
 def supersede(connection: Connection, database_id: str, now: float) -> None:
-    """Close the database's active operation, if any; with its token gone nothing of it is applied any more."""
-    connection.execute(f"{_SUPERSEDE} AND status IN ('pending', 'running')", (now, database_id))
+    """Close all active operations of the database; with their tokens gone nothing of them is applied any more."""
+    connection.execute(f"{_SUPERSEDE} AND {_ACTIVE}", (now, database_id))
 
 
-def interrupt(connection: Connection, database_id: str, kind: OperationKind, now: float) -> None:
-    """Close the database's active operation if it is of this kind and nobody works on it just now."""
-    connection.execute(f"{_SUPERSEDE} AND status = 'pending' AND kind = ?", (now, database_id, kind))
+def interrupt(connection: Connection, database_id: str, kinds: Sequence[str], now: float) -> None:
+    """Close the database's active operations of these kinds on which no worker is at work just now."""
+    connection.execute(f"{_SUPERSEDE} AND status = 'pending' AND kind IN ({marks(kinds)})", (now, database_id, *kinds))
 
 
-def active_id(connection: Connection, database_id: str) -> str | None:
-    """The id of the database's active operation."""
-    row = connection.execute(
-        "SELECT id FROM operation WHERE database_id = ? AND status IN ('pending', 'running')", (database_id,)
-    ).fetchone()
-    return row["id"] if row else None
+def request_cancel(connection: Connection, operation_id: str, now: float) -> None:
+    """Its worker, or the next one, ends it; one that waits becomes due at once."""
+    connection.execute(
+        "UPDATE operation SET cancel_requested_at = coalesce(cancel_requested_at, ?1), run_at = min(run_at, ?1)"
+        f" WHERE id = ?2 AND {_ACTIVE}",
+        (now, operation_id),
+    )
 
 
-def count_starting_before(connection: Connection, operation: Operation, technologies: Sequence[str], now: float) -> int:
-    """How many older operations are about to start a server of these technologies, or wait for one that they started.
+def exclusive_of(connection: Connection, database_id: str) -> Operation | None:
+    """The exclusive operation of the database that is active."""
+    query = f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? AND exclusive = 1 AND {_ACTIVE}"
+    return _one(connection.execute(query, (database_id,)).fetchone())
+
+
+def list_active(connection: Connection, database_id: str) -> list[Operation]:
+    query = f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? AND {_ACTIVE} ORDER BY seq"
+    return [_operation(row) for row in connection.execute(query, (database_id,)).fetchall()]
+
+
+def count_starting_before(
+    connection: Connection,
+    operation: Operation,
+    starting: Sequence[tuple[str, str]],
+    technologies: Sequence[str],
+    now: float,
+) -> int:
+    """How many older operations are at one of the (kind, step) pairs `starting`, on a database of these technologies.
 
     Those that wait after a failed attempt do not count: others may go ahead of them.
     """
     row = connection.execute(
         "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
-        " WHERE o.status IN ('pending', 'running') AND o.step IN ('place', 'launch', 'await_ready', 'secure')"
+        f" WHERE o.{_ACTIVE} AND (o.kind, o.step) IN (VALUES {', '.join(['(?, ?)'] * len(starting))})"
         " AND (o.run_at <= ? OR o.error_code = 'waiting')"
-        f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({', '.join('?' * len(technologies))})",
-        (now + 1.0, operation.created_at, operation.id, *technologies),
+        f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({marks(technologies)})",
+        (
+            *(each for pair in starting for each in pair),
+            now + 1.0,
+            operation.created_at,
+            operation.id,
+            *technologies,
+        ),
     ).fetchone()
     return int(row[0])
 
 
 def get(connection: Connection, operation_id: str) -> Operation | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM operation WHERE id = ?", (operation_id,)).fetchone()
-    return _operation(row) if row else None
+    return _one(connection.execute(f"SELECT {_COLUMNS} FROM operation WHERE id = ?", (operation_id,)).fetchone())
 
 
 def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, list[OperationEvent]]]:
@@ -102,74 +146,84 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
     return [(_operation(row), history[row["id"]]) for row in operations]
 
 
-def cause_of(connection: Connection, operation_id: str) -> OperationEvent | None:
-    """Why a heal was needed, as far as it could be found."""
-    row = connection.execute(
-        "SELECT at, step, outcome, message FROM operation_event"
-        " WHERE operation_id = ? AND step IN ('examine', 'restart') ORDER BY seq DESC LIMIT 1",
-        (operation_id,),
-    ).fetchone()
-    return OperationEvent(*row) if row and row["outcome"] != "done" else None
-
-
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
 def void_leases(connection: Connection, now: float) -> None:
-    """At start: the lock on the home proves that whoever held these leases is dead.
+    """At start: the lock on the home proves that whatever held these leases is dead.
 
-    Deadlines begin again, because nobody worked on these operations meanwhile.
+    Deadlines begin again, because nothing worked on these operations meanwhile.
     """
     connection.execute("UPDATE operation SET lease_until = 0, token = NULL WHERE status = 'running'")
-    for kind, rules in OPERATIONS.items():
+    for kind, policy in OPERATIONS.items():
         connection.execute(
-            "UPDATE operation SET deadline_at = max(deadline_at, ?)"
-            " WHERE kind = ? AND status IN ('pending', 'running')",
-            (now + rules.deadline, kind),
+            f"UPDATE operation SET deadline_at = max(deadline_at, ?) WHERE kind = ? AND {_ACTIVE}",
+            (now + policy.patience, kind),
         )
 
 
 def claim(connection: Connection, now: float) -> Operation | None:
     """Take the operation that is due longest, under a fresh token; counts as an attempt of its step."""
     row = connection.execute(
-        f"UPDATE operation SET status = 'running', token = ?, lease_until = ?, attempt = attempt + 1"
-        " WHERE seq = (SELECT seq FROM operation WHERE status IN ('pending', 'running')"
+        "UPDATE operation SET status = 'running', token = ?, lease_until = ?, attempt = attempt + 1"
+        f" WHERE seq = (SELECT seq FROM operation WHERE {_ACTIVE}"
         " AND run_at <= ? AND lease_until <= ? ORDER BY run_at, seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
         (secrets.token_hex(8), now + LEASE, now, now),
     ).fetchone()
-    return _operation(row) if row else None
+    return _one(row)
+
+
+def renew_lease(connection: Connection, operation: Operation, now: float) -> None:
+    """Its step still runs."""
+    _apply(connection, operation, "lease_until = ?", now + LEASE)
 
 
 def next_due(connection: Connection) -> float | None:
     """When the next active operation wants to run."""
-    row = connection.execute(
-        "SELECT min(max(run_at, lease_until)) AS due FROM operation WHERE status IN ('pending', 'running')"
-    ).fetchone()
+    row = connection.execute(f"SELECT min(max(run_at, lease_until)) AS due FROM operation WHERE {_ACTIVE}").fetchone()
     return None if row is None else row["due"]
 
 
 def advance(
-    connection: Connection, operation: Operation, step: str, now: float, outcome: str = "done", message: str = ""
-) -> bool:
-    """Record the claimed step as done and go on at `step`, still under the claim; False when the claim is lost.
+    connection: Connection,
+    operation: Operation,
+    step: str,
+    now: float,
+    outcome: str = "done",
+    message: str = "",
+    result: Mapping[str, object] | None = None,
+) -> Operation | None:
+    """Record the claimed step as done and go on at `step`, still under the claim; None when the claim is lost.
 
-    `outcome` and `message` are what the step found, when there is more to say than that it is done.
+    `outcome` and `message` are what the step found, when there is more to say than that it is done; `result` is added
+    to the operation's.
     """
-    changes = "step = ?, attempt = 1, run_at = ?, lease_until = ?, error_code = NULL, error = NULL"
-    if not _apply(connection, operation, changes, step, now, now + LEASE):
-        return False
-    _record(connection, operation, now, outcome, message)
-    return True
+    row = connection.execute(
+        "UPDATE operation SET step = ?, attempt = 1, run_at = ?, lease_until = ?, error_code = NULL, error = NULL,"
+        f" result = ? WHERE id = ? AND token = ? RETURNING {_COLUMNS}",
+        (step, now, now + LEASE, _merged(operation, result), operation.id, operation.token),
+    ).fetchone()
+    if row is not None:
+        _record(connection, operation, now, outcome, message)
+    return _one(row)
 
 
-def wait(connection: Connection, operation: Operation, run_at: float, deadline_at: float, reason: str) -> bool:
+def wait(
+    connection: Connection,
+    operation: Operation,
+    run_at: float,
+    deadline_at: float,
+    reason: str,
+    progress: Progress | None = None,
+) -> bool:
     """Give the claim back; the same step runs again at `run_at`, and this was no failed attempt."""
     changes = (
         "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?, deadline_at = ?,"
-        " error_code = 'waiting', error = ?"
+        " error_code = 'waiting', error = ?, progress = ?"
     )
-    return _apply(connection, operation, changes, run_at, deadline_at, reason)
+    shown = msgspec.json.encode(progress).decode() if progress else None
+    return _apply(connection, operation, changes, run_at, deadline_at, reason, shown)
 
 
 def retry(connection: Connection, operation: Operation, run_at: float, now: float, code: str, message: str) -> bool:
@@ -181,10 +235,14 @@ def retry(connection: Connection, operation: Operation, run_at: float, now: floa
     return True
 
 
-def finish(connection: Connection, operation: Operation, now: float) -> bool:
+def finish(
+    connection: Connection, operation: Operation, now: float, result: Mapping[str, object] | None = None
+) -> bool:
     """The operation is done; what went wrong on the way stays in its history."""
-    changes = "status = 'done', token = NULL, lease_until = 0, finished_at = ?, error_code = NULL, error = NULL"
-    if not _apply(connection, operation, changes, now):
+    changes = (
+        "status = 'done', token = NULL, lease_until = 0, finished_at = ?, error_code = NULL, error = NULL, result = ?"
+    )
+    if not _apply(connection, operation, changes, now, _merged(operation, result)):
         return False
     _record(connection, operation, now, "done", "")
     return True
@@ -207,7 +265,7 @@ def fail(connection: Connection, operation: Operation, now: float, code: str, me
     return True
 
 
-def count_recent(connection: Connection, database_id: str, kind: OperationKind, since: float) -> int:
+def count_recent(connection: Connection, database_id: str, kind: str, since: float) -> int:
     """How many operations of a kind the database has had since then."""
     row = connection.execute(
         "SELECT count(*) AS n FROM operation WHERE database_id = ? AND kind = ? AND created_at >= ?",
@@ -216,19 +274,29 @@ def count_recent(connection: Connection, database_id: str, kind: OperationKind, 
     return int(row["n"])
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Forget what ended long ago, but never how a database came to be."""
-    connection.execute(
-        "DELETE FROM operation WHERE status IN ('done', 'error') AND kind IN ('heal', 'restrict', 'rotate', 'update')"
-        " AND finished_at < ?",
-        (before,),
-    )
+def prune(connection: Connection, now: float) -> None:
+    """Forget what ended longer ago than its kind is kept."""
+    for kind, policy in OPERATIONS.items():
+        if policy.kept is not None:
+            connection.execute(
+                "DELETE FROM operation WHERE status IN ('done', 'error') AND kind = ? AND finished_at < ?",
+                (kind, now - policy.kept),
+            )
 
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
     """How many operations of each (kind, status) are recorded."""
     rows = connection.execute("SELECT kind, status, count(*) AS n FROM operation GROUP BY kind, status").fetchall()
     return {(row["kind"], row["status"]): row["n"] for row in rows}
+
+
+def marks(values: Sequence[object]) -> str:
+    """The place holders of so many values: `?, ?, ?`."""
+    return ", ".join("?" * len(values))
+
+
+def _merged(operation: Operation, result: Mapping[str, object] | None) -> str:
+    return json.dumps({**operation.result, **(result or {})})
 
 
 def _apply(connection: Connection, operation: Operation, changes: str, *values: object) -> bool:
@@ -246,8 +314,13 @@ def _record(connection: Connection, operation: Operation, now: float, outcome: s
     )
 
 
+def _one(row: Row | None) -> Operation | None:
+    return _operation(row) if row else None
+
+
 def _operation(row: Row) -> Operation:
     values = {name: row[name] for name in row.keys()}  # noqa: SIM118 (a Row iterates over values)
-    values["kind"] = OperationKind(values["kind"])
     values["status"] = OperationStatus(values["status"])
+    values["params"], values["result"] = json.loads(values["params"]), json.loads(values["result"])
+    values["progress"] = msgspec.json.decode(values["progress"], type=Progress) if values["progress"] else None
     return Operation(**values)

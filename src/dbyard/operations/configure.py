@@ -1,0 +1,94 @@
+"""configure: apply, and where that takes a restart: stop -> start -> apply.
+
+Brings a running server to what is wanted of it now: its users and their passwords, and what its disk allows them. A
+tenant that holds what has to be changed is shut out by a start into which only the platform can log in.
+"""
+
+from __future__ import annotations
+
+from dbyard.engines import Reload
+from dbyard.errors import NotReady, PermanentError
+from dbyard.model import Operation, RestartNeeded, Restriction
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
+from dbyard.operations.target import Target, address_of, admin_password_of, load, release_of, render
+
+_ATTEMPTS = 3
+"""How often a tenant may hold what has to be changed, before the server is started without it."""
+_PATIENCE, _SLOW_PATIENCE = 15.0, 60.0
+"""Seconds for which a server that runs may answer nothing; longer where a start takes long."""
+_RESTARTS = 2
+"""How often one operation starts the server again."""
+_HELD = (NotReady.code, "held")
+"""How an attempt fails that a tenant has stopped: by every connection, or by a lock."""
+
+
+def apply(context: Context, operation: Operation) -> Outcome:
+    """A server that does not run is started: with its users in files it then has what is wanted already."""
+    if operation.attempt > _ATTEMPTS and operation.error_code in _HELD:
+        return _restart(operation, "held", f"the server is started without its tenant: {operation.error}")
+    target = load(context, operation)
+    if _takes_away(target):
+        _let_in(context, target, everybody=False)
+    outcome = server.configure(context, target)
+    match outcome:
+        case Wait():
+            return _restart(operation, "held", outcome.reason) if _is_held(context, operation, target) else outcome
+        case RestartNeeded(reason):
+            return _restart(operation, "restart_needed", reason)
+        case _:
+            _let_in(context, target, everybody=True)
+            return Done(server.save_configured(context, target))
+
+
+def stop(context: Context, operation: Operation) -> Outcome:
+    """Not before it may start again."""
+    target = load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
+        return waiting
+    return server.stop(context, target) or Next("start")
+
+
+def start(context: Context, operation: Operation) -> Outcome:
+    """Into a server that only the platform can log in to; `apply` then lets the tenant in."""
+    target = load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
+        return waiting
+    return Next("apply", server.start(context, target, admin_only=True))
+
+
+def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
+    """What was wanted is wanted still: the drift reconciler asks again."""
+
+
+KIND = Kind(steps={"apply": apply, "stop": stop, "start": start}, on_failure=on_failure)
+
+
+def _takes_away(target: Target) -> bool:
+    """Whether the tenant loses something that it could defend: its password, or its way in."""
+    return target.credential.pending or target.instance.restriction is Restriction.CLOSED
+
+
+def _let_in(context: Context, target: Target, *, everybody: bool) -> None:
+    """Where the server has a file that says who may log in, write it, and make the server read it."""
+    engine = target.engine
+    if not isinstance(engine, Reload) or not server.is_running(context, target):
+        return
+    spec = render(context, target, admin_only=not everybody)
+    context.runtime.update(spec, target.placement, release_of(context, target))
+    engine.reload(address_of(context, target), admin_password_of(context, target))
+
+
+def _is_held(context: Context, operation: Operation, target: Target) -> bool:
+    patience = _SLOW_PATIENCE if target.technology.slow_start else _PATIENCE
+    return context.now() - operation.created_at > patience * (_restarts(operation) + 1)
+
+
+def _restart(operation: Operation, outcome: str, message: str) -> Next:
+    restarts = _restarts(operation)
+    if restarts >= _RESTARTS:
+        raise PermanentError(f"the server was started {restarts} times and does not take it: {message}", code=outcome)
+    return Next("stop", outcome=outcome, message=message, result={"restarts": restarts + 1})
+
+
+def _restarts(operation: Operation) -> int:
+    return int(str(operation.result.get("restarts", 0)))

@@ -1,0 +1,37 @@
+"""What the platform did by itself becomes an event, in the transaction that records it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbyard.model import OPERATIONS, EventType, Operation, Restriction
+from dbyard.service import events
+from dbyard.store import Connection, databases, operations
+
+
+def record_done(connection: Connection, operation: Operation, now: float) -> None:
+    """An operation is done; its result says why it was needed, where its kind finds that out."""
+    if not OPERATIONS[operation.kind].announced:
+        return
+    finished = operations.get(connection, operation.id)
+    _record(connection, EventType.OPERATION_DONE, operation, now, finished.result if finished else {})
+
+
+def record_failed(connection: Connection, operation: Operation, now: float, code: str, message: str) -> None:
+    _record(connection, EventType.OPERATION_FAILED, operation, now, {"error": {"code": code, "message": message}})
+
+
+def record_restricted(
+    connection: Connection, database_id: str, restriction: Restriction, reason: str | None, now: float
+) -> None:
+    """What a tenant may do from now on, and why."""
+    kind = EventType.UNRESTRICTED if restriction is Restriction.NONE else EventType.RESTRICTED
+    data = {"restriction": restriction, "reason": reason}
+    events.record(connection, None, kind, now, database=databases.get(connection, database_id), data=data)
+
+
+def _record(
+    connection: Connection, kind: EventType, operation: Operation, now: float, data: Mapping[str, object]
+) -> None:
+    data = {"operation_id": operation.id, "operation": operation.kind, **data}
+    events.record(connection, None, kind, now, database=databases.get(connection, operation.database_id), data=data)
