@@ -74,7 +74,7 @@ def _find_in_body(
 @cache
 def _describe() -> Json:
     routes = {route.path: route for route in list_routes(catalogue.load(), limited=True)}
-    document: Any = routes["/openapi.json"].verbs["GET"].handler
+    document: Any = routes["/openapi.json"].methods["GET"].handler
     described: Json = json.loads(document(None))
     _close(described["components"]["schemas"])
     return described

@@ -15,7 +15,8 @@ from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
 from dbyard.model import Installation, Region, Usage
 from dbyard.secrets import Box
-from dbyard.service import Service, accounts
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
 from dbyard.store import Store
 from dbyard.web.app import create_app
 from tests.answers import Checked
@@ -127,7 +128,7 @@ def make_service(store: Store, catalogue: Catalogue, authority: Authority, world
 @pytest.fixture
 def token(service: Service) -> str:
     """The admin's first token."""
-    token = accounts.bootstrap(service, lambda _: None)
+    token = authentication.bootstrap(service, lambda _: None)
     assert token is not None
     return token
 

@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
+        "cancel": (f"{_CLI}.history:cancel", "End an operation of a database that can be cancelled."),
+        "retry": (f"{_CLI}.history:retry", "Do again what a failed operation was asked for."),
         "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),
     },
     "Platform": {

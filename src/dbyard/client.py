@@ -36,7 +36,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import apps, dbusers, details, projects, users
+from dbyard.wire import accounts, apps, database_users, details, projects
 from dbyard.wire.events import EventsAnswer
 
 T = TypeVar("T")
@@ -95,6 +95,15 @@ class Client:
         """Newest first."""
         return self._ask("GET", _path(database, "operations"), wire.OperationsAnswer).operations
 
+    def cancel_operation(self, database: str, operation: str) -> wire.Operation:
+        path = f"{_path(database, 'operations')}/{_segment(operation, 'Operation')}/cancel"
+        return self._ask("POST", path, wire.OperationAnswer).operation
+
+    def retry_operation(self, database: str, operation: str) -> wire.Operation:
+        """The new operation."""
+        path = f"{_path(database, 'operations')}/{_segment(operation, 'Operation')}/retry"
+        return self._ask("POST", path, wire.OperationAnswer).operation
+
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""
         return self._ask("GET", _path(database, "logs"), wire.LogsAnswer, params={"lines": str(lines)}).lines
@@ -112,13 +121,13 @@ class Client:
         path = f"/v1/apps/{database.id}/addons/ad-{database.id}"
         self._send("PATCH", path, body=apps.ChangeAddon(apps.NewPlan(plan)))
 
-    def list_users(self, database: str) -> list[dbusers.User]:
-        return self._ask("GET", f"{_details_path(database)}/users", dbusers.UsersAnswer).users
+    def list_users(self, database: str) -> list[database_users.DatabaseUser]:
+        return self._ask("GET", f"{_details_path(database)}/users", database_users.DatabaseUsersAnswer).users
 
-    def reset_password(self, database: str, user: str) -> dbusers.PasswordAnswer:
+    def reset_password(self, database: str, user: str) -> database_users.PasswordAnswer:
         """The user with its new password; `current_operation_id` is there until the server has it."""
         path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"
-        return self._ask("POST", path, dbusers.PasswordAnswer)
+        return self._ask("POST", path, database_users.PasswordAnswer)
 
     def list_events(self, database: str | None, *, page: int, per_page: int, everybody: bool = False) -> EventsAnswer:
         """Of a database, else of the account; newest first. `everybody`'s are for an admin."""
@@ -156,18 +165,18 @@ class Client:
         """Raises Conflict while it has databases, or is the default one."""
         self._send("DELETE", f"/v1/projects/{_segment(project_id, 'Project')}")
 
-    def list_accounts(self) -> list[users.Account]:
+    def list_accounts(self) -> list[accounts.Account]:
         """The platform's accounts, oldest first; for an administrator, as the next two."""
-        return self._ask("GET", "/v1/users", users.AccountsAnswer).users
+        return self._ask("GET", "/v1/users", accounts.AccountsAnswer).users
 
-    def create_account(self, new: users.NewAccount) -> users.Account:
+    def create_account(self, new: accounts.NewAccount) -> accounts.Account:
         """The only answer that has the account's first token."""
-        return self._ask("POST", "/v1/users", users.AccountAnswer, body=users.CreateAccount(new)).user
+        return self._ask("POST", "/v1/users", accounts.AccountAnswer, body=accounts.CreateAccount(new)).user
 
-    def update_account(self, user: str, change: users.AccountChange) -> users.Account:
+    def update_account(self, user: str, change: accounts.AccountChange) -> accounts.Account:
         """By id or username."""
         path = f"/v1/users/{_segment(user, 'User')}"
-        return self._ask("PATCH", path, users.AccountAnswer, body=users.UpdateAccount(change)).user
+        return self._ask("PATCH", path, accounts.AccountAnswer, body=accounts.UpdateAccount(change)).user
 
     def list_providers(self) -> list[wire.AddonProvider]:
         """The technologies with their versions and plans; no token needed."""

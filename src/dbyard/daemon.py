@@ -23,10 +23,11 @@ from dbyard.model import Region, engines_home
 from dbyard.operations import Context
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
-from dbyard.service import Service, accounts
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
 from dbyard.store import Store
 from dbyard.web.app import create_app
-from dbyard.web.protocol import Protocol
+from dbyard.web.protocol import HttpProtocol
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
     """
     with locked(config.home), _listen(config) as listener:
         platform = build(config, config.public_url or _url(listener))
-        accounts.bootstrap(platform.service, lambda token: secrets.write_secret(_token_file(config), token + "\n"))
+        token_file = _token_file(config)
+        authentication.bootstrap(platform.service, lambda token: secrets.write_secret(token_file, token + "\n"))
         platform.reconciler.start()
         try:
             _serve_http(platform, config, listener, announce)
@@ -203,7 +205,7 @@ def _serve_http(platform: Platform, config: Config, listener: socket.socket, ann
     app = create_app(platform.service, platform.metrics, rate_limit=config.rate_limit)
     settings = uvicorn.Config(
         app,
-        http=Protocol,
+        http=HttpProtocol,
         loop="uvloop",
         lifespan="on",
         ws="none",

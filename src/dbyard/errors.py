@@ -65,8 +65,14 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
+    """`resource` is what was not found, where a caller may want to name it in other words: database, project, …"""
+
     status = 404
     code = "not_found"
+
+    def __init__(self, message: str, *, resource: str = "", extra: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, extra=extra)
+        self.resource = resource
 
 
 class MethodNotAllowed(RequestError):

@@ -11,9 +11,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.model import OperationKind
-from dbyard.service import Service, accounts, apps, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases import databases, status
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import operations
-from dbyard.wire import Draft
 from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock
 
@@ -89,19 +92,19 @@ class TestGet:
 
 def test_a_list_holds_while_databases_come_and_go(api: TestClient, service: Service, made: dict[str, Any]) -> None:
     """What is deleted between two queries of one answer is in it or not, and never breaks it."""
-    principal = accounts.authenticate(service, api.headers["Authorization"].removeprefix("Bearer "))
+    principal = authentication.authenticate(service, api.headers["Authorization"].removeprefix("Bearer "))
     done = threading.Event()
 
     def come_and_go() -> None:
         for number in range(20):
-            databases.create(service, principal, Draft(f"passing-{number}", "redis", "redis-starter-128"))
+            create(service, principal, CreateRequest(f"passing-{number}", "redis", "redis-starter-128"))
             databases.delete(service, principal, f"passing-{number}", f"passing-{number}")
         done.set()
 
     with ThreadPoolExecutor(1) as pool:
         passing = pool.submit(come_and_go)
         while not done.is_set() and not passing.done():
-            names = [each.name for each in apps.list_all(service, principal).apps]
+            names = [each.database.name for each in status.list_overviews(service, principal)]
             assert names[0] == NAME
             assert len(names) <= 2
         passing.result()
@@ -130,7 +133,7 @@ class TestRename:
             told = connection.execute(
                 "SELECT type, app_name, database_id, data FROM event ORDER BY seq DESC"
             ).fetchone()
-        assert tuple(told)[:3] == ("rename_app", "renamed-db", made["id"])
+        assert tuple(told)[:3] == ("database.renamed", "renamed-db", made["id"])
         assert json.loads(told["data"]) == {"old_name": NAME, "new_name": "renamed-db"}
 
     def test_to_its_own_name(self, api: TestClient, made: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ from dbyard import catalogue
 from dbyard.errors import Unauthorized
 from dbyard.metrics import Metrics
 from dbyard.secrets import Box
-from dbyard.service import Service, accounts
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
 from dbyard.web.app import THREADS, create_app, list_routes
 from tests.builders import open_account, seed_body
 from tests.conftest import Clock
@@ -29,7 +30,7 @@ from tests.conftest import Clock
 DATABASE_API = [
     (method, route.path)
     for route in list_routes(catalogue.load())
-    for method, verb in route.verbs.items()
+    for method, verb in route.methods.items()
     if route.path.startswith("/api/")
     and not verb.public
     and ("{database}" in route.path or "{operation}" in route.path)
@@ -192,7 +193,7 @@ class TestPassword:
             checked.wait(30)
             raise Unauthorized("wrong")
 
-        monkeypatch.setattr(accounts, "authenticate_password", check)
+        monkeypatch.setattr(authentication, "authenticate_password", check)
         with ThreadPoolExecutor(2 * THREADS) as threads:
             ask = partial(anonymous.post, "/v1/tokens", headers=basic("wrong", "ann"), json={"name": "x"})
             logins = [threads.submit(ask) for _ in range(2 * THREADS)]
@@ -320,7 +321,7 @@ class TestAddonToken:
         self, api: TestClient, service: Service, token: str, databases: list[str], clock: Clock
     ) -> None:
         first, second = databases
-        made = accounts.addon_token(service, accounts.authenticate(service, token), first)
+        made = authentication.sign_database_token(service, authentication.authenticate(service, token), first)
         for name in (first, f"ad-{first}", "my-first-db"):
             assert ask(api, made, f"/api/databases/{name}") == 200
         for name in (second, f"ad-{second}", "my-second-db", "nothing"):
@@ -336,8 +337,8 @@ class TestAddonToken:
     def test_no_route_of_the_database_api_shows_another_database(
         self, api: TestClient, service: Service, token: str, databases: list[str], method: str, path: str
     ) -> None:
-        principal = accounts.authenticate(service, token)
-        own, other = (accounts.addon_token(service, principal, each) for each in databases)
+        principal = authentication.authenticate(service, token)
+        own, other = (authentication.sign_database_token(service, principal, each) for each in databases)
         operation = api.get(f"/v1/databases/{databases[0]}/operations").json()["operations"][0]["id"]
         asked = path.format_map(Names(database=databases[0], operation=operation))
         assert api.request(method, asked, headers=bearer(other), json={}).status_code == 404
@@ -345,7 +346,7 @@ class TestAddonToken:
             assert api.get(asked, headers=bearer(own)).status_code in (200, 404, 409)
 
     def test_ends_with_its_database(self, api: TestClient, service: Service, token: str, databases: list[str]) -> None:
-        made = accounts.addon_token(service, accounts.authenticate(service, token), databases[0])
+        made = authentication.sign_database_token(service, authentication.authenticate(service, token), databases[0])
         assert api.delete(f"/v1/databases/{databases[0]}?confirm=my-first-db").status_code == 204
         assert ask(api, made, f"/api/databases/{databases[0]}") == 404
 
@@ -378,12 +379,12 @@ class TestScopes:
     ) -> None:
         assert ask(api, token, "/metrics") == 200
         assert ask(api, make(api, token, scope="write")["token"], "/metrics") == 403
-        project = make(api, token, project_id=accounts.FIRST_PROJECT)
+        project = make(api, token, project_id=authentication.FIRST_PROJECT)
         assert ask(api, project["token"], "/metrics") == 403
         assert ask(api, open_account(service, "other"), "/metrics") == 403
 
     def test_none_makes_one_that_may_do_more(self, api: TestClient, service: Service, token: str, clock: Clock) -> None:
-        less = make(api, token, scope="write", project_id=accounts.FIRST_PROJECT, expires_in=600)
+        less = make(api, token, scope="write", project_id=authentication.FIRST_PROJECT, expires_in=600)
         wanted = {"name": "more", "scope": "admin", "project_id": "pr-other", "expires_in": 601}
         answer = api.post("/v1/tokens", headers=bearer(less["token"]), json={"token": wanted})
         assert answer.status_code == 422
@@ -410,7 +411,7 @@ class TestScopes:
 
     def test_a_token_of_a_project_sees_those_of_its_project(self, api: TestClient, token: str) -> None:
         (first,) = api.get("/v1/tokens").json()["tokens"]
-        bound = make(api, token, project_id=accounts.FIRST_PROJECT)
+        bound = make(api, token, project_id=authentication.FIRST_PROJECT)
         listed = api.get("/v1/tokens", headers=bearer(bound["token"])).json()["tokens"]
         assert [each["id"] for each in listed] == [bound["id"]]
         assert api.delete(f"/v1/tokens/{first['id']}", headers=bearer(bound["token"])).status_code == 404

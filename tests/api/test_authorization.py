@@ -8,30 +8,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
 from dbyard import catalogue as catalogues
-from dbyard import wire
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
-from dbyard.service import Service, accounts, collaborators, databases, dbusers, projects, tokens
+from dbyard.service import Service
+from dbyard.service.accounts import authentication, collaborators, projects, tokens
+from dbyard.service.accounts.projects import ProjectRequest
+from dbyard.service.accounts.tokens import TokenRequest
+from dbyard.service.databases import database_users
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store
 from dbyard.store import accounts as stored
 from dbyard.web.app import create_app, list_routes
-from dbyard.web.routes import Login, Verb
+from dbyard.web.routes import AuthScheme, Method
 from tests.builders import get_ready, open_account
 from tests.conftest import Clock, World, make_service
 
-Case = tuple[str, str, Verb]
+Case = tuple[str, str, Method]
 CASES: list[Case] = [
     (method, route.path, verb)
     for route in list_routes(catalogues.load())
-    for method, verb in route.verbs.items()
+    for method, verb in route.methods.items()
     if not verb.public
 ]
 
@@ -90,13 +94,13 @@ def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, aut
     path, clock = tmp_path_factory.mktemp("template") / "state.db", Clock()
     store = Store(path)
     service = make_service(store, catalogue, authority, World(), clock)
-    found = {"admin": accounts.bootstrap(service, lambda _: None) or ""}
+    found = {"admin": authentication.bootstrap(service, lambda _: None) or ""}
     people = {name: open_account(service, name) for name in ("owner", "guest", "third", "other", "gone")}
-    owner, other = (accounts.authenticate(service, people[name]) for name in ("owner", "other"))
+    owner, other = (authentication.authenticate(service, people[name]) for name in ("owner", "other"))
     ids = _make_what_is_asked_for(service, owner)
     found |= {"owner": people["owner"], "other": people["other"], "collaborator": people["guest"]}
     found |= {"none": "", "malformed": "tk-us-\u00e9 x", "forged": "a.b.c", "disabled": people["gone"]}
-    elsewhere = projects.create(service, owner, {"name": "elsewhere"}).project.id
+    elsewhere = projects.create(service, owner, ProjectRequest("elsewhere")).project.id
     limits: dict[str, dict[str, object]] = {
         "read-only": {"scope": "read"},
         "bound": {"project_id": ids["project"]},
@@ -105,14 +109,16 @@ def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, aut
         "revoked": {},
     }
     for name, fields in limits.items():
-        made = tokens.create(service, owner, {"name": name, **fields}).token
-        found[name] = str(made.token)
+        made = tokens.create(service, owner, TokenRequest(name, **fields))
+        found[name] = made.value
         if name == "revoked":
-            tokens.revoke(service, owner, made.id)
-    found["jwt"] = accounts.exchange(service, owner)
-    found["expired jwt"] = accounts.exchange(service, accounts.authenticate(service, found["expired"]))
-    found["addon"] = accounts.addon_token(service, owner, ids["database"])
-    found["other addon"] = accounts.addon_token(service, other, _make_database(service, other, "others-own-db"))
+            tokens.revoke(service, owner, made.token.id)
+    found["jwt"] = authentication.exchange(service, owner)
+    found["expired jwt"] = authentication.exchange(service, authentication.authenticate(service, found["expired"]))
+    found["addon"] = authentication.sign_database_token(service, owner, ids["database"])
+    found["other addon"] = authentication.sign_database_token(
+        service, other, _make_database(service, other, "others-own-db")
+    )
     clock.advance(61)
     with store.tx() as connection:
         stored.set_disabled(connection, "us-gone", clock.now)
@@ -131,7 +137,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "database": database,
         "app": database,
         "addon": f"ad-{database}",
-        "user": dbusers.list_users(service, owner, database).users[0].name,
+        "user": database_users.list_all(service, owner, database)[0].name,
         "operation": operation,
         "project": "pr-owner",
         "collaborator": "us-third",
@@ -141,8 +147,8 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
 
 
 def _make_database(service: Service, principal: Principal, name: str) -> str:
-    draft = wire.Draft(name, "postgresql", "postgresql-starter-512")
-    made = msgspec.json.decode(databases.create(service, principal, draft), type=wire.DatabaseAnswer).database
+    request = CreateRequest(name, "postgresql", "postgresql-starter-512")
+    made = create(service, principal, request)
     get_ready(service)
     return made.id
 
@@ -162,18 +168,18 @@ def store(template: Template, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def asking(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(dbusers, "_PATIENCE", 0.0)  # nobody works on operations here
+    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)  # nobody works on operations here
     with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
         yield client
 
 
-def expect(who: str, method: str, path: str, verb: Verb) -> int | None:
+def expect(who: str, method: str, path: str, verb: Method) -> int | None:
     """The status that refuses them; None when they are let in."""
     if who in OUTSIDE:
         return 401
     if who in ("addon", "other addon") and not path.startswith("/api/"):
         return 401
-    if who == "jwt" and verb.login is Login.API_TOKEN:
+    if who == "jwt" and verb.auth is AuthScheme.API_TOKEN:
         return 401  # it could make itself younger
     if verb.scope is Scope.ADMIN:
         return None if who == "admin" else 403
@@ -232,7 +238,7 @@ def test_lists_hold_nothing_of_others(asking: TestClient, template: Template, pa
 
 
 def test_what_only_an_owner_may_is_documented() -> None:
-    told = {(method, path) for method, path, verb in CASES if 403 in verb.refusals and path.partition("{")[2]}
+    told = {(method, path) for method, path, verb in CASES if 403 in verb.errors and path.partition("{")[2]}
     assert {each for each in told if "{database}" in each[1] or "{app}" in each[1]} == OWNER_ONLY
 
 
@@ -240,7 +246,7 @@ def _ask(client: TestClient, template: Template, case: Case, who: str, ids: dict
     method, path, verb = case
     query = "?confirm=my-postgres-db&current_name=my-postgres-db"
     value, headers = template.tokens[who], {}
-    if value and verb.login is Login.API_TOKEN:
+    if value and verb.auth is AuthScheme.API_TOKEN:
         headers = {"Authorization": b"Basic " + base64.b64encode(f":{value}".encode())}
     elif value:
         headers = {"Authorization": f"Bearer {value}".encode()}

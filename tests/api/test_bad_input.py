@@ -12,12 +12,14 @@ from starlette.testclient import TestClient
 from dbyard import catalogue
 from dbyard.service import Service
 from dbyard.web.app import list_routes
-from dbyard.web.routes import Verb
+from dbyard.web.routes import Method
 from tests.builders import seed_body
 
-VERBS = [(method, route.path, verb) for route in list_routes(catalogue.load()) for method, verb in route.verbs.items()]
-WITH_BODY = [(method, path, verb) for method, path, verb in VERBS if verb.body]
-WITH_NAMES = [(method, path) for method, path, _ in VERBS if "{" in path]
+METHODS = [
+    (method, route.path, verb) for route in list_routes(catalogue.load()) for method, verb in route.methods.items()
+]
+WITH_BODY = [(method, path, verb) for method, path, verb in METHODS if verb.body]
+WITH_NAMES = [(method, path) for method, path, _ in METHODS if "{" in path]
 MOST = 16 * 1024
 """No refusal is longer, whatever was sent."""
 
@@ -58,7 +60,7 @@ def assert_refused(answer: Any) -> None:
     assert "x-injected" not in answer.headers
 
 
-def fill(verb: Verb, value: object) -> dict[str, object]:
+def fill(verb: Method, value: object) -> dict[str, object]:
     """A body of the verb with the value in every field."""
     fields = msgspec.structs.fields(verb.body) if verb.body else ()
     return {field.encode_name: _fill(field.type, value) for field in fields}
@@ -141,7 +143,7 @@ def test_an_encoded_slash_is_none(api: TestClient, database: str) -> None:
 )
 def test_queries(api: TestClient, service: Service, database: str, query: str) -> None:
     before = state(api, service)
-    for method, path, verb in VERBS:
+    for method, path, verb in METHODS:
         names = [each.name for each in verb.parameters if each.place == "query" and set(each.schema) > {"type"}]
         for name in names:
             place = _named(path, database)

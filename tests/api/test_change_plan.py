@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.model import EventType, OperationKind
-from dbyard.service import Service, changes
+from dbyard.service import Service
+from dbyard.service.databases import plan_changes
 from dbyard.store import operations
 from tests.builders import claim, get_ready, seed_body
 from tests.conftest import Clock, World
@@ -132,12 +133,12 @@ def test_that_fails_leaves_a_server_that_it_had_not_stopped(
 def test_waits_for_a_heal_at_work(
     api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "_HEAL_SECONDS", 0.1)
+    monkeypatch.setattr(plan_changes, "_HEAL_SECONDS", 0.1)
     healing = heal(service, made)
     operation = claim(service)
     answer = change(api, made, {"plan": PLAN})
     assert (answer.status_code, answer.json()["current_operation_id"]) == (409, healing)
-    monkeypatch.setattr(changes, "_HEAL_SECONDS", 30)
+    monkeypatch.setattr(plan_changes, "_HEAL_SECONDS", 30)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(change, api, made, {"plan": PLAN})
         with service.store.tx() as connection:
@@ -175,6 +176,6 @@ def test_is_told(api: TestClient, made: dict[str, Any], service: Service) -> Non
     change(api, made, {"plan": PLAN})
     with service.store.read() as connection:
         told = connection.execute("SELECT type, data FROM event ORDER BY seq DESC LIMIT 1").fetchone()
-    assert told["type"] == EventType.UPGRADE_ADDON
+    assert told["type"] == EventType.DATABASE_RESIZED
     assert PLAN in told["data"]
     assert made["plan"] in told["data"]

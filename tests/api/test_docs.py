@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dbyard.web import docs
+from dbyard.web.api import docs
 
 FILES = [route.path for route in docs.routes()]
 STATIC = Path(docs.__file__).parent / "static"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from starlette.testclient import TestClient
 from dbyard import secrets
 from dbyard.model import Project, Scope, Token
 from dbyard.service import Service
-from dbyard.service.accounts import FIRST_PROJECT
-from dbyard.store import accounts, projects, tokens
+from dbyard.service.accounts.authentication import FIRST_PROJECT
+from dbyard.store import accounts, events, projects, tokens
 from tests.builders import get_ready, open_account, seed_body
 
 
@@ -49,18 +50,13 @@ class TestRecorded:
         api.delete("/v1/databases/my-postgres-db?confirm=my-postgres-db")
         made, deleted = recorded(service)
         token_id = api.get("/v1/tokens").json()["tokens"][0]["id"]
-        for event, kind in ((made, "new_addon"), (deleted, "delete_addon")):
+        for event, kind in ((made, "database.created"), (deleted, "database.deleted")):
             assert event["type"] == kind
             assert (event["username"], event["email"], event["token_id"]) == ("admin", "admin@localhost", token_id)
             assert event["owner_id"] == event["account_id"]
             assert (event["database_id"], event["app_name"]) == (database["id"], "my-postgres-db")
             assert event["project_id"] == database["project_id"]
-            assert event["data"] == {
-                "addon_id": f"ad-{database['id']}",
-                "addon_provider_name": "postgresql",
-                "plan_name": "postgresql-starter-512",
-                "resource_id": database["id"],
-            }
+            assert event["data"] == {"technology": "postgresql", "plan": "postgresql-starter-512"}
 
     def test_nothing_of_what_was_refused(self, api: TestClient, service: Service) -> None:
         api.post("/v1/databases", json=seed_body())
@@ -70,7 +66,7 @@ class TestRecorded:
             api.delete("/v1/databases/my-postgres-db?confirm=another-db"),
         ):
             assert response.is_client_error
-        assert [event["type"] for event in recorded(service)] == ["new_addon"]
+        assert [event["type"] for event in recorded(service)] == ["database.created"]
 
     def test_a_repeated_request_once(self, api: TestClient, service: Service) -> None:
         for _ in range(2):
@@ -80,7 +76,7 @@ class TestRecorded:
     def test_the_first_token_as_the_platforms_own_deed(self, service: Service, token: str) -> None:
         with service.store.read() as connection:
             (first,) = connection.execute("SELECT * FROM event").fetchall()
-        assert (first["type"], first["username"], first["account_id"]) == ("new_token", "dbyard", None)
+        assert (first["type"], first["username"], first["account_id"]) == ("token.created", "dbyard", None)
         assert json.loads(first["data"])["token_name"] == "first"
         assert token not in first["data"]
 
@@ -132,13 +128,33 @@ class TestList:
         assert event["user"]["id"].startswith("us-")
         assert (event["type"], event["created_at"]) == ("new_addon", "2027-01-15T08:00:00Z")
         assert (event["app_id"], event["app_name"]) == (database["id"], "my-postgres-db")
-        assert event["type_data"]["plan_name"] == "postgresql-starter-512"
+        assert event["type_data"] == {
+            "addon_id": f"ad-{database['id']}",
+            "addon_provider_name": "postgresql",
+            "plan_name": "postgresql-starter-512",
+            "resource_id": database["id"],
+        }
         assert answer["meta"] == {
             "pagination": {
                 "current_page": 1, "prev_page": None, "next_page": None, "total_pages": 1, "total_count": 2,
                 "per_page": 30,
             }
         }  # fmt: skip
+
+    def test_reads_events_of_older_versions_as_before(self, api: TestClient, service: Service) -> None:
+        database = api.post("/v1/databases", json=seed_body()).json()["database"]
+        data = {
+            "addon_id": f"ad-{database['id']}",
+            "addon_provider_name": "postgresql",
+            "old_plan_name": "postgresql-starter-512",
+            "plan_name": "postgresql-starter-1024",
+            "resource_id": database["id"],
+        }
+        with service.store.tx() as connection:
+            (newest, *_) = events.list_page(connection, events.everything(), 1, 0)
+            events.append(connection, replace(newest, id="old", type="upgrade_addon", data=data))
+        event = api.get(f"/v1/apps/{database['id']}/events").json()["events"][0]
+        assert (event["type"], event["type_data"], list(event["type_data"])) == ("upgrade_addon", data, list(data))
 
     def test_comes_in_pages_newest_first(self, api: TestClient) -> None:
         names = [f"database-{number}" for number in range(5)]

@@ -14,13 +14,13 @@ from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from dbyard import catalogue
-from dbyard.service.tokens import END_RULE
+from dbyard.service.accounts.tokens import END_RULE
 from dbyard.web.app import list_routes
 
 VERBS = [
     (method, route.path, verb)
     for route in list_routes(catalogue.load())
-    for method, verb in route.verbs.items()
+    for method, verb in route.methods.items()
     if not route.path.startswith("/docs")  # a page for people
 ]
 RIGHT = [(GenerationMode.POSITIVE, method, path) for method, path, _ in VERBS]

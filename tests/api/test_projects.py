@@ -9,8 +9,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.errors import NotFound
-from dbyard.service import Service, accounts, projects
-from dbyard.service.accounts import FIRST_PROJECT
+from dbyard.service import Service
+from dbyard.service.accounts import authentication, projects
+from dbyard.service.accounts.authentication import FIRST_PROJECT
+from dbyard.service.accounts.projects import ProjectRequest
+from dbyard.service.databases import databases
 from dbyard.store import Store
 from tests.builders import open_account, seed_body
 from tests.conftest import Clock
@@ -101,10 +104,12 @@ class TestDefault:
         assert defaults(api) == ["default"]
 
     def test_is_one_whatever_happens_at_once(self, api: TestClient, service: Service, token: str) -> None:
-        principal = accounts.authenticate(service, token)
+        principal = authentication.authenticate(service, token)
         ids = [make(api, f"p-{number}")["id"] for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda each: projects.update(service, principal, each, {"default": True}), ids * 3))
+            list(
+                pool.map(lambda each: projects.update(service, principal, each, ProjectRequest(default=True)), ids * 3)
+            )
         assert len(defaults(api)) == 1
 
     def test_one_name_asked_for_at_once_is_given_once(self, api: TestClient) -> None:
@@ -142,12 +147,12 @@ class TestDelete:
 
 class TestMove:
     def test_into_another_project_of_its_owner(self, api: TestClient, service: Service, token: str) -> None:
-        principal = accounts.authenticate(service, token)
+        principal = authentication.authenticate(service, token)
         made = make(api, "shop")
         api.post("/v1/databases", json=seed_body())
-        projects.move_database(service, principal, "my-postgres-db", made["id"])
+        databases.move(service, principal, "my-postgres-db", made["id"])
         assert api.get("/v1/databases/my-postgres-db").json()["database"]["project_id"] == made["id"]
-        other = accounts.authenticate(service, open_account(service, "other"))
+        other = authentication.authenticate(service, open_account(service, "other"))
         for who, project_id in ((other, made["id"]), (principal, "pr-other"), (principal, "nothing")):
             with pytest.raises(NotFound):
-                projects.move_database(service, who, "my-postgres-db", project_id)
+                databases.move(service, who, "my-postgres-db", project_id)

@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.errors import Unauthorized
-from dbyard.service import Service, accounts
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
 from dbyard.store import Store
 from tests.builders import open_account, seed_body
 
@@ -133,13 +134,13 @@ class TestAdministrators:
 class TestDisable:
     def test_refuses_every_way_in_at_once_and_touches_no_database(self, api: TestClient, service: Service) -> None:
         token = make(api)["token"]
-        jwt = accounts.exchange(service, accounts.authenticate(service, token))
+        jwt = authentication.exchange(service, authentication.authenticate(service, token))
         api.post("/v1/databases", json=seed_body(), headers=bearer(token))
         assert api.patch("/v1/users/ann", json={"user": {"disabled": True}}).json()["user"]["disabled_at"] is not None
         for value in (token, jwt):
             assert api.get("/v1/databases", headers=bearer(value)).status_code == 401
         with pytest.raises(Unauthorized):
-            accounts.authenticate_password(service, "ann", PASSWORD)
+            authentication.authenticate_password(service, "ann", PASSWORD)
         with service.store.read() as connection:
             assert connection.execute("SELECT count(*) FROM database WHERE deleted_at IS NULL").fetchone()[0] == 1
         assert api.patch("/v1/users/ann", json={"disabled": False}).json()["user"]["disabled_at"] is None
@@ -157,7 +158,7 @@ class TestPassword:
     @pytest.mark.parametrize("name", ["ann", "ann@example.org", "ANN@Example.org"])
     def test_opens_by_name_and_by_address(self, api: TestClient, service: Service, name: str) -> None:
         made = make(api)
-        principal = accounts.authenticate_password(service, name, PASSWORD)
+        principal = authentication.authenticate_password(service, name, PASSWORD)
         assert (principal.account.id, principal.token_id) == (made["id"], "")
 
     @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ class TestPassword:
     def test_anything_else_is_refused_alike(self, api: TestClient, service: Service, name: str, password: str) -> None:
         make(api)
         with pytest.raises(Unauthorized, match="The username or the password is not valid"):
-            accounts.authenticate_password(service, name, password)
+            authentication.authenticate_password(service, name, password)
 
     def test_who_is_unknown_costs_as_much(self, api: TestClient, service: Service) -> None:
         make(api)
@@ -175,7 +176,7 @@ class TestPassword:
         def cost(name: str) -> float:
             begun = time.thread_time()
             with pytest.raises(Unauthorized):
-                accounts.authenticate_password(service, name, "wrong")
+                authentication.authenticate_password(service, name, "wrong")
             return time.thread_time() - begun
 
         unknown, known = (min(cost(name) for _ in range(5)) for name in ("nobody", "ann"))
@@ -185,7 +186,7 @@ class TestPassword:
         token = make(api)["token"]
         assert api.patch("/v1/users/ann", json={"password": "pâssword with accents"}).status_code == 200
         with pytest.raises(Unauthorized):
-            accounts.authenticate_password(service, "ann", PASSWORD)
+            authentication.authenticate_password(service, "ann", PASSWORD)
         decomposed = "pa\u0302ssword with accents"
-        assert accounts.authenticate_password(service, "ann", decomposed).account.username == "ann"
+        assert authentication.authenticate_password(service, "ann", decomposed).account.username == "ann"
         assert api.get("/v1/databases", headers=bearer(token)).status_code == 200

@@ -10,8 +10,7 @@ from click.testing import CliRunner, Result
 
 from dbyard.__main__ import main
 from dbyard.model import EventType
-from dbyard.service import events
-from dbyard.store import Store
+from dbyard.store import Store, events
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def add(store: Store, number: int) -> None:
     with store.tx() as connection:
-        events.record(connection, None, EventType.NEW_TOKEN, float(number), data={"n": number})
+        events.record(connection, None, EventType.TOKEN_CREATED, float(number), data={"n": number})
 
 
 def head(store: Store, seq: int) -> str:

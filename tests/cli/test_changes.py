@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
-from dbyard.wire import dbusers
+from dbyard.wire import database_users
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Platform
@@ -26,9 +26,10 @@ CLOSED = (409, wire.NotUsable("The database is closed: 101 % of its disk is used
 def one(platform: Platform, database: wire.Database) -> Platform:
     platform.on("GET", f"/v1/databases/{database.name}", (200, wire.DatabaseAnswer(database)))
     fields = ("app_1", False, True, dict[str, str]())
-    platform.on("GET", f"/api/databases/{database.id}/users", (200, dbusers.UsersAnswer([dbusers.User(*fields)])))
-    renewed = dbusers.UserWithPassword(*fields, "n3w")
-    answer = dbusers.PasswordAnswer(*fields, "n3w", renewed, "op-1")
+    users = database_users.DatabaseUsersAnswer([database_users.DatabaseUser(*fields)])
+    platform.on("GET", f"/api/databases/{database.id}/users", (200, users))
+    renewed = database_users.UserWithPassword(*fields, "n3w")
+    answer = database_users.PasswordAnswer(*fields, "n3w", renewed, "op-1")
     platform.on("POST", f"/api/databases/{database.id}/users/app_1/reset_password", (200, answer))
     return platform
 

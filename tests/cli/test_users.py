@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
-from dbyard.wire.users import Account, AccountAnswer, AccountsAnswer
+from dbyard.wire.accounts import Account, AccountAnswer, AccountsAnswer
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Platform

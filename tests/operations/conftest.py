@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from dbyard import installations, wire
+from dbyard import installations
 from dbyard.catalogue import Catalogue
 from dbyard.engines import redis as engine
 from dbyard.metrics import Metrics
@@ -21,7 +21,11 @@ from dbyard.operations import Context, Outcome
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.queue import Queue
 from dbyard.runtimes.local import LocalRuntime, processes
-from dbyard.service import Service, access, databases
+from dbyard.service import Service
+from dbyard.service.databases import databases
+from dbyard.service.databases.connection import get as get_connection
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store, accounts, instances, operations
 from tests.conftest import Clock
 from tests.disks import make_directory
@@ -46,7 +50,7 @@ class Bench:
     def create(self, name: str = NAME, technology: str = TECHNOLOGY) -> str:
         """Ask for a database; its id."""
         plan = self.context.catalogue.technologies[technology].plans[0].name
-        databases.create(self.service, self.principal, wire.Draft(name=name, technology=technology, plan=plan))
+        create(self.service, self.principal, CreateRequest(name=name, technology=technology, plan=plan))
         return self.claimable().database_id
 
     def delete(self, name: str = NAME) -> None:
@@ -110,7 +114,7 @@ class Bench:
 
     def answers(self) -> bool:
         """Whether the tenant is let in at the URL that the platform gives."""
-        url = access.connection(self.service, self.principal, NAME).connection.url
+        url = get_connection(self.service, self.principal, NAME).url
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
 

@@ -12,7 +12,7 @@ from dbyard.errors import Conflict, PermanentError
 from dbyard.model import Operation, OperationStatus
 from dbyard.operations import Done, Next, Wait, create, server
 from dbyard.operations.kinds import KINDS
-from dbyard.service import access
+from dbyard.service.databases.connection import get as get_connection
 from tests.conftest import Clock
 from tests.e2e.platforms import claimed_ports
 from tests.operations.conftest import NAME, Bench
@@ -95,7 +95,7 @@ class TestSecure:
         bench.create()
         operation = bench.advance_to("secure")
         with pytest.raises(Conflict):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         assert bench.queue._advance(operation) is None
         assert bench.latest(operation).status is OperationStatus.DONE
         assert bench.instance(operation.database_id).ready_at == clock()
@@ -176,7 +176,7 @@ class TestNeverReady:
         assert not bench.is_running(instance)
         assert not bench.runtime._members(instance.id)
         with pytest.raises(Conflict, match="does not run"):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         return ended
 
 

@@ -14,7 +14,7 @@ from dbyard.model import OperationKind, OperationStatus
 from dbyard.operations import Next
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.runtimes.local.processes import wait_until
-from dbyard.service import access
+from dbyard.service.databases.connection import get as get_connection
 from dbyard.store import events
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
@@ -40,7 +40,7 @@ class TestSweep:
         operation = bench.claimable()
         assert (operation.kind, operation.database_id) == (OperationKind.HEAL, dead)
         with pytest.raises(Conflict, match="is being repaired"):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         bench.finish()
         assert bench.answers()
 
@@ -105,7 +105,7 @@ class TestExamine:
             newest, *_ = events.list_page(connection, events.of_database(database_id), 1, 0)
         cause = {"code": "server_killed", "message": "the server was ended by signal 9 (Killed)"}
         assert (newest.type, newest.data["operation"], newest.data["cause"]) == (
-            "database/operation_done",
+            "operation.done",
             "heal",
             cause,
         )

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dbyard import wire
 from dbyard.errors import PermanentError
 from dbyard.model import Installation, InstanceSpec, Layout, Operation, OperationKind, Placement
 from dbyard.operations import Context, Next, heal
-from dbyard.service import Service, accounts, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import instances, operations
 from tests.builders import claim, get_ready
 
@@ -51,8 +53,8 @@ def runtime() -> Runtime:
 @pytest.fixture
 def healing(service: Service, token: str) -> Operation:
     """The heal operation of a database whose instance records Redis 7.0.1."""
-    draft = wire.Draft("my-redis-db", "redis", "redis-starter-128")
-    databases.create(service, accounts.authenticate(service, token), draft)
+    draft = CreateRequest("my-redis-db", "redis", "redis-starter-128")
+    create(service, authentication.authenticate(service, token), draft)
     get_ready(service)
     with service.store.tx() as connection:
         (instance,) = instances.list_settled(connection)

@@ -9,7 +9,8 @@ from dbyard.engines import redis as engine
 from dbyard.errors import Conflict, NotReady
 from dbyard.model import OperationKind, OperationStatus
 from dbyard.reconciler.drift import DriftReconciler
-from dbyard.service import access, dbusers
+from dbyard.service.databases import database_users
+from dbyard.service.databases.connection import get as get_connection
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
 
@@ -17,7 +18,7 @@ from tests.operations.conftest import NAME, Bench
 @pytest.fixture
 def database_id(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database that runs. Nobody waits for its operations."""
-    monkeypatch.setattr(dbusers, "_PATIENCE", 0.0)
+    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
     database_id = bench.create()
     bench.finish()
     return database_id
@@ -30,8 +31,8 @@ def sweep(bench: Bench) -> DriftReconciler:
 
 def reset(bench: Bench) -> str:
     """The old URL."""
-    old = access.connection(bench.service, bench.principal, NAME).connection.url
-    dbusers.reset_password(bench.service, bench.principal, NAME, "default")
+    old = get_connection(bench.service, bench.principal, NAME).url
+    database_users.reset_password(bench.service, bench.principal, NAME, "default")
     return old
 
 
@@ -57,7 +58,7 @@ class TestApply:
         operation = bench.claim()
         bench.act(operation)
         with pytest.raises(Conflict, match="gets a new password"):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         bench.queue.run(operation)
         assert bench.answers()
 
@@ -96,7 +97,7 @@ class TestFailure:
             bench.finish()
         assert (bench.latest(failed).status, bench.latest(failed).error_code) == (OperationStatus.ERROR, "deadline")
         with pytest.raises(Conflict):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         sweep.sweep()
         assert bench.claimable().kind is OperationKind.ROTATE
         bench.finish()

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from dbyard import wire
 from dbyard.model import MIB, ExitStatus, InstanceState, Operation
 from dbyard.operations import Context, Wait, server
 from dbyard.operations.target import load
-from dbyard.service import Service, accounts, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases.create import create as create_database
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import operations
 from tests.builders import SPEC, claim
 from tests.conftest import Clock, World
@@ -49,11 +51,11 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def create(service: Service, token: str, clock: Clock, technology: str, count: int) -> list[Operation]:
-    principal = accounts.authenticate(service, token)
+    principal = authentication.authenticate(service, token)
     plan = service.catalogue.technologies[technology].plans[0].name
     claimed = []
     for number in range(count):
-        databases.create(service, principal, wire.Draft(f"{technology}-{number}", technology, plan))
+        create_database(service, principal, CreateRequest(f"{technology}-{number}", technology, plan))
         clock.advance(1)
         claimed.append(claim(service))
     return claimed

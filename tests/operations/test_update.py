@@ -11,8 +11,9 @@ from dbyard.engines import redis as engine
 from dbyard.errors import Conflict, Invalid, TemporaryError
 from dbyard.model import Credentials, InstanceSpec, Layout, OperationStatus, RenderInput, Restriction
 from dbyard.reconciler.drift import DriftReconciler
-from dbyard.service import access, changes, dbusers
-from dbyard.service.stats import ask
+from dbyard.service.databases import database_users, plan_changes
+from dbyard.service.databases.connection import get as get_connection
+from dbyard.service.databases.stats import ask
 from dbyard.store import databases, instances
 from tests.conftest import Clock, World
 from tests.operations.conftest import NAME, Bench
@@ -37,7 +38,7 @@ def large(bench: Bench, database_id: str) -> str:
 
 
 def change(bench: Bench, plan: object) -> None:
-    changes.change_plan(bench.service, bench.principal, NAME, plan)
+    plan_changes.change_plan(bench.service, bench.principal, NAME, plan)
 
 
 def plan_of(bench: Bench, database_id: str) -> str:
@@ -66,7 +67,7 @@ class TestResize:
         pid = bench.pid(bench.instance(database_id))
         change(bench, LARGE)
         with pytest.raises(Conflict, match="gets another plan"):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         operation = bench.claim()
         bench.act(operation)  # killed before it is recorded
         bench.queue.run(operation)
@@ -117,7 +118,7 @@ class TestFailure:
         self, bench: Bench, large: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(engine, "render", _only_with(LARGE, engine.render))
-        before = access.connection(bench.service, bench.principal, NAME).connection
+        before = get_connection(bench.service, bench.principal, NAME)
         change(bench, SMALL)
         operation = bench.claimable()
         for _ in range(8):
@@ -128,11 +129,11 @@ class TestFailure:
         assert failed.status is OperationStatus.ERROR
         assert "does not run with its new plan" in (failed.error or "")
         with pytest.raises(Conflict, match="does not run"):
-            access.connection(bench.service, bench.principal, NAME)
+            get_connection(bench.service, bench.principal, NAME)
         DriftReconciler(bench.context, bench.queue._stopping, lambda: None).sweep()
         bench.finish()
         assert plan_of(bench, large) == LARGE
-        assert access.connection(bench.service, bench.principal, NAME).connection == before
+        assert get_connection(bench.service, bench.principal, NAME) == before
         assert bench.answers()
 
     def test_before_anything_was_stopped_changes_nothing(self, bench: Bench, large: str, clock: Clock) -> None:
@@ -166,8 +167,8 @@ class TestRefused:
     def test_while_a_password_is_on_its_way(
         self, bench: Bench, database_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dbusers, "_PATIENCE", 0.0)
-        dbusers.reset_password(bench.service, bench.principal, NAME, "default")
+        monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
+        database_users.reset_password(bench.service, bench.principal, NAME, "default")
         clock.advance(700)
         bench.finish()
         with pytest.raises(Conflict, match="waits for its new password"):

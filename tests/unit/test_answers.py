@@ -54,8 +54,8 @@ def test_what_is_wrong(wrong: str | None, words: str) -> None:
 def test_notes_it_of_a_real_application(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = api.app
     assert isinstance(checked, Checked)
-    monkeypatch.setattr("dbyard.service.databases.list_all", lambda *_: b'{"databases": [1]}')
-    api.get("/v1/databases")
+    monkeypatch.setattr("dbyard.web.scalingo.encoding.apps.encode_all", lambda *_: b'{"apps": [1]}')
+    api.get("/v1/apps")
     (fault,) = checked.faults
-    assert fault.startswith("GET /v1/databases: 200: 1 is not of type")
+    assert fault.startswith("GET /v1/apps: 200: 1 is not of type")
     checked.faults.clear()

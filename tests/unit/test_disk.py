@@ -25,9 +25,11 @@ from dbyard.reconciler.disk import (
     pause,
 )
 from dbyard.runtimes import Runtime
-from dbyard.service import Service, accounts, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import events, instances, operations
-from dbyard.wire import Draft
 from tests.builders import claim, get_ready
 from tests.conftest import World
 
@@ -151,7 +153,9 @@ def disks() -> Disks:
 @pytest.fixture
 def database_id(service: Service, token: str) -> str:
     """A running redis-starter-256: 2,048 MB of disk."""
-    databases.create(service, accounts.authenticate(service, token), Draft("my-redis-db", "redis", "redis-starter-256"))
+    create(
+        service, authentication.authenticate(service, token), CreateRequest("my-redis-db", "redis", "redis-starter-256")
+    )
     get_ready(service)
     with service.store.read() as connection:
         return instances.list_watched(connection)[0].database_id
@@ -205,8 +209,8 @@ class TestLook:
         with service.store.read() as connection:
             assert operations.active_id(connection, database_id) is None
             lifted, restricted, *_ = events.list_page(connection, events.of_database(database_id), 9, 0)
-        assert (lifted.type, lifted.data["reason"]) == (EventType.UNRESTRICTED, None)
-        assert (restricted.type, restricted.data["restriction"]) == (EventType.RESTRICTED, READ_ONLY)
+        assert (lifted.type, lifted.data["reason"]) == (EventType.DATABASE_UNRESTRICTED, None)
+        assert (restricted.type, restricted.data["restriction"]) == (EventType.DATABASE_RESTRICTED, READ_ONLY)
         assert (restricted.username, restricted.account_id) == ("dbyard", None)
 
     def test_asks_again_for_what_could_not_be_applied(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dbyard.model import Event, EventType
-from dbyard.store import Connection, Store, events
+from dbyard.model import Account, Event, EventType, Principal
+from dbyard.store import Connection, Store, events, old_events
 
 Tamper = Callable[..., events.Chain]
 
@@ -18,8 +18,8 @@ Tamper = Callable[..., events.Chain]
 def event(number: int = 1, **changes: object) -> Event:
     values: dict[str, object] = {
         "id": f"e{number}", "at": 1_800_000_000.125, "owner_id": "us-a", "account_id": "us-a", "username": "a",
-        "email": "ä@example.org", "token_id": "t", "project_id": "pr-a", "database_id": "d", "app_name": "my-db",
-        "type": EventType.NEW_ADDON, "data": {"plan_name": "p", "é": 1.5},
+        "email": "ä@example.org", "token_id": "t", "project_id": "pr-a", "database_id": "d", "database_name": "my-db",
+        "type": EventType.DATABASE_CREATED, "data": {"plan": "p", "é": 1.5},
     }  # fmt: skip
     return Event(**(values | changes))  # type: ignore[arg-type]
 
@@ -32,11 +32,11 @@ def last(connection: Connection) -> events.Chain:
 def filled(store: Store) -> Store:
     with store.tx() as connection:
         for number in range(1, 6):
-            events.record(connection, event(number))
+            events.append(connection, event(number))
     return store
 
 
-class TestRecord:
+class TestAppend:
     def test_links_each_event_to_the_one_before(self, filled: Store) -> None:
         with filled.read() as connection:
             rows = connection.execute("SELECT seq, previous, hash FROM event ORDER BY seq").fetchall()
@@ -47,20 +47,20 @@ class TestRecord:
     def test_is_undone_with_its_transaction(self, filled: Store) -> None:
         def write() -> None:
             with filled.tx() as connection:
-                events.record(connection, event(6))
+                events.append(connection, event(6))
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             write()
         with filled.tx() as connection:
-            events.record(connection, event(7))
+            events.append(connection, event(7))
             assert last(connection).count == 6
 
     def test_writers_in_threads_make_one_chain(self, store: Store) -> None:
         def write(first: int) -> None:
             for number in range(first, first + 25):
                 with store.tx(durable=False) as connection:
-                    events.record(connection, event(number))
+                    events.append(connection, event(number))
 
         threads = [threading.Thread(target=write, args=(1000 * number,)) for number in range(8)]
         for thread in threads:
@@ -85,10 +85,54 @@ class TestRecord:
             connection.execute(statement)
 
 
+class TestRecord:
+    """What every use case calls."""
+
+    def test_names_the_owner_of_what_it_concerns(self, store: Store) -> None:
+        account = Account("us-b", "b", "b@example.org", admin=False)
+        with store.tx() as connection:
+            events.record(connection, Principal(account, "t"), EventType.TOKEN_CREATED, 1.0, data={"n": 1})
+            events.record(connection, None, EventType.ACCOUNT_ENABLED, 2.0, owner_id="us-a")
+            second, first = events.list_page(connection, events.everything(), 9, 0)
+        assert (first.owner_id, first.account_id, first.username, first.token_id) == ("us-b", "us-b", "b", "t")
+        assert (second.owner_id, second.account_id, second.username, second.token_id) == ("us-a", None, "dbyard", None)
+
+
+class TestOldEvents:
+    """Rows of older versions are never rewritten: they read as if they were stored today, and their chain holds."""
+
+    @pytest.mark.parametrize(
+        ("kind", "data", "expected"),
+        [
+            (
+                "upgrade_addon",
+                {"addon_id": "ad-d", "addon_provider_name": "redis", "plan_name": "p2", "resource_id": "d"}
+                | {"old_plan_name": "p1"},
+                (EventType.DATABASE_RESIZED, {"technology": "redis", "plan": "p2", "old_plan": "p1"}),
+            ),
+            ("rename_app", {"old_name": "a", "new_name": "b"}, (EventType.DATABASE_RENAMED, None)),
+            ("database/operation_failed", {"operation": "heal"}, (EventType.OPERATION_FAILED, None)),
+            ("new_user", {"id": "us-b", "admin": False}, (EventType.ACCOUNT_CREATED, None)),
+            ("of_old", {"plan_name": "p"}, ("of_old", None)),
+        ],
+    )
+    def test_are_read_in_the_words_of_today(
+        self, store: Store, kind: str, data: dict[str, object], expected: tuple[str, dict[str, object] | None]
+    ) -> None:
+        with store.tx() as connection:
+            events.append(connection, event(type=kind, data=data))
+            (found,) = events.list_page(connection, events.everything(), 9, 0)
+            assert last(connection).fault is None
+        assert (found.type, found.data) == (expected[0], data if expected[1] is None else expected[1])
+
+    def test_every_type_of_today_had_a_name_before(self) -> None:
+        assert set(old_events._TYPES.values()) == set(EventType)
+
+
 class TestList:
     def test_has_types_that_are_not_known_any_more(self, store: Store) -> None:
         with store.tx() as connection:
-            events.record(connection, event(type="of_old"))
+            events.append(connection, event(type="of_old"))
             (found,) = events.list_page(connection, events.everything(), 9, 0)
         assert found == event(type="of_old")
 

@@ -11,7 +11,7 @@ import pytest
 
 from dbyard.errors import ConfigError, Unavailable
 from dbyard.model import Account, Database, OperationKind, Principal, Project
-from dbyard.store import Connection, Store, accounts, databases, operations, projects
+from dbyard.store import Connection, Store, accounts, databases, idempotency, operations, projects
 
 DATABASE = Database("d1", "my-postgres-db", "pr-a", "postgresql", "17", "postgresql-starter-512", 1.0, None)
 
@@ -213,14 +213,35 @@ def scans(connection: Connection, queries: list[str]) -> list[str]:
     return [step["detail"] for step in steps if step["detail"].startswith("SCAN")]
 
 
-class TestKeptAnswers:
-    def test_go_with_their_database_or_their_age(self, filled: Store) -> None:
+class TestIdempotency:
+    def test_a_key_has_the_database_as_it_was_created(self, filled: Store) -> None:
         with filled.tx() as connection:
-            databases.remember(connection, "us-a", "k1", b"digest", "d1", b"body", 100.0)
-            assert databases.recall(connection, "us-a", "k1", 100.0) == (b"digest", b"body")
-            assert databases.recall(connection, "us-a", "k1", 100.1) is None
-            assert databases.recall(connection, "us-b", "k1", 0.0) is None
-            databases.forget_before(connection, 100.0)
-            assert databases.recall(connection, "us-a", "k1", 0.0) is not None
-            databases.forget_answers(connection, "d1")
-            assert databases.recall(connection, "us-a", "k1", 0.0) is None
+            idempotency.put(connection, "us-a", "k1", b"digest", DATABASE, 100.0)
+            databases.rename(connection, "d1", "renamed-db", 101.0)
+            databases.set_plan(connection, "d1", "postgresql-starter-1024", 102.0)
+            assert idempotency.get(connection, "us-a", "k1", 100.0) == (b"digest", DATABASE)
+
+    def test_keys_go_with_their_database_or_their_age(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            idempotency.put(connection, "us-a", "k1", b"digest", DATABASE, 100.0)
+            assert idempotency.get(connection, "us-a", "k1", 100.1) is None
+            assert idempotency.get(connection, "us-b", "k1", 0.0) is None
+            idempotency.delete_before(connection, 100.0)
+            assert idempotency.get(connection, "us-a", "k1", 0.0) is not None
+            idempotency.delete_for(connection, "d1")
+            assert idempotency.get(connection, "us-a", "k1", 0.0) is None
+
+    def test_reads_the_whole_answers_that_older_versions_kept(self, filled: Store) -> None:
+        body = (
+            b'{"database":{"id":"d1","name":"my-first-db","project_id":"pr-b","technology":"postgresql",'
+            b'"plan":"postgresql-starter-256","app":{"id":"d1","name":"my-first-db"}}}'
+        )
+        with filled.tx() as connection:
+            connection.execute(
+                "INSERT INTO idempotency (account_id, key, digest, database_id, body, created_at)"
+                " VALUES ('us-a', 'k1', x'00', 'd1', ?, 100.0)",
+                (body,),
+            )
+            found = idempotency.get(connection, "us-a", "k1", 100.0)
+        then = replace(DATABASE, name="my-first-db", project_id="pr-b", plan="postgresql-starter-256")
+        assert found == (b"\0", then)

@@ -6,30 +6,32 @@ import msgspec
 import pytest
 
 from dbyard import wire
+from dbyard.service.databases.create_request import CreateRequest
+from dbyard.web.api.databases import read_create_request
 
 
-class TestReadDraft:
+class TestReadCreateRequest:
     @pytest.mark.parametrize(
         ("fields", "expected"),
         [
-            ({}, wire.Draft()),
-            ({"name": "a", "database_name": "b"}, wire.Draft(name="a")),
-            ({"name": None, "database_name": "b"}, wire.Draft(name="b")),
-            ({"plan": "a", "plan_id": "b"}, wire.Draft(plan="a")),
-            ({"plan_id": "b"}, wire.Draft(plan="b")),
-            ({"addon_provider_id": "redis"}, wire.Draft(technology="redis")),
-            ({"name": False, "plan": 0}, wire.Draft(name=False, plan=0)),
-            ({"version": "17", "project_id": "pr-1", "ip_range": "x"}, wire.Draft(version="17", project_id="pr-1")),
+            ({}, CreateRequest()),
+            ({"name": "a", "database_name": "b"}, CreateRequest(name="a")),
+            ({"name": None, "database_name": "b"}, CreateRequest(name="b")),
+            ({"plan": "a", "plan_id": "b"}, CreateRequest(plan="a")),
+            ({"plan_id": "b"}, CreateRequest(plan="b")),
+            ({"addon_provider_id": "redis"}, CreateRequest(technology="redis")),
+            ({"name": False, "plan": 0}, CreateRequest(name=False, plan=0)),
+            ({"version": "17", "project_id": "pr-1", "ip_range": "x"}, CreateRequest(version="17", project_id="pr-1")),
         ],
     )
-    def test_takes_the_first_key_that_has_a_value(self, fields: dict[str, object], expected: wire.Draft) -> None:
-        assert wire.read_draft(fields) == expected
+    def test_takes_the_first_key_that_has_a_value(self, fields: dict[str, object], expected: CreateRequest) -> None:
+        assert read_create_request(fields) == expected
 
     def test_reads_what_our_client_sends(self) -> None:
         body = msgspec.json.encode(wire.CreateDatabase(wire.NewDatabase("my-db", "redis", "redis-starter-256")))
         assert body == b'{"database":{"name":"my-db","technology":"redis","plan":"redis-starter-256"}}'
-        draft = wire.read_draft(msgspec.json.decode(body)["database"])
-        assert draft == wire.Draft("my-db", "redis", "redis-starter-256")
+        request = read_create_request(msgspec.json.decode(body)["database"])
+        assert request == CreateRequest("my-db", "redis", "redis-starter-256")
 
 
 class TestSecrets:

@@ -60,6 +60,6 @@ def _raise_if_failed(client: Client, name: str) -> None:
     """It can be used again also with the plan that it had before."""
     from dbyard.errors import PermanentError
 
-    last = next((each for each in client.list_operations(name) if each.kind == "update"), None)
+    last = next((each for each in client.list_operations(name) if each.kind == "resize"), None)
     if last and last.status == "error" and last.error:
         raise PermanentError(f"{name} has the plan that it had before: {last.error.message}", code=last.error.code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbyard.cli.output import json_option, print_json, print_table, when
+from dbyard.cli.output import json_option, print_json, print_table, progress, progress_bar, when
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
@@ -47,19 +47,47 @@ def logs(database: str, lines: int, follow: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("database")
+@click.option("-f", "--follow", is_flag=True, help="Show the progress of what is at work until it has ended.")
 @json_option
-def operations(database: str, as_json: bool) -> None:
+def operations(database: str, follow: bool, as_json: bool) -> None:
     """Show what the platform did to a database.
 
     Newest first: each step that was done and each attempt that failed, with its cause.
     """
     with session() as client:
+        if follow:
+            _follow_operations(client, database)
         found = client.list_operations(database)
     if as_json:
         print_json(found)
     else:
         rows = [row for operation in found for row in _rows(operation)]
-        print_table(("KIND", "STATUS", "STEP", "AT", "OUTCOME"), rows)
+        print_table(("ID", "KIND", "STATUS", "STEP", "AT", "OUTCOME"), rows)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("operation")
+def cancel(database: str, operation: str) -> None:
+    """End an operation of a database that can be cancelled.
+
+    OPERATION is an id of `dbyard operations`. It ends at the end of its step.
+    """
+    with session() as client:
+        found = client.cancel_operation(database, operation)
+    click.echo(f"the operation {found.id} ({found.kind}) is being cancelled", err=True)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("operation")
+def retry(database: str, operation: str) -> None:
+    """Do again what a failed operation of a database was asked for.
+
+    OPERATION is an id of `dbyard operations`; the id of the new operation is printed.
+    """
+    with session() as client:
+        click.echo(client.retry_operation(database, operation).id)
 
 
 @click.command()
@@ -117,11 +145,24 @@ def _print_lines(lines: Sequence[str]) -> None:
         click.echo(line)
 
 
-def _rows(operation: wire.Operation) -> list[tuple[str, str, str, str, str]]:
-    head = (operation.kind, operation.status, operation.step, when(operation.finished_at or operation.created_at))
+def _follow_operations(client: Client, database: str) -> None:
+    """Until no operation is active, or Ctrl-C."""
+    with progress(database) as report:
+        try:
+            while active := [each for each in client.list_operations(database) if each.finished_at is None]:
+                report(active[-1])
+                time.sleep(_FOLLOW_EVERY)
+        except KeyboardInterrupt:
+            return
+
+
+def _rows(operation: wire.Operation) -> list[tuple[str, ...]]:
+    at = when(operation.finished_at or operation.created_at)
+    head = (operation.id, operation.kind, operation.status, operation.step, at)
     error = f"{operation.error.code}: {operation.error.message}" if operation.error else ""
-    steps = [("", "", step.step, when(step.at), _outcome(step)) for step in operation.steps]
-    return [(*head, error), *steps]
+    shown = progress_bar(operation.progress) if operation.progress and operation.finished_at is None else error
+    steps = [("", "", "", step.step, when(step.at), _outcome(step)) for step in operation.steps]
+    return [(*head, shown), *steps]
 
 
 def _outcome(step: wire.OperationStep) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Row = Sequence[str]
 
+_BAR_WIDTH = 20
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API has it.")
 
 
@@ -76,8 +78,20 @@ class _Progress:
             click.echo("\r\x1b[K", err=True, nl=False, color=True)
 
 
+def progress_bar(progress: wire.OperationProgress) -> str:
+    """Such as `[#####               ]  25 % (250 of 1,000 MB)`, or `250 MB` while the total is not known."""
+    done, unit = f"{progress.done:,.0f}", f" {progress.unit}" if progress.unit else ""
+    if not progress.total:
+        return f"{done}{unit}"
+    share = min(1.0, max(0.0, progress.done / progress.total))
+    bar = "#" * round(share * _BAR_WIDTH)
+    return f"[{bar:<{_BAR_WIDTH}}] {share:4.0%} ({done} of {progress.total:,.0f}{unit})".replace("%", " %")
+
+
 def _describe(operation: wire.Operation) -> str:
     words = f"{operation.kind}, {operation.step}"
+    if operation.progress is not None:
+        words += f" {progress_bar(operation.progress)}"
     if operation.attempt > 1:
         words += f", attempt {operation.attempt}"
     failed = operation.steps and operation.steps[-1].step == operation.step and operation.steps[-1].outcome != "done"

@@ -26,7 +26,7 @@ def create(name: str, email: str, admin: bool, password: bool, as_json: bool) ->
 
     The token is shown this once. With --json an object with id, username and token.
     """
-    from dbyard.wire.users import NewAccount
+    from dbyard.wire.accounts import NewAccount
 
     secret = _ask_password(name) if password else None
     with session() as client:
@@ -56,7 +56,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Refuse an account's tokens and password from now on; its databases go on."""
-    from dbyard.wire.users import AccountChange
+    from dbyard.wire.accounts import AccountChange
 
     with session() as client:
         client.update_account(name, AccountChange(disabled=True))
@@ -67,7 +67,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Let a disabled account in again, by the tokens that it had."""
-    from dbyard.wire.users import AccountChange
+    from dbyard.wire.accounts import AccountChange
 
     with session() as client:
         client.update_account(name, AccountChange(disabled=False))
@@ -78,7 +78,7 @@ def enable(name: str) -> None:
 @click.argument("name")
 def password(name: str) -> None:
     """Ask for a new password and give it to an account; its tokens stay as they are."""
-    from dbyard.wire.users import AccountChange
+    from dbyard.wire.accounts import AccountChange
 
     secret = _ask_password(name)
     with session() as client:

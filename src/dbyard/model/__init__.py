@@ -15,9 +15,9 @@ from dbyard.model.catalogue import (
     Version,
     WheelRecipe,
 )
-from dbyard.model.constants import ADDON_PREFIX, DISK_READ_ONLY, DISK_WARNING, MIB
+from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, MIB
 from dbyard.model.databases import Database, Instance, Placement
-from dbyard.model.events import Event, EventType
+from dbyard.model.events import PLATFORM_ID, Event, EventType
 from dbyard.model.operations import (
     OPERATIONS,
     Operation,
@@ -44,11 +44,11 @@ from dbyard.model.specs import (
 from dbyard.model.states import Capability, DatabaseStatus, InstanceState, Restriction, Scope
 
 __all__ = [
-    "ADDON_PREFIX",
     "DISK_READ_ONLY",
     "DISK_WARNING",
     "MIB",
     "OPERATIONS",
+    "PLATFORM_ID",
     "Account",
     "Address",
     "Capability",

@@ -7,4 +7,3 @@ DISK_WARNING = 0.85
 """The share of its disk at which a database's owner is warned."""
 DISK_READ_ONLY = 0.95
 """The share of its disk at which a database becomes read-only."""
-ADDON_PREFIX = "ad-"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dbyard.model.constants import ADDON_PREFIX
 from dbyard.model.specs import Address, Placement
 from dbyard.model.states import Restriction
 
@@ -42,11 +41,6 @@ class Database:
     plan: str
     created_at: float
     deleted_at: float | None
-
-    @property
-    def addon_id(self) -> str:
-        """What clients of Scalingo's API call the database by, beside its own id."""
-        return f"{ADDON_PREFIX}{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,42 +6,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+PLATFORM_ID = "us-00000000-0000-0000-0000-000000000000"
+"""Stands for the platform itself as the author of an event; no account has this id."""
+
 
 class EventType(StrEnum):
-    """Scalingo's names where it has one for the same thing; what is ours alone begins with `database/` or says itself.
+    """NOUN.PARTICIPLE; the facade of Scalingo's API has names of its own for them."""
 
-    A database is an app with one addon, so what happens to it happens to that app or that addon.
-    """
-
-    NEW_ADDON = "new_addon"
-    UPGRADE_ADDON = "upgrade_addon"
-    DELETE_ADDON = "delete_addon"
-    RENAME_APP = "rename_app"
-    UPDATE_APP_PROJECT = "update_app_project"
-    RESET_PASSWORD = "database/reset_password"  # noqa: S105 (the name of an event)
-    OPERATION_DONE = "database/operation_done"
-    OPERATION_FAILED = "database/operation_failed"
-    RESTRICTED = "database/restricted"
-    UNRESTRICTED = "database/unrestricted"
-    NEW_TOKEN = "new_token"  # noqa: S105
-    REGENERATE_TOKEN = "regenerate_token"  # noqa: S105
-    DELETE_TOKEN = "delete_token"  # noqa: S105
-    NEW_USER = "new_user"
-    EDIT_USER = "edit_user"
-    DISABLE_USER = "disable_user"
-    ENABLE_USER = "enable_user"
-    NEW_PROJECT = "new_project"
-    EDIT_PROJECT = "edit_project"
-    DELETE_PROJECT = "delete_project"
-    NEW_COLLABORATOR = "new_collaborator"
-    DELETE_COLLABORATOR = "delete_collaborator"
+    DATABASE_CREATED = "database.created"
+    DATABASE_RESIZED = "database.resized"
+    DATABASE_RENAMED = "database.renamed"
+    DATABASE_MOVED = "database.moved"
+    DATABASE_DELETED = "database.deleted"
+    DATABASE_RESTRICTED = "database.restricted"
+    DATABASE_UNRESTRICTED = "database.unrestricted"
+    PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
+    OPERATION_DONE = "operation.done"
+    OPERATION_FAILED = "operation.failed"
+    OPERATION_CANCELLED = "operation.cancelled"
+    OPERATION_RETRIED = "operation.retried"
+    TOKEN_CREATED = "token.created"  # noqa: S105
+    TOKEN_RENEWED = "token.renewed"  # noqa: S105
+    TOKEN_DELETED = "token.deleted"  # noqa: S105
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    PROJECT_CREATED = "project.created"
+    PROJECT_CHANGED = "project.changed"
+    PROJECT_DELETED = "project.deleted"
+    COLLABORATOR_ADDED = "collaborator.added"
+    COLLABORATOR_REMOVED = "collaborator.removed"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Names are as they were then. `owner_id` is the account whom it concerns: whose project, token or account it is.
+    """Names are those at the time of the event. `owner_id` is the account that the event concerns.
 
-    `account_id` is None when the platform did it by itself. `data` is of JSON, and never holds a secret.
+    `account_id` is None when the platform acted by itself. `data` is JSON and never holds a secret.
     """
 
     id: str
@@ -53,7 +55,7 @@ class Event:
     token_id: str | None
     project_id: str | None
     database_id: str | None
-    app_name: str | None
+    database_name: str | None
     type: str
-    """An `EventType`, or one that an older version of the platform knew."""
+    """An `EventType`, or a type that only an older version of the platform knew."""
     data: Mapping[str, object]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard.model import OPERATIONS, EventType, Operation, Restriction
-from dbyard.service import events
-from dbyard.store import Connection, databases, operations
+from dbyard.store import Connection, databases, events, operations
 
 
 def record_done(connection: Connection, operation: Operation, now: float) -> None:
@@ -25,7 +24,7 @@ def record_restricted(
     connection: Connection, database_id: str, restriction: Restriction, reason: str | None, now: float
 ) -> None:
     """What a tenant may do from now on, and why."""
-    kind = EventType.UNRESTRICTED if restriction is Restriction.NONE else EventType.RESTRICTED
+    kind = EventType.DATABASE_UNRESTRICTED if restriction is Restriction.NONE else EventType.DATABASE_RESTRICTED
     data = {"restriction": restriction, "reason": reason}
     events.record(connection, None, kind, now, database=databases.get(connection, database_id), data=data)
 

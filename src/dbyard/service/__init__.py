@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
-from dbyard.model import Installation, Region, Usage
+from dbyard.model import Region, Release, Usage
 from dbyard.secrets import Box
 from dbyard.store import Store
 
@@ -23,8 +23,8 @@ class Service:
     catalogue: Catalogue
     box: Box
     authority: Authority
-    installed: Callable[[str, str], Installation | None]
-    """The server of a (technology, version) on this machine, if it is there."""
+    resolve: Callable[[str, str], Release | None]
+    """The build of a (technology, version) that would run, if there is one."""
     has_room: Callable[[], bool]
     """Whether the disk has room for another database."""
     logs: Callable[[str, int], Sequence[str]]

@@ -1,67 +1,54 @@
-"""Events: every use case that changes something tells it here, in the same transaction. `timeline` reads them."""
+"""Reading events, as far as the principal may see them, page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dbyard.model import Database, Event, EventType, Principal, Token
-from dbyard.secrets import make_id
-from dbyard.store import Connection, events, projects
+from dbyard.errors import Forbidden
+from dbyard.model import Event, Principal
+from dbyard.service import Service
+from dbyard.service.authorization import authorize_database
+from dbyard.store import Connection, events
+from dbyard.store.events import Selection
 
-PLATFORM_ID = "us-00000000-0000-0000-0000-000000000000"
-"""Who did what nobody asked for; no account has this id."""
-_PLATFORM = ("dbyard", "platform@localhost")
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """`number` counts from 1."""
+
+    number: int
+    size: int
 
 
-def record(
-    connection: Connection,
-    principal: Principal | None,
-    kind: EventType,
-    now: float,
-    *,
-    database: Database | None = None,
-    project_id: str | None = None,
-    owner_id: str | None = None,
-    data: Mapping[str, object] | None = None,
-) -> None:
-    """Tell what is done in this transaction, by whom (None: by the platform itself). Never a secret in `data`.
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of events, newest first, and how many there are in all."""
 
-    It concerns a database, else a project, else an account: `owner_id`, or whoever asks. What is about to be removed
-    is told before it is.
+    events: Sequence[Event]
+    request: PageRequest
+    total: int
+
+
+def list_all(service: Service, principal: Principal, page: PageRequest, *, everybody: bool = False) -> EventPage:
+    """What concerns the principal's account and what it did elsewhere, within its token.
+
+    With `everybody` the events of all accounts; raises Forbidden for anyone but an administrator.
     """
-    project_id = database.project_id if database else project_id
-    owner_id = owner_id or (project_id and projects.owner_of(connection, project_id))
-    account = principal.account if principal else None
-    username, email = (account.username, account.email) if account else _PLATFORM
-    events.record(
-        connection,
-        Event(
-            id=make_id(),
-            at=now,
-            owner_id=owner_id or (account.id if account else PLATFORM_ID),
-            account_id=account.id if account else None,
-            username=username,
-            email=email,
-            token_id=(principal.token_id or None) if principal else None,
-            project_id=project_id,
-            database_id=database.id if database else None,
-            app_name=database.name if database else None,
-            type=kind,
-            data=data or {},
-        ),
-    )
+    if everybody and not principal.administers:
+        raise Forbidden("Only an admin's token of scope admin, for all projects, may see everybody's events")
+    selection = events.everything() if everybody else events.of_account(principal.account.id, principal.project_id)
+    with service.store.snapshot() as connection:
+        return _read(connection, selection, page)
 
 
-def addon_data(database: Database) -> dict[str, object]:
-    """What clients of Scalingo's API read of an event on an addon."""
-    return {
-        "addon_id": database.addon_id,
-        "addon_provider_name": database.technology,
-        "plan_name": database.plan,
-        "resource_id": database.id,
-    }
+def list_for_database(service: Service, principal: Principal, key: str, page: PageRequest) -> EventPage:
+    """All events of a database that the principal may use now."""
+    with service.store.snapshot() as connection:
+        database = authorize_database(connection, principal, key)
+        return _read(connection, events.of_database(database.id), page)
 
 
-def token_data(token: Token) -> dict[str, object]:
-    """The same of an event on an API token."""
-    return {"token_id": token.id, "token_name": token.name, "scope": token.scope}
+def _read(connection: Connection, selection: Selection, page: PageRequest) -> EventPage:
+    found = events.list_page(connection, selection, page.size, (page.number - 1) * page.size)
+    return EventPage(found, page, events.count(connection, selection))

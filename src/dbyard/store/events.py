@@ -1,4 +1,4 @@
-"""Events: appended in the transaction of what they tell, and chained by their hashes.
+"""Events: recorded in the transaction that does what they tell, and chained by their hashes.
 
 The hash of an event is the SHA-256 over the hash of the event before it (32 zero bytes before the first) and its own
 columns `seq` to `data`, in the order of the table, as a JSON array: no spaces, UTF-8, `data` as its stored text.
@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Event
-from dbyard.store import Connection
+from dbyard.model import PLATFORM_ID, Database, Event, EventType, Principal
+from dbyard.secrets import make_id
+from dbyard.store import Connection, projects
+from dbyard.store.old_events import to_current
 
 _COLUMNS = "seq, id, at, owner_id, account_id, username, email, token_id, project_id, database_id, app_name, type, data"
 _BEFORE_THE_FIRST = bytes(32)
+_PLATFORM = ("dbyard", "platform@localhost")
 
 _OWN = "SELECT seq FROM event WHERE owner_id = :account"
 _DONE_ELSEWHERE = "SELECT seq FROM event WHERE account_id = :account AND account_id <> owner_id"
@@ -43,14 +46,51 @@ class Selection:
     values: Mapping[str, object]
 
 
-def record(connection: Connection, event: Event) -> None:
-    """Append it. Writers take turns, so the last event is still the last one when the transaction ends."""
+def record(
+    connection: Connection,
+    principal: Principal | None,
+    kind: EventType,
+    now: float,
+    *,
+    database: Database | None = None,
+    project_id: str | None = None,
+    owner_id: str | None = None,
+    data: Mapping[str, object] | None = None,
+) -> None:
+    """Record what this transaction does, and for whom (None: the platform itself). `data` never holds a secret.
+
+    The event concerns a database, else a project, else an account: `owner_id`, or the principal's. Record a removal
+    before the row goes.
+    """
+    project_id = database.project_id if database else project_id
+    owner_id = owner_id or (project_id and projects.owner_of(connection, project_id))
+    account = principal.account if principal else None
+    username, email = (account.username, account.email) if account else _PLATFORM
+    event = Event(
+        id=make_id(),
+        at=now,
+        owner_id=owner_id or (account.id if account else PLATFORM_ID),
+        account_id=account.id if account else None,
+        username=username,
+        email=email,
+        token_id=(principal.token_id or None) if principal else None,
+        project_id=project_id,
+        database_id=database.id if database else None,
+        database_name=database.name if database else None,
+        type=kind,
+        data=data or {},
+    )
+    append(connection, event)
+
+
+def append(connection: Connection, event: Event) -> None:
+    """Append an event. Writers take turns, so the last event is still the last one when the transaction ends."""
     last = connection.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
     seq, previous = (last["seq"] + 1, last["hash"]) if last else (1, _BEFORE_THE_FIRST)
     data = json.dumps(event.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     values = (
         seq, event.id, event.at, event.owner_id, event.account_id, event.username, event.email, event.token_id,
-        event.project_id, event.database_id, event.app_name, event.type, data,
+        event.project_id, event.database_id, event.database_name, event.type, data,
     )  # fmt: skip
     connection.execute(
         f"INSERT INTO event ({_COLUMNS}, previous, hash) VALUES ({', '.join('?' * 15)})",
@@ -125,5 +165,18 @@ def _hash(previous: bytes, values: tuple[object, ...]) -> bytes:
 
 
 def _event(row: Row) -> Event:
-    values = {name: row[name] for name in row.keys() if name != "seq"}  # noqa: SIM118 (a Row iterates over values)
-    return Event(**values | {"data": json.loads(row["data"])})
+    kind, data = to_current(row["type"], json.loads(row["data"]))
+    return Event(
+        id=row["id"],
+        at=row["at"],
+        owner_id=row["owner_id"],
+        account_id=row["account_id"],
+        username=row["username"],
+        email=row["email"],
+        token_id=row["token_id"],
+        project_id=row["project_id"],
+        database_id=row["database_id"],
+        database_name=row["app_name"],
+        type=kind,
+        data=data,
+    )

@@ -1,4 +1,4 @@
-"""Queries on API tokens: whose they are and what they may do. Only the digest of a token's value is kept."""
+"""Queries on API tokens: their owners and what they may do. Only the digest of a token's value is kept."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PRINCIPAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a token, and the digest of its present value. A disabled account holds none."""
+class TokenOwner:
+    """The principal of a token, and the digest of its present value. A disabled account owns none."""
 
     principal: Principal
     digest: bytes
@@ -41,13 +41,13 @@ def insert(connection: Connection, account_id: str, token: Token, digest: bytes)
     )
 
 
-def find_holder(connection: Connection, digest: bytes) -> Holder | None:
-    """Who holds the token whose value has this digest."""
-    return _holder(connection.execute(f"{_PRINCIPAL} WHERE t.digest = ?", (digest,)).fetchone())
+def find_owner(connection: Connection, digest: bytes) -> TokenOwner | None:
+    """The owner of the token whose value has this digest."""
+    return _owner(connection.execute(f"{_PRINCIPAL} WHERE t.digest = ?", (digest,)).fetchone())
 
 
-def holder_of(connection: Connection, token_id: str) -> Holder | None:
-    return _holder(connection.execute(f"{_PRINCIPAL} WHERE t.id = ?", (token_id,)).fetchone())
+def owner_of(connection: Connection, token_id: str) -> TokenOwner | None:
+    return _owner(connection.execute(f"{_PRINCIPAL} WHERE t.id = ?", (token_id,)).fetchone())
 
 
 def list_all(connection: Connection, account_id: str, project_id: str | None = None) -> list[Token]:
@@ -87,14 +87,14 @@ def touch(connection: Connection, token_id: str, now: float) -> None:
     connection.execute("UPDATE token SET last_used_at = ? WHERE id = ?", (now, token_id))
 
 
-def _holder(row: Row | None) -> Holder | None:
+def _owner(row: Row | None) -> TokenOwner | None:
     if row is None:
         return None
     account = Account(row["id"], row["username"], row["email"], bool(row["admin"]))
     principal = Principal(
         account, row["token_id"], Scope(row["scope"]), row["project_id"], expires_at=row["expires_at"]
     )
-    return Holder(principal, row["digest"])
+    return TokenOwner(principal, row["digest"])
 
 
 def _token(row: Row) -> Token:

@@ -13,29 +13,25 @@ from starlette.types import Receive, Scope, Send
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import (
+from dbyard.web.api import accounts, databases, docs, logs, platform, projects, tokens
+from dbyard.web.authentication import Guard
+from dbyard.web.endpoint import HttpEndpoint, Shared
+from dbyard.web.rate_limit import RateLimit
+from dbyard.web.routes import Route, route
+from dbyard.web.scalingo import (
     addons,
     apps,
-    auth,
+    authentication,
     catalogue,
     collaborators,
-    databases,
-    dbapi,
-    dbtypes,
-    dbusers,
-    docs,
+    database_types,
+    database_users,
+    details,
+    endpoints,
     events,
     firewall,
-    logs,
-    platform,
-    projects,
-    tokens,
-    users,
 )
-from dbyard.web.endpoint import Endpoint, Platform
-from dbyard.web.guard import Guard
-from dbyard.web.limits import RateLimit
-from dbyard.web.routes import Route, route
+from dbyard.web.scalingo import logs as log_links
 
 THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
@@ -52,10 +48,10 @@ class App(Starlette):
 
 
 def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> Starlette:
-    """The application; its threads end with its lifespan. `rate_limit` is of requests a minute, 0 for any number."""
+    """The application; its threads end with its lifespan. `rate_limit` is in requests a minute, 0 for no limit."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
     guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
-    shared = Platform(service, metrics, pool, guard)
+    shared = Shared(service, metrics, pool, guard)
     routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager
@@ -64,31 +60,33 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
         pool.shutdown()
 
     app = App(
-        routes=[StarletteRoute(each.path, Endpoint(shared, each)) for each in routes],
+        routes=[StarletteRoute(each.path, HttpEndpoint(shared, each)) for each in routes],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.router.default = Endpoint(shared, route("(unknown)"))
+    app.router.default = HttpEndpoint(shared, route("(unknown)"))
     return app
 
 
 def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
-    """Everything that the platform answers, the busiest first; its description knows whether requests are limited."""
+    """Everything that the platform answers; its description says whether requests are limited."""
     documented = [
         *databases.routes(),
+        *logs.routes(),
         *apps.routes(),
         *addons.routes(),
-        *dbapi.routes(),
-        *dbtypes.routes(),
-        *logs.routes(),
-        *dbusers.routes(),
+        *details.routes(),
+        *database_types.routes(),
+        *log_links.routes(),
+        *database_users.routes(),
+        *endpoints.routes(),
         *firewall.routes(),
-        *auth.routes(),
+        *authentication.routes(),  # before those that have a parameter where these have a word
         *collaborators.routes(),
+        *events.routes(),
+        *catalogue.routes(),
         *projects.routes(),
         *tokens.routes(),
-        *events.routes(),
-        *users.routes(),
-        *catalogue.routes(),
+        *accounts.routes(),
     ]
     return [*documented, *platform.routes(known, documented, limited=limited), *docs.routes()]

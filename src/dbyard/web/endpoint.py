@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -16,26 +16,25 @@ import msgspec
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from dbyard.errors import Invalid, MethodNotAllowed, NotFound, RequestError
+from dbyard.errors import MethodNotAllowed, NotFound, RequestError
 from dbyard.metrics import Metrics
 from dbyard.model import Principal
 from dbyard.service import Service
-from dbyard.web.bodies import Disconnected, read_body
-from dbyard.web.guard import Guard
-from dbyard.web.routes import JSON, Call, Kept, Route, Verb
+from dbyard.web.authentication import Guard
+from dbyard.web.errors import internal_error, reply_to
+from dbyard.web.replies import Headers, Reply, Stream, headers_for
+from dbyard.web.requests import Disconnected, read_body
+from dbyard.web.routes import CachePolicy, Call, Method, Route
+from dbyard.web.streams import send_parts
 
 logger = logging.getLogger(__name__)
-
-INTERNAL_ERROR = "Internal error occured, we're on it!"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 
 @dataclass(frozen=True, slots=True)
-class Platform:
+class Shared:
     """What all endpoints of one application share."""
 
     service: Service
@@ -46,129 +45,151 @@ class Platform:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def request_id(self, given: bytes | None) -> bytes:
-        """The client's own id when it is a sane one, to find its request again in our log."""
+        """The client's own id if it is well-formed, to find its request again in our log."""
         if given is not None and _REQUEST_ID.match(given):
             return given
         return f"{self.prefix}-{next(self.numbers):x}".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    body: bytes
-    headers: Headers
-
-
-class Endpoint:
+class HttpEndpoint:
     """Every method of one path, as an ASGI application that answers JSON whatever happens."""
 
-    def __init__(self, platform: Platform, route: Route) -> None:
-        self._platform = platform
+    def __init__(self, shared: Shared, route: Route) -> None:
+        self._shared = shared
         self.path = route.path
-        self._verbs = dict(route.verbs)
-        if "GET" in self._verbs:
-            self._verbs["HEAD"] = self._verbs["GET"]
-        self._allow = ", ".join(sorted(self._verbs))
-        self._public = bool(self._verbs) and all(verb.public for verb in self._verbs.values())
+        self._methods = dict(route.methods)
+        if "GET" in self._methods:
+            self._methods["HEAD"] = self._methods["GET"]
+        self._allow = ", ".join(sorted(self._methods))
+        self._public = bool(self._methods) and all(method.public for method in self._methods.values())
         self._counts: dict[tuple[str, int], Counter] = {}
-        self._seconds: Histogram = platform.metrics.request_seconds.labels(self.path)
+        self._seconds: Histogram = shared.metrics.request_seconds.labels(self.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        method: str = scope["method"]
+        name: str = scope["method"]
         headers = dict(scope["headers"])
-        request_id = self._platform.request_id(headers.get(b"x-request-id"))
+        request_id = self._shared.request_id(headers.get(b"x-request-id"))
         try:
-            reply = await self._reply(method, scope, headers, receive)
+            reply = await self._reply(name, scope, headers, receive)
         except RequestError as error:
-            reply = _refusal(error)
+            reply = reply_to(error)
         except Disconnected:
             return
         except Exception:
-            logger.exception("request %s failed: %s %s", request_id.decode(), method, self.path)
-            reply = Reply(500, msgspec.json.encode({"error": INTERNAL_ERROR}), _headers(JSON))
-        await _send(send, method, reply, request_id)
-        self._count(method, reply.status, time.perf_counter() - started)
+            logger.exception("request %s failed: %s %s", request_id.decode(), name, self.path)
+            reply = internal_error()
+        self._count(name, reply.status, time.perf_counter() - started)
+        if isinstance(reply.body, bytes) or name == "HEAD":
+            await _send(send, name, reply, request_id)
+            return
+        check = self._checking(self._methods[name], headers, scope)
+        await send(_start(reply, [(b"x-request-id", request_id)]))
+        await send_parts(reply.body, receive, send, self._shared.pool, check)
 
-    async def _reply(self, method: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
-        verb = self._verbs.get(method)
-        principal = await self._admit(verb, method, scope, headers)
-        if verb is None:
+    async def _reply(self, name: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        method = self._methods.get(name)
+        principal = await self._authenticate(method, name, scope, headers)
+        if method is None:
             raise self._refuse_method()
-        body = await read_body(headers, receive) if verb.body else b""
+        body = await read_body(headers, receive) if method.body else b""
         call = Call(
-            self._platform.service,
-            self._platform.metrics,
+            self._shared.service,
+            self._shared.metrics,
             principal,
             scope["path_params"],
             headers,
             scope["query_string"],
             body,
         )
-        if verb.waits or verb.writes:
-            return await asyncio.get_running_loop().run_in_executor(self._platform.pool, _run, verb, call)
-        return _run(verb, call)
+        if method.blocking or method.writes:
+            return await asyncio.get_running_loop().run_in_executor(self._shared.pool, _run, method, call)
+        return _run(method, call)
 
-    async def _admit(self, verb: Verb | None, method: str, scope: Scope, headers: dict[bytes, bytes]) -> Principal:
-        address = scope["client"][0] if scope["client"] else ""
-        if verb.public if verb else self._public:
-            return self._platform.guard.admit_anybody(address, limited=verb is None or verb.limited)
+    async def _authenticate(
+        self, method: Method | None, name: str, scope: Scope, headers: dict[bytes, bytes]
+    ) -> Principal:
+        address = _address(scope)
+        if method.public if method else self._public:
+            return self._shared.guard.allow_anonymous(address, limited=method is None or method.limited)
         if len(headers) < len(scope["headers"]) and _times(scope["headers"], b"authorization") > 1:
-            headers = headers | {b"authorization": b"several"}  # nobody can know which one was meant
-        return await self._platform.guard.admit(verb, method, self.path, headers, address)
+            headers = headers | {b"authorization": b"several"}  # it is not known which one was meant
+        return await self._shared.guard.authenticate(method, name, self.path, headers, address)
+
+    def _checking(
+        self, method: Method, headers: Mapping[bytes, bytes], scope: Scope
+    ) -> Callable[[], Awaitable[object]]:
+        """Raises Unauthorized once the token that opened a stream has ended."""
+        return lambda: self._shared.guard.identify(method.auth, headers, _address(scope))
 
     def _refuse_method(self) -> RequestError:
-        if not self._verbs:
+        if not self._methods:
             return NotFound("Not found")
         return MethodNotAllowed("Method not allowed", headers={"Allow": self._allow})
 
-    def _count(self, method: str, status: int, seconds: float) -> None:
-        count = self._counts.get((method, status))
+    def _count(self, name: str, status: int, seconds: float) -> None:
+        count = self._counts.get((name, status))
         if count is None:
-            known = method if method in _METHODS else "other"
-            count = self._platform.metrics.requests.labels(known, self.path, str(status))
+            known = name if name in _METHODS else "other"
+            count = self._shared.metrics.requests.labels(known, self.path, str(status))
             if known != "other":
-                self._counts[method, status] = count
+                self._counts[name, status] = count
         count.inc()
         self._seconds.observe(seconds)
+
+
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope["client"] else ""
 
 
 def _times(headers: Headers, wanted: bytes) -> int:
     return sum(name == wanted for name, _ in headers)
 
 
-def _run(verb: Verb, call: Call) -> Reply:
-    answer = verb.handler(call)
+def _run(method: Method, call: Call) -> Reply:
+    try:
+        if not method.public:
+            _resolve(method, call)
+        if method.authorize is not None:
+            method.authorize(call)
+        answer = method.handler(call)
+    except NotFound as error:
+        if method.not_found is None:
+            raise
+        raise method.not_found(error) from None
     if answer is None:
-        return Reply(verb.status, b"", ())
+        return Reply(method.status, b"", ())
+    if isinstance(answer, Stream):
+        return Reply(method.status, answer.parts, headers_for(answer.media))
     body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
-    if verb.kept is not None:
-        return _keep(verb.kept, verb, call, body)
-    return Reply(verb.status, body, _headers(verb.media))
+    if method.cache is not None:
+        return _revalidate(method.cache, method, call, body)
+    return Reply(method.status, body, headers_for(method.media))
 
 
-def _keep(kept: Kept, verb: Verb, call: Call, body: bytes) -> Reply:
-    headers = ((b"cache-control", b"no-cache"), (b"etag", kept.etag.encode()), *kept.headers)
+def _resolve(method: Method, call: Call) -> None:
+    for parameter in method.parameters:
+        if parameter.resolve is not None:
+            call.path[parameter.name] = parameter.resolve(call, call.path[parameter.name])
+
+
+def _revalidate(policy: CachePolicy, method: Method, call: Call, body: bytes) -> Reply:
+    headers = ((b"cache-control", b"no-cache"), (b"etag", policy.etag.encode()), *policy.headers)
     given = [each.strip().removeprefix("W/") for each in (call.header(b"if-none-match") or "").split(",")]
-    if kept.etag in given or given == ["*"]:
+    if policy.etag in given or given == ["*"]:
         return Reply(304, b"", headers)
-    return Reply(verb.status, body, ((b"content-type", verb.media.encode()), *headers))
+    return Reply(method.status, body, ((b"content-type", method.media.encode()), *headers))
 
 
-def _refusal(error: RequestError) -> Reply:
-    content = {"errors": error.fields} if isinstance(error, Invalid) else {"error": str(error), **error.extra}
-    extra = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return Reply(error.status, msgspec.json.encode(content), _headers(JSON) + extra)
+def _start(reply: Reply, more: Headers) -> dict[str, object]:
+    return {"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, *more]}
 
 
-def _headers(media: str) -> tuple[tuple[bytes, bytes], ...]:
-    # Answers hold secrets and change at any moment, so nobody on the way may keep them.
-    return ((b"content-type", media.encode()), (b"cache-control", b"no-store"))
-
-
-async def _send(send: Send, method: str, reply: Reply, request_id: bytes) -> None:
-    headers = [*reply.headers, (b"x-request-id", request_id)]
+async def _send(send: Send, name: str, reply: Reply, request_id: bytes) -> None:
+    """A reply whose body is whole; of a stream, which HEAD asks for, only the headers."""
+    body = reply.body if isinstance(reply.body, bytes) else b""
+    more = [(b"x-request-id", request_id)]
     if reply.status not in (204, 304):
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reply.body})
+        more.append((b"content-length", str(len(body)).encode()))
+    await send(_start(reply, more))
+    await send({"type": "http.response.body", "body": b"" if name == "HEAD" else body})

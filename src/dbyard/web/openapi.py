@@ -10,17 +10,16 @@ import msgspec
 import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
-from dbyard.model import Scope, Technology
-from dbyard.service.drafts import NAME_PATTERN
-from dbyard.service.tokens import NAME_PATTERN as TOKEN_NAME_PATTERN
-from dbyard.web.routes import JSON, Login, Parameter, Route, Verb
+from dbyard.model import Scope, Technology, patterns
+from dbyard.web.replies import JSON
+from dbyard.web.routes import AuthScheme, Method, Parameter, Route
 
 Json = dict[str, Any]
 
-_SECURITY: dict[Login, list[Json]] = {
-    Login.BEARER: [{"token": []}],
-    Login.PASSWORD: [{"token": []}, {"basic": []}],
-    Login.API_TOKEN: [{"basic": []}],
+_SECURITY: dict[AuthScheme, list[Json]] = {
+    AuthScheme.BEARER: [{"token": []}],
+    AuthScheme.PASSWORD: [{"token": []}, {"basic": []}],
+    AuthScheme.API_TOKEN: [{"basic": []}],
 }
 EXAMPLE_NAME = "my-postgres-db"
 _REFERENCE = "#/components/schemas/{name}"
@@ -28,7 +27,7 @@ _MEANINGS = {
     400: "The JSON or a header is broken",
     401: "No token, or not a valid one",
     403: "The token may not do this",
-    404: "Not found, or somebody else's",
+    404: "Not found, or not yours",
     409: "Not possible now",
     413: "The body is too large",
     415: "The body is not JSON in UTF-8",
@@ -46,12 +45,12 @@ A create body may also come flat (without the `database` wrapper), with `plan_id
 def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> bytes:
     components = _components(routes)
     components["NewDatabase"] = _new_database(components["NewDatabase"], catalogue)
-    components["NewToken"]["properties"]["name"] |= {"minLength": 1, "maxLength": 64, "pattern": TOKEN_NAME_PATTERN}
+    components["NewToken"]["properties"]["name"] |= {"minLength": 1, "maxLength": 64, "pattern": patterns.TOKEN_NAME}
     document = {
         "openapi": "3.1.0",
         "info": {"title": "dbyard", "version": dbyard.__version__, "description": _DESCRIPTION},
         "paths": {
-            route.path: {name.lower(): _operation(routes, route, name, limited) for name in route.verbs}
+            route.path: {name.lower(): _operation(routes, route, name, limited) for name in route.methods}
             for route in routes
         },
         "components": {
@@ -77,11 +76,11 @@ def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> b
 
 
 def _components(routes: Sequence[Route]) -> dict[str, Json]:
-    verbs = [verb for route in routes for verb in route.verbs.values()]
+    methods = [method for route in routes for method in route.methods.values()]
     found = {wire.Error, wire.Errors}
-    for verb in verbs:
-        found.update(each for each in (verb.answer, verb.body) if each)
-        found.update(verb.refusals.values())
+    for method in methods:
+        found.update(each for each in (method.answer, method.body) if each)
+        found.update(method.errors.values())
     ordered = sorted(found, key=lambda each: each.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     return components
@@ -90,7 +89,8 @@ def _components(routes: Sequence[Route]) -> dict[str, Json]:
 def _new_database(schema: Json, catalogue: Catalogue) -> Json:
     """Which plans and versions go with which technology, so that a body that fits the schema also fits our rules."""
     kinds = [_kind(technology) for technology in catalogue.offered]
-    name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": NAME_PATTERN, "examples": [EXAMPLE_NAME]}
+    pattern = patterns.DATABASE_NAME
+    name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": pattern, "examples": [EXAMPLE_NAME]}
     return schema | {"properties": schema["properties"] | {"name": name}, "oneOf": kinds}
 
 
@@ -105,23 +105,23 @@ def _kind(technology: Technology) -> Json:
     }
 
 
-def _operation(routes: Sequence[Route], route: Route, method: str, limited: bool) -> Json:
-    verb = route.verbs[method]
+def _operation(routes: Sequence[Route], route: Route, name: str, limited: bool) -> Json:
+    method = route.methods[name]
     operation: Json = {
-        "operationId": _identify(method, route.path),
+        "operationId": _identify(name, route.path),
         "tags": [_tag(route.path)],
-        "summary": verb.summary,
-        "parameters": [_parameter(each) for each in verb.parameters],
-        "responses": _responses(routes, verb, method, limited),
-        "security": [] if verb.public else _SECURITY[verb.login],
+        "summary": method.summary,
+        "parameters": [_parameter(each) for each in method.parameters],
+        "responses": _responses(routes, method, name, limited),
+        "security": [] if method.public else _SECURITY[method.auth],
     }
-    if verb.body:
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(verb.body)}}}
+    if method.body:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(method.body)}}}
     return operation
 
 
-def _identify(method: str, path: str) -> str:
-    return "_".join([method.lower(), *path.replace("{", "").replace("}", "").replace(".", "_").split("/")[1:]])
+def _identify(name: str, path: str) -> str:
+    return "_".join([name.lower(), *path.replace("{", "").replace("}", "").replace(".", "_").split("/")[1:]])
 
 
 def _tag(path: str) -> str:
@@ -142,47 +142,50 @@ def _parameter(parameter: Parameter) -> Json:
     }
 
 
-def _responses(routes: Sequence[Route], verb: Verb, method: str, limited: bool) -> Json:
-    refusals = dict(sorted((_common_refusals(verb, method, limited) | dict(verb.refusals)).items()))
-    return {str(verb.status): _success(verb) | _links(routes, verb)} | {
-        str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in refusals.items()
+def _responses(routes: Sequence[Route], method: Method, name: str, limited: bool) -> Json:
+    errors = dict(sorted((_common_errors(method, name, limited) | dict(method.errors)).items()))
+    return {str(method.status): _success(method) | _links(routes, method)} | {
+        str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in errors.items()
     }
 
 
-def _common_refusals(verb: Verb, method: str, limited: bool) -> dict[int, type[msgspec.Struct]]:
-    """What any verb of its sort can answer."""
+def _common_errors(method: Method, name: str, limited: bool) -> dict[int, type[msgspec.Struct]]:
+    """What any method of its sort can answer."""
     found: dict[int, type[msgspec.Struct]] = {500: wire.Error}
-    if not verb.public:
+    if not method.public:
         found[401] = wire.Error
-    if not verb.public and verb.needed(method) is not Scope.READ:
+    if not method.public and method.needed(name) is not Scope.READ:
         found[403] = wire.Error
-    if limited and verb.limited:
+    if limited and method.limited:
         found[429] = wire.Error
-    if verb.body:
+    if method.body:
         found |= {400: wire.Error, 413: wire.Error, 415: wire.Error, 422: wire.Errors}
-    if verb.writes:
+    if method.writes:
         found[503] = wire.Error
     return found
 
 
-def _success(verb: Verb) -> Json:
-    if verb.status == 204:
+def _success(method: Method) -> Json:
+    if method.status == 204:
         return {"description": "Done", "headers": _response_headers(204)}
-    schema = _reference(verb.answer) if verb.answer else {"type": "object" if verb.media == JSON else "string"}
-    schema = {"type": "array", "items": schema} if verb.many else schema
-    return _response("Success", verb.media.partition(";")[0], schema, verb.status)
+    schema = _reference(method.answer) if method.answer else {"type": "object" if method.media == JSON else "string"}
+    schema = {"type": "array", "items": schema} if method.many else schema
+    response = _response("Success", method.media.partition(";")[0], schema, method.status)
+    if method.stream:
+        response["content"][method.stream] = {"schema": {"type": "string"}}
+    return response
 
 
-def _links(routes: Sequence[Route], verb: Verb) -> Json:
-    """To every operation all of whose required parameters are in the answer of this verb."""
-    fields = [f"/{field}/" for field in verb.answer.__struct_fields__] if verb.answer and not verb.many else []
+def _links(routes: Sequence[Route], method: Method) -> Json:
+    """To every operation all of whose required parameters are in the answer of this method."""
+    fields = [f"/{field}/" for field in method.answer.__struct_fields__] if method.answer and not method.many else []
     links = {}
     for route in routes:
-        for method, target in route.verbs.items():
+        for name, target in route.methods.items():
             sources = {each.name: each.source or "" for each in target.parameters if each.required}
             if sources and all(source.startswith(tuple(fields)) for source in sources.values()):
-                parameters = {name: f"$response.body#{source}" for name, source in sources.items()}
-                identity = _identify(method, route.path)
+                parameters = {parameter: f"$response.body#{source}" for parameter, source in sources.items()}
+                identity = _identify(name, route.path)
                 links[identity] = {"operationId": identity, "parameters": parameters}
     return {"links": links} if links else {}
 

@@ -8,8 +8,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 LONGEST_HEAD = 64 * 1024
 
 
-class Protocol(HttpToolsProtocol):
-    """The parser keeps a head until it is whole, and trailers until they end: nobody needs a token to send them."""
+class HttpProtocol(HttpToolsProtocol):
+    """Limits what the parser keeps of a head, and of trailers, until they end: no token is needed to send them."""
 
     _kept = 0
     """The bytes that came since the parser last was done with something; at most one read more than it keeps."""
@@ -31,6 +31,14 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._kept = 0
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Also ends a stream, which would keep the server from stopping; only streams are sent in chunks."""
+        cycle = self.cycle
+        if cycle is not None and cycle.chunked_encoding and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP reaches no endpoint, so this is the only answer that has no request id."""

@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 
-from dbyard.errors import Invalid
+from dbyard.errors import Invalid, NotFound, RequestError
 from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
 from dbyard.service import Service
-from dbyard.web.bodies import decode, parse_query
-
-JSON = "application/json"
+from dbyard.web.replies import JSON, Headers, Stream
+from dbyard.web.requests import decode, parse_query
 
 
 @dataclass(slots=True)
@@ -25,7 +24,7 @@ class Call:
     service: Service
     metrics: Metrics
     principal: Principal
-    path: Mapping[str, str]
+    path: dict[str, str]
     headers: Mapping[bytes, bytes]
     query_string: bytes
     body: bytes
@@ -48,7 +47,8 @@ class Call:
         return decode(self.body)
 
 
-Handler = Callable[[Call], msgspec.Struct | Sequence[msgspec.Struct] | bytes | None]
+Answer = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None
+Handler = Callable[[Call], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,12 @@ class Parameter:
     required: bool = False
     source: str | None = None
     """Where answers carry the value: a JSON pointer such as `/database/id`."""
+    resolve: Callable[[Call, str], str] | None = None
+    """Of a path: turns another name of the same thing into the one that services know."""
 
 
-class Login(StrEnum):
-    """What says who is asking."""
+class AuthScheme(StrEnum):
+    """How a caller proves who it is."""
 
     BEARER = "bearer"
     """`Authorization: Bearer` with an API token or a JWT."""
@@ -74,17 +76,17 @@ class Login(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Of an answer that is the same for everybody: its ETag, by which browsers ask whether theirs is still the one."""
+class CachePolicy:
+    """For an answer that is the same for every caller: its ETag, by which a browser asks if its copy is current."""
 
     etag: str
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    """What goes with it."""
+    headers: Headers = ()
+    """Sent with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """What a path does for one method. A handler that `writes` or `waits` runs in a thread, the others on the loop."""
+class Method:
+    """One method of a path. A handler that `writes` or is `blocking` runs in a thread, others on the loop."""
 
     handler: Handler
     summary: str
@@ -94,33 +96,39 @@ class Verb:
     status: int = 200
     public: bool = False
     """Answered without a token."""
-    login: Login = Login.BEARER
+    auth: AuthScheme = AuthScheme.BEARER
     scope: Scope | None = None
-    """What a token must be good for, where that is not read for GET and write for the others. `ADMIN` also wants an
+    """The scope that a token needs, where that is not read for GET and write for the others. `ADMIN` also requires an
     administrator's account."""
     limited: bool = True
     """Counts for the rate limit."""
-    waits: bool = False
+    blocking: bool = False
     body: type[msgspec.Struct] | None = None
+    authorize: Callable[[Call], object] | None = None
+    """Called before the handler; its error comes before any error in the body."""
     parameters: tuple[Parameter, ...] = ()
-    refusals: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
+    errors: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
+    not_found: Callable[[NotFound], RequestError] | None = None
+    """Puts a NotFound of the services into the words of this path."""
     writes: bool = False
     media: str = JSON
-    kept: Kept | None = None
-    """Of an answer that browsers may keep; nobody keeps any other."""
+    stream: str | None = None
+    """The media type of the stream that it may answer instead."""
+    cache: CachePolicy | None = None
+    """For an answer that browsers may keep; no other answer is kept."""
 
     def needed(self, method: str) -> Scope:
-        """What a token must be good for to do this by that method."""
+        """The scope that a token needs for that method."""
         return self.scope or (Scope.READ if method in ("GET", "HEAD") else Scope.WRITE)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     path: str
-    verbs: Mapping[str, Verb]
-    """By method; `HEAD` is answered wherever `GET` is."""
+    methods: Mapping[str, Method]
+    """By name; `HEAD` is answered wherever `GET` is."""
 
 
-def route(path: str, **verbs: Verb) -> Route:
-    """One route holds every method of its path, so that `Allow` is right: `route("/x", get=Verb(…), post=Verb(…))`."""
-    return Route(path, {method.upper(): verb for method, verb in verbs.items()})
+def route(path: str, **methods: Method) -> Route:
+    """One route has every method of its path, so that `Allow` is right: `route("/x", get=Method(…))`."""
+    return Route(path, {name.upper(): method for name, method in methods.items()})

@@ -6,7 +6,6 @@ Database API answers is in `details`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -42,7 +41,7 @@ class DatabasesAnswer(Struct, frozen=True):
 
 
 class NewDatabase(Struct, frozen=True, omit_defaults=True):
-    """What a client sends to create a database; see `Draft` for what the server accepts."""
+    """What a client sends to create a database; the server also accepts other keys and no wrapper."""
 
     name: str
     technology: str
@@ -53,31 +52,6 @@ class NewDatabase(Struct, frozen=True, omit_defaults=True):
 
 class CreateDatabase(Struct, frozen=True):
     database: NewDatabase
-
-
-class Draft(Struct, frozen=True):
-    """A create request as it came, before any rule was applied: every value may be absent (None) or of a wrong type."""
-
-    name: object = None
-    technology: object = None
-    plan: object = None
-    project_id: object = None
-    version: object = None
-
-
-def read_draft(fields: Mapping[str, object]) -> Draft:
-    """The fields of a create body (wrapped or flat) under any of the keys that clients use."""
-    return Draft(
-        name=_first(fields, "name", "database_name"),
-        technology=_first(fields, "technology", "addon_provider_id"),
-        plan=_first(fields, "plan", "plan_id"),
-        project_id=_first(fields, "project_id"),
-        version=_first(fields, "version"),
-    )
-
-
-def _first(fields: Mapping[str, object], *keys: str) -> object:
-    return next((fields[key] for key in keys if fields.get(key) is not None), None)
 
 
 class Connection(Struct, frozen=True):
@@ -120,8 +94,19 @@ class OperationStep(Struct, frozen=True):
     message: str
 
 
+class OperationProgress(Struct, frozen=True):
+    """How far a long step has come, in `unit`s; `total` is null while it is not known."""
+
+    done: float
+    total: float | None
+    unit: str
+
+
 class Operation(Struct, frozen=True):
-    """`status` is pending, running, done or error; `step` is the one that runs now, or ran last."""
+    """`status` is pending, running, done or error; `step` is the one that runs now, or ran last.
+
+    `cancellable` and `retriable` say what may be asked of it now.
+    """
 
     id: str
     kind: str
@@ -133,6 +118,13 @@ class Operation(Struct, frozen=True):
     created_at: Date
     finished_at: Date | None
     deadline_at: Date
+    progress: OperationProgress | None = None
+    cancellable: bool = False
+    retriable: bool = False
+
+
+class OperationAnswer(Struct, frozen=True):
+    operation: Operation
 
 
 class OperationsAnswer(Struct, frozen=True):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from dbyard.model import patterns
 from dbyard.wire import Date
 
-PROJECT_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
-ProjectName = Annotated[str, Meta(min_length=1, max_length=64, pattern=PROJECT_NAME_PATTERN)]
+ProjectName = Annotated[str, Meta(min_length=1, max_length=64, pattern=patterns.PROJECT_NAME)]
 
 
 class ProjectOwner(Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Who uses the platform: authentication, accounts, tokens, projects and their collaborators."""

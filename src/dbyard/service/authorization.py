@@ -1,0 +1,52 @@
+"""Who may use what: every use case finds databases, projects and operations here and nowhere else."""
+
+from __future__ import annotations
+
+from dbyard.errors import Forbidden, NotFound
+from dbyard.model import Database, Operation, Principal, Project
+from dbyard.store import Connection, databases, operations, projects
+
+
+def authorize_database(connection: Connection, principal: Principal, key: str, *, as_owner: bool = False) -> Database:
+    """The database with that id, else name, that the principal may use.
+
+    Its owner and the collaborators of its project may; `as_owner` is for what only the owner may do (delete, rename,
+    move, choose collaborators) and raises Forbidden for the others. Raises NotFound for a database that the principal
+    may not use, as for one that does not exist.
+    """
+    database = databases.find(connection, principal, key)
+    if database is None:
+        raise NotFound("Database not found", resource="database")
+    if as_owner and projects.owner_of(connection, database.project_id) != principal.account.id:
+        raise Forbidden("Only the owner of the database may do this")
+    return database
+
+
+def authorize_project(connection: Connection, principal: Principal, project_id: str | None) -> Project:
+    """The principal's own project with that id, or its default one: where it may create and move databases.
+
+    A token that is bound to one project has no other, and that one as its default.
+    """
+    bound = principal.project_id
+    project = projects.find(connection, principal.account.id, bound if project_id is None else project_id)
+    if project is None or bound not in (None, project.id):
+        raise NotFound("Project not found", resource="project")
+    return project
+
+
+def authorize_operation(
+    connection: Connection, principal: Principal, operation_id: str, key: str | None = None
+) -> Operation:
+    """An operation of a database that the principal may use; of the database `key`, if one is given."""
+    database = authorize_database(connection, principal, key) if key is not None else None
+    operation = operations.get(connection, operation_id)
+    if operation is None or (database and operation.database_id != database.id):
+        raise NotFound("Operation not found", resource="operation")
+    if database is None and databases.find(connection, principal, operation.database_id) is None:
+        raise NotFound("Operation not found", resource="operation")
+    return operation
+
+
+def visibility(principal: Principal) -> tuple[str | None, ...]:
+    """What decides which databases a principal sees: two principals with the same visibility get the same answers."""
+    return principal.account.id, principal.project_id, principal.database_id

@@ -1,0 +1,134 @@
+"""How to connect to a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from dbyard import engines
+from dbyard.engines import Engine
+from dbyard.errors import Conflict, NotFound
+from dbyard.model import OPERATIONS, Address, Certificate, Credentials, Database, Principal, Restriction
+from dbyard.service import Service
+from dbyard.service.authorization import authorize_database
+from dbyard.store import Connection, credentials, endpoints
+from dbyard.store import status as stored_status
+from dbyard.store.credentials import SealedCredential
+from dbyard.store.status import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConnection:
+    """All that a client needs to connect; `ca_certificate` is PEM."""
+
+    url: str = field(repr=False)
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+    ca_certificate: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEndpoint:
+    """An address at which a database is reached; it never changes."""
+
+    database_id: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What decides whether a database can be used, and how, as of one moment."""
+
+    database: Database
+    facts: Facts
+    address: Address | None
+    credential: SealedCredential
+
+
+def get(service: Service, principal: Principal, key: str) -> DatabaseConnection:
+    """Raises Conflict as long as the URL would not work."""
+    access = _get_access(service, principal, key)
+    if access.address is None or _is_out_of_use(access.facts):
+        _refuse(access.facts)
+    if access.facts.restriction == Restriction.CLOSED:
+        raise Conflict(
+            f"The database is closed: {access.facts.restriction_reason}", extra={"current_operation_id": None}
+        )
+    found = _credentials(service, access)
+    return DatabaseConnection(
+        url=_engine(service, access.database).url(access.address, found),
+        host=access.address.host,
+        port=access.address.port,
+        user=found.user,
+        password=found.password,
+        database=found.database,
+        ca_certificate=service.authority.pem,
+    )
+
+
+def get_url(service: Service, principal: Principal, key: str) -> str | None:
+    """The URL as soon as it is certain, whether it works now or not."""
+    access = _get_access(service, principal, key)
+    if access.address is None or access.facts.ready_at is None:
+        return None
+    return _engine(service, access.database).url(access.address, _credentials(service, access))
+
+
+def list_endpoints(service: Service, principal: Principal, key: str) -> Sequence[DatabaseEndpoint]:
+    """Empty until it is certain where the database is reached."""
+    with service.store.snapshot() as reading:
+        database = authorize_database(reading, principal, key)
+        facts, found = _facts(reading, database), endpoints.list_for(reading, database.id)
+    if facts.ready_at is None:
+        return []
+    return [DatabaseEndpoint(database.id, each.address) for each in found if each.address is not None]
+
+
+def _get_access(service: Service, principal: Principal, key: str) -> _Access:
+    with service.store.snapshot() as reading:
+        database = authorize_database(reading, principal, key)
+        facts, credential = _facts(reading, database), credentials.get(reading, database.id)
+        endpoint, *_ = endpoints.list_for(reading, database.id)
+    if credential is None:
+        raise NotFound("Database not found", resource="database")
+    return _Access(database, facts, endpoint.address, credential)
+
+
+def _facts(reading: Connection, database: Database) -> Facts:
+    facts = stored_status.get(reading, database.id, ())
+    if facts is None:
+        raise NotFound("Database not found", resource="database")
+    return facts
+
+
+def _is_out_of_use(facts: Facts) -> bool:
+    owned = facts.active_kind is not None and OPERATIONS[facts.active_kind].owns_server
+    return facts.ready_at is None or facts.down_at is not None or facts.pending_password or owned
+
+
+def _refuse(facts: Facts) -> NoReturn:
+    if facts.active_kind is not None:
+        raise Conflict(
+            f"The database {OPERATIONS[facts.active_kind].words}",
+            headers={"Retry-After": "1"},
+            extra={"current_operation_id": facts.active_id},
+        )
+    if facts.ready_at is None or facts.down_at is not None:
+        reason = facts.down_reason or "it never got ready"
+        raise Conflict(f"The database does not run: {reason}", extra={"current_operation_id": None})
+    message = "The database waits for its new password"
+    raise Conflict(message, headers={"Retry-After": "1"}, extra={"current_operation_id": None})
+
+
+def _engine(service: Service, database: Database) -> Engine:
+    return engines.load(service.catalogue.get(database.technology).engine)
+
+
+def _credentials(service: Service, access: _Access) -> Credentials:
+    sealed = access.credential
+    password = service.box.open(sealed.password, table="credential", column="password", row=access.database.id)
+    return Credentials("", sealed.username, password, sealed.dbname, Certificate("", "", service.authority.pem))

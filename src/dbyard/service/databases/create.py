@@ -1,0 +1,120 @@
+"""Creating a database: the request and the operation that starts its server are written in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+from dbyard import engines
+from dbyard.errors import Invalid, Unavailable
+from dbyard.model import Database, Endpoint, EndpointRole, EventType, Instance, OperationKind, Principal
+from dbyard.secrets import make_id, make_password
+from dbyard.service import Service
+from dbyard.service.authorization import authorize_project
+from dbyard.service.databases.create_request import CreateRequest, ValidRequest, validate
+from dbyard.service.databases.databases import event_data
+from dbyard.service.databases.operations import start
+from dbyard.service.validation import NAME_TAKEN
+from dbyard.store import Connection, credentials, databases, endpoints, events, idempotency, instances
+from dbyard.store.credentials import SealedCredential
+
+IDEMPOTENCY_SECONDS = 24 * 3600.0
+"""For so long a create request with the same Idempotency-Key gets the same answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """Names a request that may be sent again; its body tells it from another request with the same key."""
+
+    key: str
+    body: bytes
+
+
+def create(
+    service: Service, principal: Principal, request: CreateRequest, idempotency_key: IdempotencyKey | None = None
+) -> Database:
+    """The database as it was created; the operation that is queued here starts its server.
+
+    Raises Invalid with every wrong field at once, Unavailable when the disk is full, then NotFound for the project.
+    """
+    with service.store.read() as connection:
+        repeated = _get_repeated(service, connection, principal, idempotency_key)
+    if repeated is not None:
+        return repeated
+    valid = validate(service, request)
+    if not service.has_room():
+        raise Unavailable("The platform's disk has no room for another database; nothing was made")
+    database_id = make_id()
+    with service.store.tx() as connection:
+        repeated = _get_repeated(service, connection, principal, idempotency_key)
+        if repeated is not None:
+            return repeated
+        database = _insert(service, connection, principal, valid, database_id)
+        _insert_server(service, connection, database, valid)
+        start(connection, database, OperationKind.CREATE, database.created_at)
+        data = event_data(database)
+        events.record(
+            connection, principal, EventType.DATABASE_CREATED, database.created_at, database=database, data=data
+        )
+        _put_repeated(service, connection, principal, idempotency_key, database)
+    service.wake()
+    return database
+
+
+def _insert(
+    service: Service, connection: Connection, principal: Principal, valid: ValidRequest, database_id: str
+) -> Database:
+    if databases.is_taken(connection, valid.name):
+        raise Invalid({"name": [NAME_TAKEN]})
+    project = authorize_project(connection, principal, valid.project_id)
+    database = Database(
+        id=database_id,
+        name=valid.name,
+        project_id=project.id,
+        technology=valid.technology.slug,
+        version=valid.version.version,
+        plan=valid.plan.name,
+        created_at=service.clock(),
+        deleted_at=None,
+    )
+    databases.insert(connection, database)
+    return database
+
+
+def _insert_server(service: Service, connection: Connection, database: Database, valid: ValidRequest) -> None:
+    """The instance, the endpoint that leads to it, and the tenant's credentials, sealed."""
+    instance = Instance(make_id(), database.id, 1, valid.release.full_version)
+    instances.insert(connection, instance)
+    endpoints.insert(connection, Endpoint(make_id(), database.id, EndpointRole.PRIMARY, None, instance.id))
+    suffix = f"{random.SystemRandom().randrange(10_000):04}"
+    user, dbname = engines.load(valid.technology.engine).name_tenant(database.name, suffix)
+    password = service.box.seal(make_password(), table="credential", column="password", row=database.id)
+    credentials.insert(connection, database.id, SealedCredential(user, dbname, password))
+
+
+def _get_repeated(
+    service: Service, connection: Connection, principal: Principal, key: IdempotencyKey | None
+) -> Database | None:
+    """The database that an earlier request with the key created, as it was then."""
+    if key is None:
+        return None
+    since = service.clock() - IDEMPOTENCY_SECONDS
+    found = idempotency.get(connection, principal.account.id, key.key, since)
+    if found is None:
+        return None
+    digest, database = found
+    if digest != hashlib.sha256(key.body).digest():
+        raise Invalid({"idempotency_key": ["was already used with another body"]})
+    return database
+
+
+def _put_repeated(
+    service: Service, connection: Connection, principal: Principal, key: IdempotencyKey | None, database: Database
+) -> None:
+    if key is None:
+        return
+    now = service.clock()
+    idempotency.delete_before(connection, now - IDEMPOTENCY_SECONDS)
+    digest = hashlib.sha256(key.body).digest()
+    idempotency.put(connection, principal.account.id, key.key, digest, database, now)

@@ -1,0 +1,29 @@
+"""The statistics that a database's server reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbyard import engines
+from dbyard.errors import NotReady
+from dbyard.model import Certificate, Credentials, Database
+from dbyard.service import Service
+from dbyard.store import credentials, endpoints, instances
+
+
+def ask(service: Service, database: Database) -> Mapping[str, int | float]:
+    """Those of its primary. Raises NotReady or a StepError when the server does not report them."""
+    with service.store.snapshot() as reading:
+        instance, sealed = instances.get_primary(reading, database.id), credentials.get(reading, database.id)
+        endpoint, *_ = endpoints.list_for(reading, database.id)
+    if instance is None or sealed is None or instance.lineage is None or endpoint.address is None:
+        raise NotReady("the server was never started")
+    login = Credentials(
+        admin_password=service.box.derive("admin", instance.lineage),
+        user=sealed.username,
+        password=service.box.open(sealed.password, table="credential", column="password", row=database.id),
+        database=sealed.dbname,
+        certificate=Certificate("", "", service.authority.pem),
+    )
+    engine = engines.load(service.catalogue.get(database.technology).engine)
+    return engine.stats(endpoint.address, login)

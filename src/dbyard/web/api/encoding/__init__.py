@@ -1,0 +1,1 @@
+"""Our model as the structs of the wire, one module a resource."""

@@ -1,0 +1,47 @@
+"""The platform itself: its health, its metrics and its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dbyard
+from dbyard import wire
+from dbyard.catalogue import Catalogue
+from dbyard.metrics import CONTENT_TYPE
+from dbyard.model import Scope
+from dbyard.service import counts
+from dbyard.web import openapi
+from dbyard.web.routes import Call, Method, Route, route
+
+
+def routes(catalogue: Catalogue, documented: Sequence[Route], *, limited: bool) -> list[Route]:
+    """These and the `documented` ones are in the OpenAPI document, which is made once."""
+    own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS)]
+    document = openapi.render(
+        [*documented, *own, route("/openapi.json", get=_openapi(b""))], catalogue, limited=limited
+    )
+    return [*own, route("/openapi.json", get=_openapi(document))]
+
+
+def health(_call: Call) -> wire.Health:
+    return wire.Health(status="ok", version=dbyard.__version__)
+
+
+def metrics(call: Call) -> bytes:
+    databases, operations = counts.count(call.service)
+    return call.metrics.render(databases, operations)
+
+
+def _openapi(document: bytes) -> Method:
+    return Method(lambda _call: document, "This document", None, public=True)
+
+
+_HEALTH = Method(health, "Whether the platform answers", wire.Health, public=True, limited=False)
+_METRICS = Method(
+    metrics,
+    "Figures for Prometheus; an admin's token is needed",
+    None,
+    blocking=True,
+    scope=Scope.ADMIN,
+    media=CONTENT_TYPE,
+)

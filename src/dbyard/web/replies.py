@@ -1,0 +1,40 @@
+"""Replies: a status, headers, and a body that is whole or comes in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+JSON = "application/json"
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stream has nothing to send for so many seconds; it holds no thread meanwhile."""
+
+    seconds: float
+
+
+Parts = Generator[bytes | Pause, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer in parts. Each step of `parts` runs in a thread and never waits: it yields a `Pause` instead."""
+
+    parts: Parts
+    media: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes | Parts
+    headers: Headers
+
+
+def headers_for(media: str) -> tuple[tuple[bytes, bytes], ...]:
+    # Answers hold secrets and change at any moment, so no cache on the way may keep them.
+    return ((b"content-type", media.encode()), (b"cache-control", b"no-store"))

@@ -1,0 +1,78 @@
+"""`/api/databases`: Scalingo's Database API, as far as it is true of our databases."""
+
+from __future__ import annotations
+
+from dbyard import wire
+from dbyard.service.databases import details, metrics, operations
+from dbyard.web.handlers import for_path
+from dbyard.web.parameters import DATABASE, OPERATION
+from dbyard.web.routes import Call, Method, Route, route
+from dbyard.web.scalingo.encoding import details as encoding
+from dbyard.web.scalingo.encoding.apps import encode_finished_operation
+from dbyard.wire.apps import AppOperationAnswer
+from dbyard.wire.details import DetailsAnswer, InstanceStatus, MetricsAnswer, PlanDetailsAnswer
+
+_NOT_FOUND = {404: wire.Error}
+
+
+def routes() -> list[Route]:
+    return [
+        route("/api/databases/{database}", get=_DESCRIBE),
+        route("/api/databases/{database}/metrics", get=_MEASURE),
+        route("/api/databases/{database}/instances_status", get=_INSTANCES),
+        route("/api/databases/{database}/plan", get=_PLAN),
+        route("/api/databases/{database}/operations/{operation}", get=_OPERATION_OF),
+        route("/api/operations/{operation}", get=_ANY_OPERATION),
+    ]
+
+
+def get_operation(call: Call) -> AppOperationAnswer:
+    found = operations.get(call.service, call.principal, call.path["operation"], call.path.get("database"))
+    return encode_finished_operation(found)
+
+
+_DESCRIBE = Method(
+    for_path("database", details.describe, encoding.encode),
+    "Which server stands behind a database, what it may use, and what its disk allows",
+    DetailsAnswer,
+    blocking=True,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
+_MEASURE = Method(
+    for_path("database", metrics.measure, encoding.encode_metrics),
+    "What a database uses at this moment, and what its server counts",
+    MetricsAnswer,
+    blocking=True,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
+_INSTANCES = Method(
+    for_path("database", details.get_facts, encoding.encode_instances),
+    "The servers of a database",
+    InstanceStatus,
+    many=True,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
+_PLAN = Method(
+    for_path("database", details.get_facts, encoding.encode_plan),
+    "The plan of a database in figures",
+    PlanDetailsAnswer,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
+_OPERATION_OF = Method(
+    get_operation,
+    "How far an operation of a database is; `finished` when it is done",
+    AppOperationAnswer,
+    parameters=(DATABASE, OPERATION),
+    errors=_NOT_FOUND,
+)
+_ANY_OPERATION = Method(
+    get_operation,
+    "How far an operation is; `finished` when it is done",
+    AppOperationAnswer,
+    parameters=(OPERATION,),
+    errors=_NOT_FOUND,
+)

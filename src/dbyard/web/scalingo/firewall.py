@@ -1,0 +1,48 @@
+"""`/api/databases/{database}/firewall_rules`: asked for by clients, and always empty.
+
+Who reaches a server is decided by the address that it listens on. A rule is refused, because nothing would enforce it.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from dbyard import wire
+from dbyard.errors import Conflict
+from dbyard.service.databases import databases
+from dbyard.web.handlers import for_path
+from dbyard.web.parameters import DATABASE
+from dbyard.web.routes import Call, Method, Route, route
+from dbyard.wire.firewall import FirewallRulesAnswer
+
+
+def routes() -> list[Route]:
+    return [route("/api/databases/{database}/firewall_rules", get=_LIST, post=_REFUSE)]
+
+
+def refuse_rule(call: Call) -> NoReturn:
+    databases.get(call.service, call.principal, call.path["database"])
+    raise Conflict(
+        "There is no firewall here: who reaches a database is decided by the address that its server listens on"
+    )
+
+
+def _no_rules(_authorized: object) -> FirewallRulesAnswer:
+    return FirewallRulesAnswer([])
+
+
+_LIST = Method(
+    for_path("database", databases.get, _no_rules),
+    "List the firewall rules of a database, of which there are none",
+    FirewallRulesAnswer,
+    parameters=(DATABASE,),
+    errors={404: wire.Error},
+)
+_REFUSE = Method(
+    refuse_rule,
+    "Refused: there is no firewall here",
+    None,
+    status=409,
+    parameters=(DATABASE,),
+    errors={404: wire.Error, 409: wire.Error},
+)
