@@ -158,7 +158,7 @@ def _destroy_all(home: Path) -> None:
     settings = config.load(home=home)
     with daemon.locked(home):
         runtime = daemon.open_runtime(settings)
-        for spare in (*runtime.list_spares(running=False), *runtime.list_spares(running=True)):
-            runtime.discard(spare.id)
+        for spare in (*runtime.spares.list(running=False), *runtime.spares.list(running=True)):
+            runtime.spares.discard(spare.id)
         for instance_id in runtime.list_instances():
             runtime.destroy(instance_id, sys.maxsize)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from dbyard import secrets
-from dbyard.model import MIB, Account, InstanceSpec, Operation, Placement, ProcessSpec, Project, Token
+from dbyard.model import MIB, Account, InstanceSpec, Operation, Placed, Placement, ProcessSpec, Project, Token
 from dbyard.service import Service
 from dbyard.store import accounts, instances, operations, projects, tokens
 
@@ -29,7 +29,8 @@ SPEC = InstanceSpec(
     pids=30,
     disk=1024 * MIB,
 )
-PLACEMENT = Placement("127.0.0.1", 20017, 220017, "seed")
+PLACED = Placed("127.0.0.1", 20017, 220017, "seed")
+PLACEMENT = Placement('{"host": "127.0.0.1", "slot": 20017, "uid": 220017}')
 
 
 def seed_body(name: str = "my-postgres-db", **changes: object) -> dict[str, object]:
@@ -63,7 +64,7 @@ def get_ready(service: Service) -> None:
     with service.store.tx() as connection:
         instance = instances.get_for(connection, operation.database_id)
         assert instance is not None
-        instances.set_placement(connection, instance.id, PLACEMENT)
+        instances.set_placement(connection, instance.id, PLACED)
         instances.set_ready(connection, instance.id, service.clock())
         operations.finish(connection, operation, service.clock())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -21,6 +22,7 @@ from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
 from dbyard.model import Region, engines_home
 from dbyard.operations import Context
+from dbyard.operations.moving import move_certificates
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service
@@ -85,12 +87,12 @@ def build(config: Config, url: str) -> Platform:
         catalogue=known,
         box=box,
         authority=authority,
-        installed=installations.find,
-        has_room=runtime.has_room,
+        resolve=runtime.resolve,
+        has_room=runtime.host.has_room,
         logs=runtime.logs,
         usage=runtime.usage,
         disk=reconciler.disk_used,
-        limits=runtime.limits,
+        limits=runtime.host.limits,
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
         region=Region(config.region, url),
@@ -98,12 +100,19 @@ def build(config: Config, url: str) -> Platform:
     return Platform(service, metrics, reconciler)
 
 
+def _hosts(url: str) -> tuple[str, ...]:
+    """Under which names and addresses clients may reach a server of this machine."""
+    return tuple(dict.fromkeys(("localhost", "127.0.0.1", urlsplit(url).hostname or "localhost")))
+
+
 def open_runtime(config: Config) -> LocalRuntime:
     bubblewrap = installations.tool("bwrap")
     if bubblewrap is None and os.geteuid() == 0:
         log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
     try:
-        return LocalRuntime(config.home, config.server_host, (config.first_port, config.last_port), bubblewrap)
+        return LocalRuntime(
+            config.home, config.server_host, (config.first_port, config.last_port), bubblewrap, installations.find
+        )
     except OSError as error:
         raise ConfigError(f"cannot use the home {config.home}: {error}") from error
 

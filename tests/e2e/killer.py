@@ -15,21 +15,21 @@ from typing import Any
 from dbyard.__main__ import main
 from dbyard.model import Operation
 from dbyard.reconciler.queue import Queue
-from dbyard.runtimes.local import LocalRuntime, cgroups, directories, ports, spawn
+from dbyard.runtimes.local import cgroups, directories, members, ports, slots, spawn
 
 Instant = tuple[Any, str, str]
 
 CREATE_INSTANTS: dict[str, Instant] = {
     "a port is claimed": (ports.Ports, "claim", "after"),
     "a directory is laid out, without its placement": (directories, "build", "after"),
-    "a placement is written, in an unfinished directory": (directories, "write_placement", "after"),
+    "a placement is written, in an unfinished directory": (slots, "write", "after"),
     "an init command has run": (spawn, "run", "after"),
     "the init commands are done, not yet marked as such": (directories, "sync", "after"),
     "the server is written ahead, not yet started": (spawn, "start", "before"),
     "the server runs, its pid is recorded nowhere": (spawn, "start", "after"),
 }
 DELETE_INSTANTS: dict[str, Instant] = {
-    "the processes are killed": (LocalRuntime, "_kill", "after"),
+    "the processes are killed": (members, "kill", "after"),
     "the directory is in the trash": (cgroups.Cgroups, "remove", "before"),
     "the control group is removed": (cgroups.Cgroups, "remove", "after"),
     "the port is released": (ports.Ports, "release", "after"),

@@ -23,7 +23,7 @@ import pytest
 from dbyard import catalogue, installations, wire
 from dbyard.client import Client, wait_usable
 from dbyard.errors import DbyardError
-from dbyard.runtimes.local import LocalRuntime, cgroups, ports, processes
+from dbyard.runtimes.local import LocalRuntime, cgroups, ports, processes, slots
 from dbyard.runtimes.local.processes import Process
 from tests.disks import make_directory
 
@@ -101,7 +101,7 @@ class Platform:
             except DbyardError as error:
                 latest = asking.list_operations(name)[0]
                 pytest.fail(f"{name} cannot be used: {error}\n{latest}\n{self.log()}")
-        self.uids.add(ports.UID_BASE + connection.port)
+        self.uids.add(slots.UID_BASE + connection.port)
         return connection
 
     def await_operation(
@@ -173,11 +173,11 @@ class Platform:
         """Also the platform; afterwards only files are left."""
         self.kill()
         if self.home.is_dir():
-            runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None)
+            runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None, installations.find)
             for instance_id in runtime.list_instances():
                 runtime.destroy(instance_id, sys.maxsize)
-            for spare in runtime.list_spares(running=True):
-                runtime.discard(spare.id)
+            for spare in runtime.spares.list(running=True):
+                runtime.spares.discard(spare.id)
         for port in claimed_ports(self.home):
             (ports.claims_directory() / str(port)).unlink(missing_ok=True)
         for path in cgroups_of(self.home):

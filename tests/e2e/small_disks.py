@@ -10,7 +10,7 @@ from dbyard import catalogue
 from dbyard.__main__ import main
 from dbyard.catalogue import Catalogue
 from dbyard.model import Technology
-from dbyard.reconciler import disk
+from dbyard.runtimes.local import disk_meter
 from tests.e2e import killer
 
 
@@ -26,7 +26,7 @@ def shrink(known: Catalogue, disk_mb: int) -> Catalogue:
 if __name__ == "__main__":
     sys.argv = ["dbyard", *sys.argv[1:]]
     small = shrink(catalogue.load(), int(os.environ["DISK_MB"]))
-    disk.MOST_AGE = 1.0  # tests write to the directories of servers that do nothing
+    disk_meter.MOST_AGE = 1.0  # tests write to the directories of servers that do nothing
     catalogue.load = lambda: small  # type: ignore[assignment]
     if "KILL_AT" in os.environ:
         killer.serve(os.environ["KILL_AT"])

@@ -200,6 +200,7 @@ def _build(technology: str, installation: Installation, authority: Authority) ->
     layout = Layout(
         "127.0.0.1",
         port,
+        port + 1,
         data,
         conf,
         log,

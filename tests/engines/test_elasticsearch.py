@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
 PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e")]
-LAYOUT = Layout("127.0.0.1", 20002, *PATHS, full_version="2.19.4")
+LAYOUT = Layout("127.0.0.1", 20002, 20003, *PATHS, full_version="2.19.4")
 PASSWORD = "tenant-secret-0123"
 
 

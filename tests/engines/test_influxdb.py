@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
 DATA, CONF, LOG, RUN, BIN, ROOT = (Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/bin", "/e"))
-LAYOUT = Layout("127.0.0.1", 20001, DATA, CONF, LOG, RUN, BIN, ROOT, full_version="1.6.7")
+LAYOUT = Layout("127.0.0.1", 20001, 20002, DATA, CONF, LOG, RUN, BIN, ROOT, full_version="1.6.7")
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "app_1234", "tenant-secret-0123", "app_1234", Certificate("CERT", "KEY", "CA")
 )

@@ -35,7 +35,7 @@ PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/b
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
-LAYOUT = Layout("127.0.0.1", 20000, *PATHS)
+LAYOUT = Layout("127.0.0.1", 20000, 20001, *PATHS)
 READ_WRITE = {"user": "my_db_1234", "roles": [{"role": "readWrite", "db": "my_db_1234"}]}
 UNAUTHORIZED = 13
 REFUSED = {UNAUTHORIZED, 9, 59, 73}  # …, not understood, unknown command, no such namespace

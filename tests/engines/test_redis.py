@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
 PATHS = [Path(name) for name in ("/i/data", "/i/conf", "/i/log", "/i/run", "/e/usr/bin", "/e")]
-LAYOUT = Layout("127.0.0.1", 20001, *PATHS)
+LAYOUT = Layout("127.0.0.1", 20001, 20002, *PATHS)
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "default", "tenant-secret-0123", "0", Certificate("CERT", "KEY", "CA")
 )

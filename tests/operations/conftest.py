@@ -12,20 +12,16 @@ from pathlib import Path
 import pytest
 import redis
 
-from dbyard import installations
+from dbyard import installations, wire
 from dbyard.catalogue import Catalogue
 from dbyard.engines import redis as engine
 from dbyard.metrics import Metrics
 from dbyard.model import Credentials, Instance, InstanceSpec, InstanceState, Layout, Operation, Principal, RenderInput
-from dbyard.operations import Context, Outcome
+from dbyard.operations import Context, Outcome, server
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.queue import Queue
-from dbyard.runtimes.local import LocalRuntime, processes
-from dbyard.service import Service
-from dbyard.service.databases import databases
-from dbyard.service.databases.connection import get as get_connection
-from dbyard.service.databases.create import create
-from dbyard.service.databases.create_request import CreateRequest
+from dbyard.runtimes.local import LocalRuntime, members, processes
+from dbyard.service import Service, access, databases
 from dbyard.store import Connection, Store, accounts, instances, operations
 from tests.conftest import Clock
 from tests.disks import make_directory
@@ -50,7 +46,7 @@ class Bench:
     def create(self, name: str = NAME, technology: str = TECHNOLOGY) -> str:
         """Ask for a database; its id."""
         plan = self.context.catalogue.technologies[technology].plans[0].name
-        create(self.service, self.principal, CreateRequest(name=name, technology=technology, plan=plan))
+        databases.create(self.service, self.principal, wire.Draft(name=name, technology=technology, plan=plan))
         return self.claimable().database_id
 
     def delete(self, name: str = NAME) -> None:
@@ -105,16 +101,20 @@ class Bench:
         return found
 
     def pid(self, instance: Instance) -> int:
-        process = self.runtime._find(instance.id)
+        process = members.find(self.runtime._home, instance.id, members.SERVER)
         assert process is not None
         return process.pid
 
     def is_running(self, instance: Instance) -> bool:
-        return self.runtime.state(instance.id) is InstanceState.RUNNING
+        return self.runtime.status(instance.id).state is InstanceState.RUNNING
+
+    def stop(self, instance_id: str) -> None:
+        """Stop an instance as an operation does it."""
+        server.stop(self.context, instance_id)
 
     def answers(self) -> bool:
         """Whether the tenant is let in at the URL that the platform gives."""
-        url = get_connection(self.service, self.principal, NAME).url
+        url = access.connection(self.service, self.principal, NAME).connection.url
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
 
@@ -140,7 +140,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def runtime(home: Path) -> Iterator[LocalRuntime]:
-    made = LocalRuntime(home, "127.0.0.1", (26000, 26999), installations.tool("bwrap"))
+    made = LocalRuntime(home, "127.0.0.1", (26000, 26999), installations.tool("bwrap"), installations.find)
     yield made
     for instance_id in made.list_instances():
         made.destroy(instance_id, sys.maxsize)
@@ -153,7 +153,16 @@ def bench(
     require(TECHNOLOGY, catalogue.technologies[TECHNOLOGY].default_version.version)
     service = replace(service, installed=installations.find, logs=runtime.logs)
     context = Context(
-        store, catalogue, service.box, service.authority, runtime, installations.find, Metrics(), now=clock
+        store,
+        catalogue,
+        service.box,
+        service.authority,
+        runtime,
+        installations.find,
+        Metrics(),
+        clock,
+        runtime.host,
+        runtime.spares,
     )
     with store.read() as connection:
         admin = accounts.find_account(connection, "admin")
@@ -169,8 +178,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def play(script: str) -> None:
         def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
             spec = real(node, layout, credentials)
-            server = replace(spec.server, argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5)
-            return replace(spec, processes=(server,))
+            played = replace(spec.server, argv=("/bin/sh", "-c", script, str(layout.data)), stop_grace=0.5)
+            return replace(spec, processes=(played,))
 
         monkeypatch.setattr(engine, "render", render)
 

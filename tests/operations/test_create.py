@@ -12,7 +12,8 @@ from dbyard.errors import Conflict, PermanentError
 from dbyard.model import Operation, OperationStatus
 from dbyard.operations import Done, Next, Wait, create, server
 from dbyard.operations.kinds import KINDS
-from dbyard.service.databases.connection import get as get_connection
+from dbyard.runtimes.local import members
+from dbyard.service import access
 from tests.conftest import Clock
 from tests.e2e.platforms import claimed_ports
 from tests.operations.conftest import NAME, Bench
@@ -32,7 +33,9 @@ class TestPlace:
         operation = bench.claim()
         assert bench.advance(operation).step == "launch"
         placed = bench.instance(operation.database_id)
-        assert placed.placement == bench.runtime.place(placed.id, 1, bench.context.installed("redis", "7.0"))  # type: ignore[arg-type]
+        address = bench.runtime.publish(placed.id, placed.id)
+        assert placed.placement is not None
+        assert (placed.placement.host, placed.placement.port) == (address.host, address.port)
 
     def test_twice_gives_the_same(self, bench: Bench) -> None:
         bench.create()
@@ -95,7 +98,7 @@ class TestSecure:
         bench.create()
         operation = bench.advance_to("secure")
         with pytest.raises(Conflict):
-            get_connection(bench.service, bench.principal, NAME)
+            access.connection(bench.service, bench.principal, NAME)
         assert bench.queue._advance(operation) is None
         assert bench.latest(operation).status is OperationStatus.DONE
         assert bench.instance(operation.database_id).ready_at == clock()
@@ -112,7 +115,7 @@ class TestSecure:
         operation = bench.advance_to("secure")
         instance = bench.instance(operation.database_id)
         bench.act(operation)
-        bench.runtime.stop(instance.id)
+        bench.stop(instance.id)
         assert isinstance(bench.act(operation), Done)
         assert bench.is_running(instance)
 
@@ -120,7 +123,7 @@ class TestSecure:
         bench.create()
         operation = bench.advance_to("secure")
         instance = bench.instance(operation.database_id)
-        bench.runtime.stop(instance.id)
+        bench.stop(instance.id)
         assert instance.placement is not None
         with socket.create_server((instance.placement.host, instance.placement.port)):
             assert next_step(bench.act(operation)) == "launch"
@@ -174,9 +177,9 @@ class TestNeverReady:
         assert ended.finished_at <= ended.deadline_at + 20
         instance = bench.instance(ended.database_id)
         assert not bench.is_running(instance)
-        assert not bench.runtime._members(instance.id)
+        assert not members.list_members(bench.runtime._home, instance.id)
         with pytest.raises(Conflict, match="does not run"):
-            get_connection(bench.service, bench.principal, NAME)
+            access.connection(bench.service, bench.principal, NAME)
         return ended
 
 

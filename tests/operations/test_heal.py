@@ -25,7 +25,7 @@ def dead(bench: Bench) -> str:
     """The id of a database whose server has just died; nothing has noticed it yet."""
     database_id = bench.create()
     bench.finish()
-    bench.runtime.stop(bench.instance(database_id).id)
+    bench.stop(bench.instance(database_id).id)
     return database_id
 
 
@@ -81,7 +81,7 @@ class TestSweep:
             delays.append(bench.claimable().run_at - clock())
             clock.advance(delays[-1])
             bench.finish()
-            bench.runtime.stop(bench.instance(dead).id)
+            bench.stop(bench.instance(dead).id)
         assert delays[:3] == [0, 0, 0]
         assert delays == sorted(delays)
         assert delays[-1] > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import PermanentError
-from dbyard.model import Installation, InstanceSpec, Layout, Operation, OperationKind, Placement
+from dbyard.model import Installation, InstanceSpec, Layout, Operation, OperationKind, Placement, Release
 from dbyard.operations import Context, Next, heal
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
@@ -24,12 +24,12 @@ class Runtime:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
+    def layout(self, instance_id: str, _: Placement, release: Release) -> Layout:
         data, conf, log, run = (Path("/nowhere") / instance_id / name for name in ("data", "conf", "log", "run"))
-        return Layout(placement.host, placement.port, data, conf, log, run, installation.bin, installation.root)
+        return Layout("127.0.0.1", 20017, 20018, data, conf, log, run, data, data, full_version=release.full_version)
 
-    def ensure(self, _spec: InstanceSpec, _placement: Placement, installation: Installation) -> None:
-        self.started.append(installation.full_version)
+    def ensure(self, _spec: InstanceSpec, _placement: Placement, release: Release) -> None:
+        self.started.append(release.full_version)
 
 
 class Machine:
@@ -74,6 +74,8 @@ def context(service: Service, runtime: Runtime) -> Context:
         installed=Machine(),
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
+        host=none,  # type: ignore[arg-type]
+        spares=none,  # type: ignore[arg-type]
     )
 
 

@@ -64,7 +64,7 @@ class TestApply:
 
     def test_starts_a_server_that_does_not_run(self, bench: Bench, database_id: str) -> None:
         old = reset(bench)
-        bench.runtime.stop(bench.instance(database_id).id)
+        bench.stop(bench.instance(database_id).id)
         bench.finish()
         assert bench.answers()
         assert not lets_in(old)

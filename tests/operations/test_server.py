@@ -9,13 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from dbyard.model import MIB, ExitStatus, InstanceState, Operation
+from dbyard import wire
+from dbyard.model import MIB, ExitStatus, InstanceState, InstanceStatus, Operation
 from dbyard.operations import Context, Wait, server
 from dbyard.operations.target import load
-from dbyard.service import Service
-from dbyard.service.accounts import authentication
-from dbyard.service.databases.create import create as create_database
-from dbyard.service.databases.create_request import CreateRequest
+from dbyard.service import Service, accounts, databases
 from dbyard.store import operations
 from tests.builders import SPEC, claim
 from tests.conftest import Clock, World
@@ -26,8 +24,9 @@ class Stopped:
 
     running: frozenset[str] = frozenset()
 
-    def state(self, instance_id: str) -> InstanceState:
-        return InstanceState.RUNNING if instance_id in self.running else InstanceState.STOPPED
+    def status(self, instance_id: str) -> InstanceStatus:
+        running = instance_id in self.running
+        return InstanceStatus(InstanceState.RUNNING if running else InstanceState.STOPPED)
 
 
 @pytest.fixture
@@ -42,6 +41,8 @@ def context(service: Service, world: World) -> Context:
         installed=world.installed,
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
+        host=none,  # type: ignore[arg-type]
+        spares=none,  # type: ignore[arg-type]
     )
 
 
@@ -51,11 +52,11 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def create(service: Service, token: str, clock: Clock, technology: str, count: int) -> list[Operation]:
-    principal = authentication.authenticate(service, token)
+    principal = accounts.authenticate(service, token)
     plan = service.catalogue.technologies[technology].plans[0].name
     claimed = []
     for number in range(count):
-        create_database(service, principal, CreateRequest(f"{technology}-{number}", technology, plan))
+        databases.create(service, principal, wire.Draft(f"{technology}-{number}", technology, plan))
         clock.advance(1)
         claimed.append(claim(service))
     return claimed

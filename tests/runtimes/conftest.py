@@ -8,14 +8,26 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dbyard import installations
-from dbyard.model import MIB, Command, File, Installation, InstanceSpec, Placement, ProcessSpec
-from dbyard.runtimes.local import LocalRuntime
+from dbyard.model import (
+    MIB,
+    Allocation,
+    Command,
+    File,
+    Installation,
+    InstanceSpec,
+    InstanceState,
+    Layout,
+    ProcessSpec,
+    Release,
+)
+from dbyard.runtimes.local import LocalRuntime, processes, slots
+from dbyard.runtimes.local.slots import Slot
 from tests.disks import make_directory
 
 SERVER = """
@@ -46,11 +58,27 @@ class Server:
 
     runtime: LocalRuntime
     id: str
-    placement: Placement
-    installation: Installation
+    allocation: Allocation
+    release: Release
+
+    @property
+    def layout(self) -> Layout:
+        return self.runtime.layout(self.id, self.allocation.placement, self.release)
+
+    @property
+    def directory(self) -> Path:
+        return self.layout.data.parent
+
+    @property
+    def slot(self) -> Slot:
+        return slots.read(self.directory) or slots.parse(self.allocation.placement)
+
+    @property
+    def state(self) -> InstanceState:
+        return self.runtime.status(self.id).state
 
     def spec(self, generation: int = 1, init: tuple[Command, ...] = (), **env: str) -> InstanceSpec:
-        layout = self.runtime.layout(self.id, self.placement, self.installation)
+        layout = self.layout
         program = layout.conf / "server.py"
         return InstanceSpec(
             id=self.id,
@@ -74,15 +102,21 @@ class Server:
         )
 
     def start(self, generation: int = 1, init: tuple[Command, ...] = (), **env: str) -> None:
-        self.runtime.ensure(self.spec(generation, init, **env), self.placement, self.installation)
+        self.runtime.ensure(self.spec(generation, init, **env), self.allocation.placement, self.release)
 
-    def moved(self, placement: Placement) -> Server:
-        return replace(self, placement=placement)
+    def stop(self, *, force: bool = False) -> None:
+        """Ask until it has stopped."""
+
+        def stopped() -> bool:
+            self.runtime.stop(self.id, force=force)
+            return self.state is not InstanceState.STOPPING
+
+        assert processes.wait_until(stopped, 10)
 
     def accepts(self) -> bool:
         with socket.socket() as client:
             client.settimeout(1)
-            return client.connect_ex((self.placement.host, self.placement.port)) == 0
+            return client.connect_ex((self.layout.host, self.layout.port)) == 0
 
 
 @pytest.fixture
@@ -94,9 +128,13 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def program() -> Installation:
+def program() -> Release:
+    return Release("echo", "1", "1.0")
+
+
+def find(technology: str, version: str, full_version: str | None = None) -> Installation | None:
     """The Python of the system, as if it were a database server."""
-    return Installation("echo", "1", "1.0", Path("/usr/bin"), (), Path("/usr"), "system")
+    return Installation(technology, version, full_version or "1.0", Path("/usr/bin"), (), Path("/usr"), "system")
 
 
 @pytest.fixture
@@ -108,7 +146,7 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
         where: Path | None = None, ports: tuple[int, int] = (23000, 23999), sandboxed: bool = True
     ) -> LocalRuntime:
         bwrap = installations.tool("bwrap") if sandboxed else None
-        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bwrap))
+        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bwrap, find))
         return opened[-1]
 
     yield open_it
@@ -116,10 +154,12 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
         for instance_id in runtime.list_instances():
             runtime.destroy(instance_id, sys.maxsize)
     for runtime in opened:
-        for spare in (runtime._home / "spares").glob(".*"):
-            runtime.discard(spare.name.removeprefix("."))
-        for running in runtime.list_spares(running=True):
-            runtime.discard(running.id)
+        for spare in (runtime._home.path / "spares").glob(".*"):
+            runtime.spares.discard(spare.name.removeprefix("."))
+        for running in runtime.spares.list(running=True):
+            runtime.spares.discard(running.id)
+        for endpoint in (runtime._home.path / "endpoints").iterdir():
+            runtime.unpublish(endpoint.stem)
 
 
 @pytest.fixture
@@ -128,10 +168,14 @@ def runtime(open_runtime: Callable[..., LocalRuntime]) -> LocalRuntime:
 
 
 @pytest.fixture
-def server(runtime: LocalRuntime, program: Installation) -> Server:
+def server(runtime: LocalRuntime, program: Release) -> Server:
     return place(runtime, program)
 
 
-def place(runtime: LocalRuntime, program: Installation, generation: int = 1, plan: str | None = None) -> Server:
+def place(
+    runtime: LocalRuntime, program: Release, generation: int = 1, plan: str | None = None, lineage: str | None = None
+) -> Server:
     instance_id = os.urandom(12).hex()
-    return Server(runtime, instance_id, runtime.place(instance_id, generation, program, plan), program)
+    return Server(
+        runtime, instance_id, runtime.allocate(instance_id, generation, program, plan=plan, lineage=lineage), program
+    )

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import StaleGeneration, TemporaryError
-from dbyard.model import Command, ExitStatus, Installation, InstanceState
+from dbyard.model import Command, ExitStatus, InstanceState, Release
 from dbyard.runtimes import PortTaken
-from dbyard.runtimes.local import LocalRuntime, directories, ports, processes, spawn
+from dbyard.runtimes.local import LocalRuntime, directories, members, ports, processes, slots, spawn
+from dbyard.runtimes.local.slots import Slot
 from tests import strangers
 from tests.runtimes.conftest import Server, place
 
@@ -39,71 +40,78 @@ def pid_of(server: Server) -> int:
 
 def end_of(server: Server) -> ExitStatus:
     """Once it has ended."""
-    assert processes.wait_until(lambda: server.runtime.state(server.id) is InstanceState.STOPPED, 10)
-    return server.runtime.last_exit(server.id)
+    assert processes.wait_until(lambda: server.state is InstanceState.STOPPED, 10)
+    found = server.runtime.status(server.id).exit
+    assert found is not None
+    return found
 
 
 def directory(server: Server) -> Path:
-    return server.runtime.layout(server.id, server.placement, server.installation).data.parent
+    return server.directory
+
+
+def is_open(slot: Slot) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((slot.host, slot.port)) == 0
 
 
 def claimed(runtime: LocalRuntime) -> set[int]:
     claims = ports.claims_directory().glob("[0-9]*")
-    return {int(path.name) for path in claims if runtime._ports._owner(int(path.name)) == str(runtime._home)}
+    return {int(path.name) for path in claims if runtime._home.ports._owner(int(path.name)) == str(runtime._home.path)}
 
 
 class TestPlace:
     def test_tells_the_same_placement_again(self, server: Server) -> None:
-        assert server.runtime.place(server.id, 1, server.installation) == server.placement
+        assert server.runtime.allocate(server.id, 1, server.release) == server.allocation
 
-    def test_gives_every_instance_another_port_and_seed(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_gives_every_instance_another_port_and_seed(self, runtime: LocalRuntime, program: Release) -> None:
         servers = [place(runtime, program) for _ in range(5)]
-        assert len({server.placement.port for server in servers}) == 5
-        assert len({server.placement.seed for server in servers}) == 5
+        assert len({server.layout.port for server in servers}) == 5
+        assert len({server.allocation.lineage for server in servers}) == 5
 
     @as_root
     def test_gives_the_directory_to_a_uid_of_its_own(self, server: Server) -> None:
         data = directory(server) / "data"
-        assert data.stat().st_uid == server.placement.uid == ports.UID_BASE + server.placement.port
+        assert data.stat().st_uid == server.slot.uid == slots.UID_BASE + server.slot.port
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
         assert stat.S_IMODE(directory(server).stat().st_mode) == 0o711
 
-    def test_takes_no_port_that_another_home_has(self, open_runtime: Open, home: Path, program: Installation) -> None:
+    def test_takes_no_port_that_another_home_has(self, open_runtime: Open, home: Path, program: Release) -> None:
         first = open_runtime(home / "a", (15500, 15503))
         second = open_runtime(home / "b", (15500, 15503))
-        taken = {place(first, program).placement.port, place(second, program).placement.port}
+        taken = {place(first, program).layout.port, place(second, program).layout.port}
         assert taken == {15500, 15502}
         with pytest.raises(TemporaryError, match="no free port"):
             place(second, program)
 
-    def test_takes_no_port_on_which_somebody_listens(self, open_runtime: Open, program: Installation) -> None:
+    def test_takes_no_port_on_which_somebody_listens(self, open_runtime: Open, program: Release) -> None:
         with socket.create_server(("127.0.0.1", 15600)):
-            assert place(open_runtime(ports=(15600, 15603)), program).placement.port == 15602
+            assert place(open_runtime(ports=(15600, 15603)), program).layout.port == 15602
 
-    def test_takes_over_the_port_of_a_home_that_is_gone(self, open_runtime: Open, program: Installation) -> None:
+    def test_takes_over_the_port_of_a_home_that_is_gone(self, open_runtime: Open, program: Release) -> None:
         runtime = open_runtime(ports=(15610, 15611))
         claims = ports.claims_directory()
         claims.mkdir(parents=True, exist_ok=True)
         (claims / "15610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
-        assert place(runtime, program).placement.port == 15610
+        assert place(runtime, program).layout.port == 15610
 
     def test_gives_back_what_it_claimed_and_could_not_write_down(
-        self, runtime: LocalRuntime, program: Installation, monkeypatch: pytest.MonkeyPatch
+        self, runtime: LocalRuntime, program: Release, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "no space")
 
         before = claimed(runtime)
         with monkeypatch.context() as patch:
-            patch.setattr(directories, "write_placement", full)
+            patch.setattr(slots, "write", full)
             with pytest.raises(OSError, match="no space"):
                 place(runtime, program)
         assert claimed(runtime) == before
-        assert not list((runtime._home / "instances").iterdir())
+        assert not list((runtime._home.path / "instances").iterdir())
 
     def test_gives_back_what_it_claimed_before_it_was_killed(self, runtime: LocalRuntime, open_runtime: Open) -> None:
-        with runtime._ports.locked():
-            port = runtime._ports.claim(lambda _: True)
+        with runtime._home.ports.locked():
+            port = runtime._home.ports.claim(lambda _: True)
         assert port in claimed(runtime)
         assert port not in claimed(open_runtime())
 
@@ -112,7 +120,7 @@ class TestEnsure:
     def test_starts_a_server_that_answers(self, server: Server) -> None:
         server.start()
         assert answers(server)
-        assert server.runtime.state(server.id) is InstanceState.RUNNING
+        assert server.state is InstanceState.RUNNING
 
     def test_again_changes_nothing(self, server: Server) -> None:
         server.start()
@@ -123,10 +131,10 @@ class TestEnsure:
     def test_of_another_runtime_adopts_the_server(self, server: Server, open_runtime: Open) -> None:
         server.start()
         first = pid_of(server)
-        later = Server(open_runtime(), server.id, server.placement, server.installation)
+        later = replace(server, runtime=open_runtime())
         later.start()
         assert pid_of(later) == first
-        assert later.runtime.state(server.id) is InstanceState.RUNNING
+        assert later.state is InstanceState.RUNNING
 
     def test_adopts_a_server_whose_pid_was_never_recorded(self, server: Server, open_runtime: Open) -> None:
         server.start()
@@ -135,13 +143,13 @@ class TestEnsure:
         ahead = {name: value for name, value in json.loads(record.read_text()).items() if "pid" not in name}
         record.write_text(json.dumps({name: ahead[name] for name in ("argv", "stop_signal", "stop_grace")}))
         later = open_runtime()
-        assert later.state(server.id) is InstanceState.RUNNING
-        later.stop(server.id)
+        assert later.status(server.id).state is InstanceState.RUNNING
+        replace(server, runtime=later).stop()
         assert processes.read(first) is None
 
     def test_never_takes_a_stranger_for_the_server(self, server: Server, open_runtime: Open) -> None:
         server.start()
-        server.runtime.stop(server.id)
+        server.stop()
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
             found = processes.read(stranger.pid)
             assert found is not None
@@ -149,16 +157,16 @@ class TestEnsure:
             lie = json.loads(record.read_text()) | {"pid": found.pid, "start_time": found.start_time}
             record.write_text(json.dumps(lie))
             later = open_runtime()
-            assert later.state(server.id) is InstanceState.STOPPED
-            later.stop(server.id)
+            assert later.status(server.id).state is InstanceState.STOPPED
+            replace(server, runtime=later).stop()
             later.destroy(server.id, 2)
             assert processes.is_alive(found)
             stranger.communicate()
 
     def test_refuses_a_port_that_somebody_took(self, server: Server) -> None:
         with (
-            socket.create_server((server.placement.host, server.placement.port)),
-            pytest.raises(PortTaken, match=str(server.placement.port)),
+            socket.create_server((server.layout.host, server.layout.port)),
+            pytest.raises(PortTaken, match=str(server.layout.port)),
         ):
             server.start()
         server.start()
@@ -168,7 +176,7 @@ class TestEnsure:
         note = directory(server) / "data" / "note"
         init = (Command(("/bin/sh", "-c", f"cat >> {note}"), stdin="made\n"),)
         server.start(init=init)
-        server.runtime.stop(server.id)
+        server.stop()
         server.start(init=init)
         assert note.read_text() == "made\n"
 
@@ -181,7 +189,7 @@ class TestEnsure:
         assert [path.name for path in data.iterdir()] == ["whole"]
 
     @pytest.mark.parametrize("sandboxed", [True, False])
-    def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+    def test_names_the_uid_of_init_commands(self, open_runtime: Open, program: Release, sandboxed: bool) -> None:
         if not sandboxed and strangers.CLOSED:
             pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
@@ -189,19 +197,19 @@ class TestEnsure:
         server.start(init=(Command(("/bin/sh", "-c", f"id -un > {note}")),))
         assert answers(server)
         assert note.read_text().strip().isalpha()
-        assert note.stat().st_uid == server.placement.uid
+        assert note.stat().st_uid == server.slot.uid
 
     def test_refuses_an_older_generation(self, server: Server) -> None:
         server.runtime.destroy(server.id, 2)
         with pytest.raises(StaleGeneration):
             server.start(generation=1)
         with pytest.raises(StaleGeneration):
-            server.runtime.place(server.id, 1, server.installation)
-        assert server.runtime.state(server.id) is InstanceState.ABSENT
+            server.runtime.allocate(server.id, 1, server.release)
+        assert server.state is InstanceState.ABSENT
 
     @as_root
     def test_holds_the_server_in_its_sandbox(self, server: Server) -> None:
-        neighbour = place(server.runtime, server.installation)
+        neighbour = place(server.runtime, server.release)
         secret = directory(server).parent.parent / "secret"
         secret.write_text("for root")
         report = directory(server) / "data" / "report"
@@ -209,7 +217,7 @@ class TestEnsure:
         look = f"id -u; cat {secret}; echo x > {conf}/x; ls {others}"
         server.start(init=(Command(("/bin/sh", "-c", f"({look}) > {report} 2>&1; true")),))
         lines = report.read_text().splitlines()
-        assert lines[0] == str(server.placement.uid)
+        assert lines[0] == str(server.slot.uid)
         assert "for root" not in lines
         assert neighbour.id not in report.read_text()
         assert not (conf / "x").exists()
@@ -224,27 +232,12 @@ class TestEnsure:
         halfway.chmod(0o755)
         monkeypatch.setattr(spawn, "_START_SECONDS", 0.2)
         with monkeypatch.context() as patch:
-            patch.setattr(server.runtime, "_bubblewrap", halfway)
+            patch.setattr(server.runtime._home, "bubblewrap", halfway)
             with pytest.raises(TemporaryError, match="ended while it was started"):
                 server.start()
         monkeypatch.undo()
         server.start()
         assert answers(server)
-
-
-class TestReplace:
-    def test_moves_a_stopped_server_with_its_data(self, server: Server) -> None:
-        note = directory(server) / "data" / "note"
-        server.start(init=(Command(("/bin/sh", "-c", f"echo kept > {note}")),))
-        server.runtime.stop(server.id)
-        moved = server.moved(server.runtime.replace(server.id, 1))
-        assert moved.placement.port != server.placement.port
-        assert moved.placement.seed == server.placement.seed
-        moved.start()
-        assert answers(moved)
-        assert note.read_text() == "kept\n"
-        assert note.stat().st_uid == moved.placement.uid
-        assert not (ports.claims_directory() / str(server.placement.port)).exists()
 
 
 class TestWatch:
@@ -261,7 +254,7 @@ class TestWatch:
         os.kill(pid_of(server), signal.SIGKILL)
         assert told.wait(10)
         assert ended == [server.id]
-        assert server.runtime.state(server.id) is InstanceState.STOPPED
+        assert server.state is InstanceState.STOPPED
 
     def test_leaves_no_zombie(self, server: Server) -> None:
         server.runtime.watch(lambda _: None)
@@ -273,9 +266,9 @@ class TestWatch:
         assert answers(server)
 
 
-class TestLastEnd:
+class TestExit:
     @pytest.mark.parametrize("sandboxed", [True, False])
-    def test_is_an_exit_code_or_a_signal(self, open_runtime: Open, program: Installation, sandboxed: bool) -> None:
+    def test_is_an_exit_code_or_a_signal(self, open_runtime: Open, program: Release, sandboxed: bool) -> None:
         if not sandboxed and strangers.CLOSED:
             pytest.skip("on this machine only root may pass /")
         server = place(open_runtime(sandboxed=sandboxed), program)
@@ -291,7 +284,7 @@ class TestLastEnd:
     @as_root
     def test_is_told_from_the_one_before(self, server: Server) -> None:
         """The group of an instance counts on over its servers."""
-        if "cgroup" not in server.runtime.limits()["memory"]:
+        if "cgroup" not in server.runtime.host.limits()["memory"]:
             pytest.skip("memory is not limited here")
         server.runtime.watch(lambda _: None)
         server.start(GREEDY="1")
@@ -310,7 +303,7 @@ class TestLastEnd:
         assert answers(server)
         monkeypatch.setattr(os, "getpid", lambda: -1)
         other = replace(server, runtime=open_runtime())
-        assert other.runtime.state(server.id) is InstanceState.RUNNING
+        assert other.state is InstanceState.RUNNING
         os.kill(pid_of(server), signal.SIGKILL)
         assert end_of(other) == ExitStatus(None, memory_kill=False)
 
@@ -319,76 +312,77 @@ class TestStop:
     def test_ends_the_server_and_its_children(self, server: Server) -> None:
         server.start(CHILD="1")
         assert answers(server)
-        server.runtime.stop(server.id)
-        assert server.runtime.state(server.id) is InstanceState.STOPPED
+        server.stop()
+        assert server.state is InstanceState.STOPPED
         assert not server.accepts()
-        assert not server.runtime._members(server.id)
+        assert not members.list_members(server.runtime._home, server.id)
 
     def test_forces_a_server_that_does_not_listen(self, server: Server) -> None:
         server.start(DEAF="1")
         assert answers(server)
-        server.runtime.stop(server.id)
+        server.stop()
         assert not server.accepts()
 
     def test_again_changes_nothing(self, server: Server) -> None:
-        server.runtime.stop(server.id)
-        server.runtime.stop(server.id)
-        assert server.runtime.state(server.id) is InstanceState.STOPPED
+        server.stop()
+        server.stop()
+        assert server.state is InstanceState.STOPPED
 
 
 class TestDestroy:
     def test_leaves_nothing(self, server: Server) -> None:
         server.start(CHILD="1")
-        where = directory(server)
+        where, slot = directory(server), server.slot
         server.runtime.destroy(server.id, 2)
-        assert server.runtime.state(server.id) is InstanceState.ABSENT
+        assert server.state is InstanceState.ABSENT
         assert not where.exists()
         assert not list((where.parent.parent / "trash").iterdir())
-        assert not server.accepts()
-        assert not (ports.claims_directory() / str(server.placement.port)).exists()
+        assert not is_open(slot)
+        assert not (ports.claims_directory() / str(slot.port)).exists()
         if os.geteuid() == 0:
-            assert not processes.list_of_uid(server.placement.uid)
+            assert not processes.list_of_uid(slot.uid)
 
     def test_again_changes_nothing(self, server: Server) -> None:
         server.runtime.destroy(server.id, 2)
         server.runtime.destroy(server.id, 2)
-        assert server.runtime.state(server.id) is InstanceState.ABSENT
+        assert server.state is InstanceState.ABSENT
 
     def test_goes_on_where_it_was_killed(self, server: Server, open_runtime: Open) -> None:
-        where = directory(server)
+        where, slot = directory(server), server.slot
         where.rename(where.parent.parent / "trash" / server.id)
         open_runtime()
         assert not list((where.parent.parent / "trash").iterdir())
-        assert not (ports.claims_directory() / str(server.placement.port)).exists()
+        assert not (ports.claims_directory() / str(slot.port)).exists()
 
 
 class TestSpares:
-    def prepare(self, runtime: LocalRuntime, program: Installation) -> Server:
-        spare_id, placement = runtime.new_spare()
-        spare = Server(runtime, spare_id, placement, program)
+    def prepare(self, runtime: LocalRuntime, program: Release) -> Server:
+        spare_id, allocation = runtime.spares.new_spare()
+        spare = Server(runtime, spare_id, allocation, program)
         note = directory(spare) / "data" / "note"
         init = (Command(("/bin/sh", "-c", f"echo prepared > {note}")),)
-        runtime.prepare(spare.spec(init=init), placement, program)
+        runtime.spares.prepare(spare.spec(init=init), allocation.placement, program)
         return spare
 
-    def test_is_claimed_with_its_placement_and_data(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_is_claimed_with_its_placement_and_data(self, runtime: LocalRuntime, program: Release) -> None:
         spare = self.prepare(runtime, program)
-        assert runtime.spares(program) == 1
+        assert runtime.spares.count(program) == 1
         instance = place(runtime, program)
-        assert runtime.spares(program) == 0
-        assert instance.placement == spare.placement
+        assert runtime.spares.count(program) == 0
+        assert instance.allocation == spare.allocation
         instance.start(init=(Command(("/bin/false",)),))
         assert answers(instance)
         assert (directory(instance) / "data" / "note").read_text() == "prepared\n"
 
     @as_root
-    def test_leaves_no_control_group(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_leaves_no_control_group(self, runtime: LocalRuntime, program: Release) -> None:
         spare = self.prepare(runtime, program)
-        if runtime._cgroups is None:
+        cgroups = runtime._home.cgroups
+        if cgroups is None:
             pytest.skip("no control groups here")
-        assert not [group for group in runtime._cgroups._groups(spare.id) if group.exists()]
+        assert not [group for group in cgroups._groups(spare.id) if group.exists()]
 
-    def test_is_claimed_by_one_only(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_is_claimed_by_one_only(self, runtime: LocalRuntime, program: Release) -> None:
         for _ in range(3):
             self.prepare(runtime, program)
         servers: list[Server] = []
@@ -397,20 +391,21 @@ class TestSpares:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len({server.placement.port for server in servers}) == 8
-        assert runtime.spares(program) == 0
+        assert len({server.layout.port for server in servers}) == 8
+        assert runtime.spares.count(program) == 0
 
     def test_is_discarded_when_it_was_left_unfinished(self, runtime: LocalRuntime, open_runtime: Open) -> None:
-        _, placement = runtime.new_spare()
+        before = claimed(runtime)
+        runtime.spares.new_spare()
         later = open_runtime()
-        assert not list((later._home / "spares").iterdir())
-        assert not (ports.claims_directory() / str(placement.port)).exists()
+        assert not list((later._home.path / "spares").iterdir())
+        assert claimed(later) == before
 
-    def test_of_another_version_is_left_alone(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_of_another_version_is_left_alone(self, runtime: LocalRuntime, program: Release) -> None:
         self.prepare(runtime, program)
-        other = Installation("echo", "2", "2.0", program.bin, (), program.root, "system")
+        other = Release("echo", "2", "2.0")
         place(runtime, other)
-        assert runtime.spares(program) == 1
+        assert runtime.spares.count(program) == 1
 
 
 class TestLogs:
@@ -423,11 +418,11 @@ class TestLogs:
         path = directory(server) / log
         with open(path, "wb") as file:
             file.truncate(directories.LOG_BYTES)
-        server.runtime.trim_logs()
+        server.runtime.host.trim_logs()
         assert path.stat().st_size == directories.LOG_BYTES
         with open(path, "ab") as file:
             file.write(b"the end\n")
-        server.runtime.trim_logs()
+        server.runtime.host.trim_logs()
         assert path.stat().st_size == directories.LOG_KEPT_BYTES
         assert server.runtime.logs(server.id, 1)[0].endswith("the end")
 

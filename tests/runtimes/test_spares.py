@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbyard import installations
-from dbyard.model import MIB, Installation, InstanceState
+from dbyard.model import MIB, InstanceState, Release
 from dbyard.runtimes import kind_of_spare
-from dbyard.runtimes.local import LocalRuntime, ports, processes
+from dbyard.runtimes.local import LocalRuntime, members, ports, processes
 from dbyard.runtimes.local.processes import Process
 from tests.runtimes.conftest import Server, place
 
@@ -25,73 +26,71 @@ pytestmark = pytest.mark.skipif(
 
 
 def directory(server: Server) -> Path:
-    return server.runtime.layout(server.id, server.placement, server.installation).data.parent
+    return server.runtime._home.directory(server.id)
 
 
-def make(runtime: LocalRuntime, program: Installation) -> Server:
+def make(runtime: LocalRuntime, program: Release) -> Server:
     """A running spare, not offered yet."""
-    spare_id, placement = runtime.new_spare()
-    spare = Server(runtime, spare_id, placement, program)
+    spare_id, allocation = runtime.spares.new_spare()
+    spare = Server(runtime, spare_id, allocation, program)
     spare.start()
     assert processes.wait_until(spare.accepts, 10)
     return spare
 
 
 @pytest.fixture
-def spare(runtime: LocalRuntime, program: Installation) -> Server:
+def spare(runtime: LocalRuntime, program: Release) -> Server:
     made = make(runtime, program)
-    runtime.offer(made.id, kind_of_spare(program, PLAN))
+    runtime.spares.offer(made.id, kind_of_spare(program, PLAN))
     return made
 
 
 def process_of(runtime: LocalRuntime, instance_id: str) -> Process:
-    found = runtime._find(instance_id)
+    found = members.find(runtime._home, instance_id, members.SERVER)
     assert found is not None
     return found
 
 
 def groups(runtime: LocalRuntime, spare: Server) -> list[Path]:
-    held = runtime._cgroups
+    held = runtime._home.cgroups
     return [root / f"{held.prefix}{spare.id}" for root in held.roots.values()] if held else []
 
 
 class TestClaim:
-    def test_takes_the_server_along(self, runtime: LocalRuntime, program: Installation, spare: Server) -> None:
-        assert [each.alive for each in runtime.list_spares(running=True)] == [True]
+    def test_takes_the_server_along(self, runtime: LocalRuntime, program: Release, spare: Server) -> None:
+        assert [each.alive for each in runtime.spares.list(running=True)] == [True]
         instance = place(runtime, program, plan=PLAN)
-        assert instance.placement == spare.placement
-        assert runtime.state(instance.id) is InstanceState.RUNNING
+        assert instance.allocation == spare.allocation
+        assert runtime.status(instance.id).state is InstanceState.RUNNING
         before = process_of(runtime, instance.id)
         instance.start()
         assert process_of(runtime, instance.id) == before
         assert str(directory(spare)) in before.argv[1]
         assert instance.accepts()
-        assert runtime.list_spares(running=True) == []
+        assert runtime.spares.list(running=True) == []
 
-    def test_lets_the_server_write_where_it_was(self, runtime: LocalRuntime, program: Installation) -> None:
+    def test_lets_the_server_write_where_it_was(self, runtime: LocalRuntime, program: Release) -> None:
         """By the paths that it was started with, files of its own and new ones."""
-        spare_id, placement = runtime.new_spare()
-        spare = Server(runtime, spare_id, placement, program)
+        spare_id, allocation = runtime.spares.new_spare()
+        spare = Server(runtime, spare_id, allocation, program)
         spare.start(WRITES="1")
-        runtime.offer(spare_id, kind_of_spare(program, PLAN))
+        runtime.spares.offer(spare_id, kind_of_spare(program, PLAN))
         instance = place(runtime, program, plan=PLAN)
         (directory(instance) / "data" / "go").touch()
         assert processes.wait_until((directory(instance) / "data" / "made" / "file").exists, 10)
 
-    def test_is_for_that_plan_only(self, runtime: LocalRuntime, program: Installation, spare: Server) -> None:
+    def test_is_for_that_plan_only(self, runtime: LocalRuntime, program: Release, spare: Server) -> None:
         for plan in (None, "echo-starter-128"):
-            assert place(runtime, program, plan=plan).placement != spare.placement
-        assert len(runtime.list_spares(running=True)) == 1
+            assert place(runtime, program, plan=plan).allocation != spare.allocation
+        assert len(runtime.spares.list(running=True)) == 1
 
-    def test_is_not_of_a_server_that_has_died(
-        self, runtime: LocalRuntime, program: Installation, spare: Server
-    ) -> None:
+    def test_is_not_of_a_server_that_has_died(self, runtime: LocalRuntime, program: Release, spare: Server) -> None:
         kill(runtime, spare)
-        assert [each.alive for each in runtime.list_spares(running=True)] == [False]
-        assert place(runtime, program, plan=PLAN).placement != spare.placement
+        assert [each.alive for each in runtime.spares.list(running=True)] == [False]
+        assert place(runtime, program, plan=PLAN).allocation != spare.allocation
 
     def test_survives_that_the_server_dies_right_afterwards(
-        self, runtime: LocalRuntime, program: Installation, spare: Server
+        self, runtime: LocalRuntime, program: Release, spare: Server
     ) -> None:
         note = place(runtime, program, plan=PLAN)
         (directory(note) / "data" / "note").touch()
@@ -100,7 +99,7 @@ class TestClaim:
         assert processes.wait_until(note.accepts, 10)
         assert (directory(note) / "data" / "note").exists()
 
-    def test_is_by_one_only(self, runtime: LocalRuntime, program: Installation, spare: Server) -> None:
+    def test_is_by_one_only(self, runtime: LocalRuntime, program: Release, spare: Server) -> None:
         servers: list[Server] = []
         threads = [
             threading.Thread(target=lambda: servers.append(place(runtime, program, plan=PLAN))) for _ in range(4)
@@ -109,24 +108,24 @@ class TestClaim:
             thread.start()
         for thread in threads:
             thread.join()
-        assert [server.placement for server in servers].count(spare.placement) == 1
-        assert len({server.placement.port for server in servers}) == 4
+        assert [server.allocation for server in servers].count(spare.allocation) == 1
+        assert len({server.slot.port for server in servers}) == 4
 
     def test_is_found_by_another_runtime(
-        self, runtime: LocalRuntime, program: Installation, spare: Server, open_runtime: Callable[..., LocalRuntime]
+        self, runtime: LocalRuntime, program: Release, spare: Server, open_runtime: Callable[..., LocalRuntime]
     ) -> None:
         """A platform that was killed after the rename, and recorded nothing."""
         instance = place(runtime, program, plan=PLAN)
         later = open_runtime()
-        assert later.place(instance.id, 1, program, PLAN) == spare.placement
-        assert later.state(instance.id) is InstanceState.RUNNING
-        later.stop(instance.id)
+        assert later.allocate(instance.id, 1, program, plan=PLAN) == spare.allocation
+        assert later.status(instance.id).state is InstanceState.RUNNING
+        replace(instance, runtime=later).stop()
         assert not instance.accepts()
 
 
 class TestClaimed:
     @pytest.fixture
-    def instance(self, runtime: LocalRuntime, program: Installation, spare: Server) -> Server:
+    def instance(self, runtime: LocalRuntime, program: Release, spare: Server) -> Server:
         assert spare.accepts()
         claimed = place(runtime, program, plan=PLAN)
         claimed.start()
@@ -147,11 +146,11 @@ class TestClaimed:
         used = runtime.usage(instance.id)
         assert used.memory is not None
         assert used.memory > MIB
-        assert runtime._cgroups is not None
-        assert process_of(runtime, instance.id).pid in runtime._cgroups.members(instance.id)
+        assert runtime._home.cgroups is not None
+        assert process_of(runtime, instance.id).pid in runtime._home.cgroups.members(instance.id)
 
     def test_starts_again_in_the_same_group(self, runtime: LocalRuntime, instance: Server, spare: Server) -> None:
-        runtime.stop(instance.id)
+        instance.stop()
         assert not instance.accepts()
         instance.start()
         assert processes.wait_until(instance.accepts, 10)
@@ -165,56 +164,56 @@ class TestClaimed:
         assert not instance.accepts()
         assert not directory(instance).exists()
         assert not [group for group in groups(runtime, spare) if group.exists()]
-        assert not (ports.claims_directory() / str(spare.placement.port)).exists()
-        assert not processes.list_of_uid(spare.placement.uid)
+        assert not (ports.claims_directory() / str(spare.slot.port)).exists()
+        assert not processes.list_of_uid(spare.slot.uid)
 
     def test_goes_on_to_be_destroyed_from_the_trash(
         self, runtime: LocalRuntime, instance: Server, spare: Server, open_runtime: Callable[..., LocalRuntime]
     ) -> None:
-        runtime.stop(instance.id)
+        instance.stop()
         directory(instance).rename(directory(instance).parent.parent / "trash" / instance.id)
         open_runtime()
         assert not [group for group in groups(runtime, spare) if group.exists()]
 
     def test_is_not_discarded_as_a_spare(self, runtime: LocalRuntime, instance: Server, spare: Server) -> None:
-        runtime.discard(spare.id)
+        runtime.spares.discard(spare.id)
         assert instance.accepts()
 
 
 class TestDiscard:
     def test_ends_the_server_and_leaves_nothing(self, runtime: LocalRuntime, spare: Server) -> None:
-        runtime.discard(spare.id)
+        runtime.spares.discard(spare.id)
         assert not spare.accepts()
-        assert not list((runtime._home / "spares").iterdir())
+        assert not list((runtime._home.path / "spares").iterdir())
         assert not [group for group in groups(runtime, spare) if group.exists()]
-        assert not (ports.claims_directory() / str(spare.placement.port)).exists()
+        assert not (ports.claims_directory() / str(spare.slot.port)).exists()
 
     def test_of_one_that_was_never_offered_is_up_to_the_next_start(
-        self, runtime: LocalRuntime, program: Installation, open_runtime: Callable[..., LocalRuntime]
+        self, runtime: LocalRuntime, program: Release, open_runtime: Callable[..., LocalRuntime]
     ) -> None:
         spare = make(runtime, program)
         later = open_runtime()
         assert not spare.accepts()
-        assert not list((later._home / "spares").iterdir())
+        assert not list((later._home.path / "spares").iterdir())
         assert not [group for group in groups(runtime, spare) if group.exists()]
 
     def test_is_no_end_that_anybody_is_told_of(self, runtime: LocalRuntime, spare: Server) -> None:
         ended: list[str] = []
         runtime.watch(ended.append)
-        runtime.discard(spare.id)
+        runtime.spares.discard(spare.id)
         assert ended == []
 
 
 def test_without_a_sandbox_there_are_none(open_runtime: Callable[..., LocalRuntime]) -> None:
-    assert not open_runtime(sandboxed=False).may_run_spares()
+    assert not open_runtime(sandboxed=False).spares.may_run()
 
 
 def kill(runtime: LocalRuntime, spare: Server) -> None:
-    for pid in processes.list_of_uid(spare.placement.uid):
+    for pid in processes.list_of_uid(spare.slot.uid):
         os.kill(pid, signal.SIGKILL)
 
     def gone() -> bool:
-        runtime._watcher.reap()
-        return not processes.list_of_uid(spare.placement.uid)
+        runtime._home.watcher.reap()
+        return not processes.list_of_uid(spare.slot.uid)
 
     assert processes.wait_until(gone, 10)

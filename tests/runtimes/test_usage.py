@@ -34,14 +34,14 @@ class TestDisk:
         assert usage.disk(tmp_path / "missing") == 0
 
     def test_of_an_instance(self, runtime: LocalRuntime, server: Server) -> None:
-        before = runtime.disk(server.id)
-        layout = runtime.layout(server.id, server.placement, server.installation)
+        before = runtime.disk_used(server.id)
+        layout = server.layout
         (layout.data / "file").write_bytes(os.urandom(MIB))
         (layout.log / "file").write_bytes(os.urandom(MIB))
-        assert 2 * MIB <= runtime.disk(server.id) - before < 3 * MIB
+        assert 2 * MIB <= runtime.disk_used(server.id) - before < 3 * MIB
 
     def test_space_of_the_machine(self, runtime: LocalRuntime) -> None:
-        space = runtime.space()
+        space = runtime.host.space()
         assert 0 < space.free < space.total
 
 
@@ -63,12 +63,11 @@ class TestUsage:
     def test_by_processes_where_there_are_no_control_groups(
         self, monkeypatch: pytest.MonkeyPatch, runtime: LocalRuntime, server: Server
     ) -> None:
-        monkeypatch.setattr(runtime, "_cgroups", None)
+        monkeypatch.setattr(runtime._home, "cgroups", None)
         server.start()
         assert processes.wait_until(lambda: (runtime.usage(server.id).memory or 0) > MIB, 10)
         used = runtime.usage(server.id)
         assert used.cpu_seconds is not None
-        assert runtime.cpu_seconds(server.id) is None
 
 
 @pytest.fixture

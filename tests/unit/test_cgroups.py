@@ -39,7 +39,7 @@ def written(root: Path) -> dict[str, str]:
 
 class TestLimits:
     def test_of_version_2(self, tmp_path: Path) -> None:
-        joins = hierarchies(tmp_path, 2).ensure(SPEC)
+        joins = hierarchies(tmp_path, 2).ensure(SPEC.id, SPEC)
         assert joins == (tmp_path / GROUP / "cgroup.procs",)
         assert written(tmp_path) == {
             "memory.max": str(GIB),
@@ -49,7 +49,7 @@ class TestLimits:
         }
 
     def test_of_version_1(self, tmp_path: Path) -> None:
-        joins = hierarchies(tmp_path, 1).ensure(SPEC)
+        joins = hierarchies(tmp_path, 1).ensure(SPEC.id, SPEC)
         assert sorted(joins) == [tmp_path / name / GROUP / "tasks" for name in ("cpu", "memory", "pids")]
         assert written(tmp_path) == {
             "memory.limit_in_bytes": str(GIB),
@@ -73,7 +73,7 @@ def real() -> Iterator[Cgroups]:
 class TestWeight:
     def test_of_a_server_is_a_quarter_of_a_program(self, real: Cgroups) -> None:
         """It lies beside the other programs of the machine, for each core of its plan."""
-        real.ensure(SPEC)
+        real.ensure(SPEC.id, SPEC)
         name, usual = ("cpu.weight", 100) if real.version == 2 else ("cpu.shares", 1024)
         group = real.group("cpu", SPEC.id)
         assert group is not None
@@ -84,7 +84,7 @@ class TestWeight:
 @pytest.fixture
 def member(real: Cgroups) -> Iterator[subprocess.Popen[bytes]]:
     """A process in the group, as the sandbox's shell puts it there."""
-    joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(SPEC))
+    joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(SPEC.id, SPEC))
     with subprocess.Popen(["/bin/sh", "-c", f"{joins} && echo joined && exec sleep 1000"], stdout=-1) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"joined\n"
@@ -94,7 +94,7 @@ def member(real: Cgroups) -> Iterator[subprocess.Popen[bytes]]:
 
 class TestReal:
     def test_again_changes_limits_in_place(self, real: Cgroups) -> None:
-        assert real.ensure(SPEC) == real.ensure(SPEC)
+        assert real.ensure(SPEC.id, SPEC) == real.ensure(SPEC.id, SPEC)
 
     def test_finds_its_members(self, real: Cgroups, member: subprocess.Popen[bytes]) -> None:
         assert real.members(SPEC.id) == [member.pid]
@@ -103,7 +103,7 @@ class TestReal:
         assert real.members("nobody") == []
 
     def test_goes_away_and_again(self, real: Cgroups) -> None:
-        groups = [path.parent for path in real.ensure(SPEC)]
+        groups = [path.parent for path in real.ensure(SPEC.id, SPEC)]
         real.remove(SPEC.id)
         real.remove(SPEC.id)
         assert [group for group in groups if group.exists()] == []
@@ -121,7 +121,7 @@ class TestReal:
     def test_kills_who_wants_more_memory(self, real: Cgroups) -> None:
         if "memory" not in real.roots:
             pytest.skip("memory is not limited here")
-        joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(replace(SPEC, memory=64 * MIB)))
+        joins = " && ".join(f"echo 0 > {path}" for path in real.ensure(SPEC.id, replace(SPEC, memory=64 * MIB)))
         greedy = "exec /usr/bin/python3 -c 'bytearray(512 * 1024 * 1024)'"
         done = subprocess.run(["/bin/sh", "-c", f"{joins} && {greedy}"], check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL

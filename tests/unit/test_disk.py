@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,16 +20,11 @@ from dbyard.reconciler.disk import (
     Measured,
     decide,
     decide_for_machine,
-    is_current,
-    may_have_grown,
     pause,
 )
-from dbyard.runtimes import Runtime
-from dbyard.service import Service
-from dbyard.service.accounts import authentication
-from dbyard.service.databases.create import create
-from dbyard.service.databases.create_request import CreateRequest
+from dbyard.service import Service, accounts, databases
 from dbyard.store import events, instances, operations
+from dbyard.wire import Draft
 from tests.builders import claim, get_ready
 from tests.conftest import World
 
@@ -37,8 +32,8 @@ NONE, READ_ONLY, CLOSED = Restriction
 LIMIT = 10 * GIB
 
 
-def measured(share: float, cpu: float | None = 0.0, rate: float = 0.0, cost: float = 0.005) -> Measured:
-    return Measured(0.0, int(share * LIMIT), cpu, rate, cost)
+def measured(share: float, rate: float = 0.0, cost: float = 0.005) -> Measured:
+    return Measured(0.0, int(share * LIMIT), rate, cost)
 
 
 class TestDecide:
@@ -110,36 +105,18 @@ class TestPause:
         assert pause(measured(1.2), LIMIT, CLOSED) == 1.0
 
 
-class TestMayHaveGrown:
-    def test_not_without_processor_time(self) -> None:
-        assert not may_have_grown(measured(0.5), 0.001, 10.0, LIMIT)
-        assert may_have_grown(measured(0.5), 2.0, 10.0, LIMIT)
-
-    def test_sooner_near_a_mark(self) -> None:
-        assert not may_have_grown(measured(0.1), 0.1, 10.0, LIMIT)
-        assert may_have_grown(measured(0.9499), 0.1, 10.0, LIMIT)
-
-    def test_whenever_it_cannot_be_told(self) -> None:
-        assert may_have_grown(measured(0.1), None, 1.0, LIMIT)
-        assert may_have_grown(measured(0.1, cpu=None), 0.0, 1.0, LIMIT)
-        assert may_have_grown(measured(0.1), 0.0, disk.MOST_AGE + 1, LIMIT)
-
-
 @dataclass
 class Disks:
     """A runtime that knows disks only."""
 
     used: int = 0
-    cpu: float | None = None
     left: Capacity = field(default_factory=lambda: Capacity(250 * GIB, 100 * GIB))
-    looked: int = 0
+    tolerances: list[int] = field(default_factory=list)
+    """How much too small each figure that was asked for might have been."""
 
-    def disk(self, _instance_id: str) -> int:
-        self.looked += 1
+    def disk_used(self, _instance_id: str, tolerance: int) -> int:
+        self.tolerances.append(tolerance)
         return self.used
-
-    def cpu_seconds(self, _instance_id: str) -> float | None:
-        return self.cpu
 
     def space(self) -> Capacity:
         return self.left
@@ -153,9 +130,7 @@ def disks() -> Disks:
 @pytest.fixture
 def database_id(service: Service, token: str) -> str:
     """A running redis-starter-256: 2,048 MB of disk."""
-    create(
-        service, authentication.authenticate(service, token), CreateRequest("my-redis-db", "redis", "redis-starter-256")
-    )
+    databases.create(service, accounts.authenticate(service, token), Draft("my-redis-db", "redis", "redis-starter-256"))
     get_ready(service)
     with service.store.read() as connection:
         return instances.list_watched(connection)[0].database_id
@@ -163,7 +138,7 @@ def database_id(service: Service, token: str) -> str:
 
 @pytest.fixture
 def watch(service: Service, disks: Disks, world: World) -> DiskMonitor:
-    parts: Any = cast(Runtime, disks)
+    parts: Any = disks
     context = Context(
         service.store,
         service.catalogue,
@@ -173,6 +148,8 @@ def watch(service: Service, disks: Disks, world: World) -> DiskMonitor:
         world.installed,
         Metrics(),
         service.clock,
+        parts,
+        parts,
     )
     return DiskMonitor(context, threading.Event(), world.wake)
 
@@ -209,8 +186,8 @@ class TestLook:
         with service.store.read() as connection:
             assert operations.active_id(connection, database_id) is None
             lifted, restricted, *_ = events.list_page(connection, events.of_database(database_id), 9, 0)
-        assert (lifted.type, lifted.data["reason"]) == (EventType.DATABASE_UNRESTRICTED, None)
-        assert (restricted.type, restricted.data["restriction"]) == (EventType.DATABASE_RESTRICTED, READ_ONLY)
+        assert (lifted.type, lifted.data["reason"]) == (EventType.UNRESTRICTED, None)
+        assert (restricted.type, restricted.data["restriction"]) == (EventType.RESTRICTED, READ_ONLY)
         assert (restricted.username, restricted.account_id) == ("dbyard", None)
 
     def test_asks_again_for_what_could_not_be_applied(
@@ -236,49 +213,48 @@ class TestLook:
         assert instance is not None
         assert instance.restriction_reason == "the disk of the machine is nearly full"
 
-    def test_an_idle_server_is_measured_once(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
+    def test_may_miss_half_the_way_to_the_next_mark(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
-        disks.cpu = 1.0
-        for _ in range(5):
-            watch._due.clear()  # as if time had passed
-            watch.run_once()
-        assert disks.looked == 1
-        disks.cpu = 3.0
+        disks.used = 1000 * MIB
+        watch.run_once()
+        watch._due.clear()  # as if time had passed
+        watch.run_once()
+        limit = 2048 * MIB
+        assert disks.tolerances == [0, disk.distance(disks.used, limit) // 2]
+
+    def test_may_miss_nothing_of_a_restricted_one(
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str
+    ) -> None:
+        assert database_id
+        disks.used = 1990 * MIB
+        watch.run_once()
+        finish(service)
         watch._due.clear()
         watch.run_once()
-        assert disks.looked == 2
+        assert disks.tolerances == [0, 0]
 
     def test_stays_within_its_share_of_the_processor(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
         watch._credit = -10.0
         watch.run_once()
-        assert disks.looked == 0
+        assert disks.tolerances == []
 
 
 class TestUsed:
-    def test_of_an_idle_server_is_what_was_measured(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
+    def test_of_one_that_was_just_measured(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id
-        disks.used, disks.cpu = 100 * MIB, 1.0
+        disks.used = 100 * MIB
         watch.run_once()
         (instance_id,) = watch._measured
-        disks.used, disks.cpu = 150 * MIB, 1.001
+        disks.used = 150 * MIB
         assert watch.used(instance_id) == 100 * MIB
-        assert disks.looked == 1
 
-    def test_of_one_that_may_have_written_is_measured_once_a_second(self, disks: Disks, watch: DiskMonitor) -> None:
-        disks.used, disks.cpu = 100 * MIB, None
+    def test_is_measured_once_a_second(self, disks: Disks, watch: DiskMonitor) -> None:
+        disks.used = 100 * MIB
         assert [watch.used("busy") for _ in range(3)] == [100 * MIB] * 3
-        assert disks.looked == 1
+        assert len(disks.tolerances) == 1
 
     def test_what_was_asked_of_servers_that_are_gone_is_forgotten(self, disks: Disks, watch: DiskMonitor) -> None:
         watch.used("gone")
         watch.run_once()
         assert watch._asked == {}
-
-    def test_a_figure_is_current_until_it_could_show(self) -> None:
-        last = Measured(0.0, 0, 1.0, 0.0, 0.0)
-        assert is_current(last, None, 0.9)
-        assert not is_current(last, None, 1.1)
-        assert is_current(last, 1.007, 100.0)
-        assert not is_current(last, 1.009, 100.0)
-        assert not is_current(last, 1.0, disk.MOST_AGE + 1)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Placement
-from dbyard.runtimes.local import directories
+from dbyard.runtimes.local import directories, slots
 from dbyard.runtimes.local.ports import Ports, is_free
+from dbyard.runtimes.local.slots import Slot
 from tests.strangers import needs_open_root
 
 FIRST, LAST = 15900, 15909  # five pairs, below what platforms take, so that no server of theirs is in the way
@@ -39,7 +39,7 @@ def place(ports: Ports, name: str, usable: Callable[[int], bool] = lambda _: Tru
         port = ports.claim(usable)
         directory = ports.home / "instances" / name
         directory.mkdir()
-        directories.write_placement(directory, Placement("127.0.0.1", port, 0, "seed"))
+        slots.write(directory, Slot("127.0.0.1", port, 0, "seed", port))
     return port
 
 

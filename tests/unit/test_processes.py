@@ -23,15 +23,6 @@ print("started", flush=True)
 ctypes.CDLL(None).syscall({exit_thread}, 0)
 """
 EXIT_THREAD = {"x86_64": 60, "aarch64": 93}
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
-
-HARD_OF_HEARING = """
-import signal, time
-signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-print("what?", flush=True)
-while True:
-    time.sleep(1)
-"""
 
 
 @pytest.fixture
@@ -115,35 +106,28 @@ class TestOpenPidfd:
             assert fd is None
 
 
-class TestTerminate:
+class TestSend:
     def test_ends_a_process_that_listens(self, start: Start) -> None:
-        found = processes.read(start().pid)
-        assert found is not None
-        assert processes.terminate(found, signal.SIGTERM, 10)
-
-    def test_tells_that_a_deaf_one_goes_on(self, start: Start) -> None:
-        program = start(DEAF)
-        assert first_line(program) == b"deaf\n"
+        program = start()
         found = processes.read(program.pid)
         assert found is not None
-        assert not processes.terminate(found, signal.SIGTERM, 0.05)
+        processes.send(found, signal.SIGTERM)
+        assert program.wait(10) == -signal.SIGTERM
+
+    def test_leaves_another_process_with_the_pid_alone(self, start: Start) -> None:
+        program = start()
+        found = processes.read(program.pid)
+        assert found is not None
+        processes.send(processes.Process(found.pid, found.start_time + 1, found.argv), signal.SIGKILL)
         assert processes.is_alive(found)
 
-    def test_asks_again(self, start: Start) -> None:
-        program = start(HARD_OF_HEARING)
-        assert first_line(program) == b"what?\n"
-        found = processes.read(program.pid)
-        assert found is not None
-        assert processes.terminate(found, signal.SIGTERM, 10)
-        assert program.wait() == -signal.SIGTERM
-
-    def test_of_a_dead_one_is_done_at_once(self, start: Start) -> None:
+    def test_of_a_dead_one_changes_nothing(self, start: Start) -> None:
         program = start()
         found = processes.read(program.pid)
         assert found is not None
         program.kill()
         program.wait()
-        assert processes.terminate(found, signal.SIGTERM, 0)
+        processes.send(found, signal.SIGTERM)
 
 
 class TestLists:
@@ -152,6 +136,7 @@ class TestLists:
         other = start(env={**os.environ, "MARK": "/a home:10"})
         assert processes.wait_until(lambda: processes.list_marked("MARK=/a home:1") == [marked.pid], 10)
         assert other.pid not in processes.list_marked("MARK=/a home:1")
+        assert set(processes.list_marked_like("MARK=/a home:")) == {marked.pid, other.pid}
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
     @needs_open_root

@@ -69,7 +69,16 @@ def context(service: Service, store: Store, clock: Clock) -> Context:
     """No step of these tests touches a runtime."""
     runtime: Any = None
     return Context(
-        store, service.catalogue, service.box, service.authority, runtime, installations.find, Metrics(), now=clock
+        store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        runtime,
+        installations.find,
+        Metrics(),
+        clock,
+        runtime,
+        runtime,
     )
 
 

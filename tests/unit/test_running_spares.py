@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any
 
 import pytest
 
 from dbyard.catalogue import Catalogue
 from dbyard.errors import TemporaryError
 from dbyard.metrics import Metrics
-from dbyard.model import MIB, Capacity, Installation, Placement
+from dbyard.model import MIB, Allocation, Capacity, Release
 from dbyard.operations import Context
 from dbyard.reconciler import running_spares, spares
 from dbyard.reconciler.running_spares import RunningSpares, back_off, leaves_enough
 from dbyard.reconciler.spares import Spares
-from dbyard.runtimes import Runtime, Spare, kind_of_spare
+from dbyard.runtimes import Spare, kind_of_spare
 from dbyard.service import Service
 from tests.builders import PLACEMENT
 from tests.conftest import World
@@ -29,14 +29,14 @@ OPENSEARCH = "running-opensearch-2.19.1-opensearch-starter-1024"
 
 @dataclass
 class Played:
-    """A runtime of which only the shelf is real."""
+    """A runtime of which only the spare pool is real."""
 
-    shelf: list[Spare] = field(default_factory=list)
+    pool: list[Spare] = field(default_factory=list)
     free: int = 20 * GIB
     sandbox: bool = True
     made: int = 0
 
-    def may_run_spares(self) -> bool:
+    def may_run(self) -> bool:
         return self.sandbox
 
     def has_room(self) -> bool:
@@ -45,27 +45,27 @@ class Played:
     def memory(self) -> Capacity:
         return Capacity(24 * GIB, self.free)
 
-    def list_spares(self, *, running: bool) -> list[Spare]:
-        return [each for each in self.shelf if each.kind.startswith("running-") == running]
+    def list(self, *, running: bool) -> Sequence[Spare]:
+        return [each for each in self.pool if each.kind.startswith("running-") == running]
 
-    def spares(self, installation: Installation) -> int:
-        return sum(each.kind == kind_of_spare(installation) for each in self.shelf)
+    def count(self, release: Release) -> int:
+        return sum(each.kind == kind_of_spare(release) for each in self.pool)
 
-    def new_spare(self) -> tuple[str, Placement]:
+    def new_spare(self) -> tuple[str, Allocation]:
         self.made += 1
-        return f"spare-{self.made}", PLACEMENT
+        return f"spare-{self.made}", Allocation(PLACEMENT, "lineage")
 
     def offer(self, spare_id: str, kind: str) -> None:
-        self.shelf.append(Spare(spare_id, kind, alive=True))
+        self.pool.append(Spare(spare_id, kind, alive=True))
 
     def discard(self, spare_id: str) -> None:
-        self.shelf = [each for each in self.shelf if each.id != spare_id]
+        self.pool = [each for each in self.pool if each.id != spare_id]
 
-    def kinds(self) -> list[str]:
-        return sorted(each.kind for each in self.shelf)
+    def kinds(self) -> Sequence[str]:
+        return sorted(each.kind for each in self.pool)
 
     def die(self) -> None:
-        self.shelf = [replace(each, alive=False) for each in self.shelf]
+        self.pool = [replace(each, alive=False) for each in self.pool]
 
 
 class Time:
@@ -91,9 +91,18 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 @pytest.fixture
 def context(service: Service, catalogue: Catalogue, world: World, played: Played) -> Context:
-    runtime = cast(Runtime, played)
+    parts: Any = played
     return Context(
-        service.store, catalogue, service.box, service.authority, runtime, world.installed, Metrics(), lambda: 0.0
+        service.store,
+        catalogue,
+        service.box,
+        service.authority,
+        parts,
+        world.installed,
+        Metrics(),
+        lambda: 0.0,
+        parts,
+        parts,
     )
 
 
@@ -110,7 +119,7 @@ class TestLook:
         kept = keep(2)
         for number in range(1, 7):
             kept.run_once()
-            assert len(played.shelf) == min(number, 4)
+            assert len(played.pool) == min(number, 4)
         assert played.kinds() == [ELASTICSEARCH] * 2 + [OPENSEARCH] * 2
 
     def test_of_servers_that_are_there_and_can_be_given_away(
@@ -125,7 +134,7 @@ class TestLook:
     def test_discards_all_when_none_are_wanted(
         self, keep: Callable[[int], RunningSpares], played: Played, time: Time
     ) -> None:
-        played.shelf = [Spare("spare-a", ELASTICSEARCH, alive=True), Spare("spare-b", "redis-7.0.1", alive=False)]
+        played.pool = [Spare("spare-a", ELASTICSEARCH, alive=True), Spare("spare-b", "redis-7.0.1", alive=False)]
         keep(0).run_once()
         assert played.kinds() == ["redis-7.0.1"]
 
@@ -134,7 +143,7 @@ class TestLook:
     ) -> None:
         older = ELASTICSEARCH.replace("2.19.1", "2.19.0")
         kinds = [older, ELASTICSEARCH, ELASTICSEARCH, OPENSEARCH]
-        played.shelf = [Spare(f"spare-{number}", kind, alive=True) for number, kind in enumerate(kinds)]
+        played.pool = [Spare(f"spare-{number}", kind, alive=True) for number, kind in enumerate(kinds)]
         keep(1).run_once()
         assert played.kinds() == [ELASTICSEARCH, OPENSEARCH]
         assert played.made == 0
@@ -150,7 +159,7 @@ class TestLook:
             kept.run_once()
             time.now += delay - 1
             kept.run_once()
-            assert played.shelf == []
+            assert played.pool == []
             time.now += 1
             kept.run_once()
             assert played.made == made
@@ -172,7 +181,7 @@ class TestLook:
             patch.setattr(RunningSpares, "_start", refuse)
             for _ in range(3):
                 kept.run_once()
-        assert (played.made, played.shelf) == (1, [])
+        assert (played.made, played.pool) == (1, [])
         time.now += 30
         kept.run_once()
         assert played.kinds() == [OPENSEARCH]
@@ -193,10 +202,10 @@ class TestLook:
         kept = keep(1)
         kept.run_once()
         kept.run_once()
-        assert len(played.shelf) == 2
+        assert len(played.pool) == 2
         played.free = GIB
         kept.run_once()
-        assert played.shelf == []
+        assert played.pool == []
 
 
 def test_without_a_sandbox_none_are_kept(
@@ -225,7 +234,7 @@ class TestPreparedSpares:
         self, context: Context, played: Played, world: World, time: Time
     ) -> None:
         kinds = ["redis-7.0.1", "redis-7.0.0", "postgresql-15.1", "mysql-10.11.1", ELASTICSEARCH]
-        played.shelf = [Spare(f"spare-{number}", kind, alive=False) for number, kind in enumerate(kinds)]
+        played.pool = [Spare(f"spare-{number}", kind, alive=False) for number, kind in enumerate(kinds)]
         world.missing = {("mysql", "10.11")}
         kept = Spares(context, threading.Event(), 0, lambda: False)
         assert kept._next_needed() is None

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbyard.model import Installation
 from dbyard.runtimes.local import sandbox
-from dbyard.runtimes.local.sandbox import Cell
+from dbyard.runtimes.local.sandbox import SandboxSpec
 
 BWRAP = Path("/usr/bin/bwrap")
 HERE = Path("/srv/a home/instances/1")
 ROOT = Path("/opt/engines/x/1.0")
 INSTALLATION = Installation("x", "1", "1.0", ROOT / "bin", (ROOT / "lib", ROOT / "lib2"), ROOT, "test")
-CELL = Cell(HERE, 220000, INSTALLATION, (), None)
+BOX = sandbox.for_instance(HERE, 220000, INSTALLATION)
 SERVER = ("/opt/engines/x/1.0/bin/serve", "--data", "a b")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-def script(cell: Cell) -> str:
-    argv = sandbox.wrap(cell, SERVER, None, None)
+def script(box: SandboxSpec) -> str:
+    argv = sandbox.wrap(box, SERVER, None, None)
     assert argv[:2] == ["/bin/sh", "-c"]
     return argv[2]
 
@@ -34,28 +35,28 @@ def pairs(argv: list[str], option: str) -> list[tuple[str, str]]:
 class TestWrap:
     def test_ends_with_the_servers_own_argv_untouched(self) -> None:
         for bubblewrap in (None, BWRAP):
-            assert tuple(sandbox.wrap(CELL, SERVER, bubblewrap, None)[-len(SERVER) :]) == SERVER
+            assert tuple(sandbox.wrap(BOX, SERVER, bubblewrap, None)[-len(SERVER) :]) == SERVER
 
     def test_starts_where_the_server_may_write(self) -> None:
-        assert shlex.quote(str(HERE / "run")) in script(CELL)
+        assert shlex.quote(str(HERE / "run")) in script(BOX)
 
     def test_leaves_no_core(self) -> None:
-        assert "ulimit -c 0" in script(CELL)
+        assert "ulimit -c 0" in script(BOX)
 
     def test_joins_its_group_before_anything_else(self) -> None:
-        cell = Cell(HERE, 220000, INSTALLATION, (Path("/sys/fs/cgroup/a b/cgroup.procs"),), None)
-        assert "'/sys/fs/cgroup/a b/cgroup.procs'" in script(cell).split(" && ")[0]
+        box = sandbox.for_instance(HERE, 220000, INSTALLATION, (Path("/sys/fs/cgroup/a b/cgroup.procs"),))
+        assert "'/sys/fs/cgroup/a b/cgroup.procs'" in script(box).split(" && ")[0]
 
     def test_limits_the_address_space_when_told_to(self) -> None:
-        assert "ulimit -v" not in script(CELL)
-        assert "ulimit -v 2048" in script(Cell(HERE, 220000, INSTALLATION, (), 2 * 1024 * 1024))
+        assert "ulimit -v" not in script(BOX)
+        assert "ulimit -v 2048" in script(replace(BOX, address_space=2 * 1024 * 1024))
 
     def test_is_nice_when_told_to(self) -> None:
-        assert "nice -n 10" in script(Cell(HERE, 220000, INSTALLATION, (), None, nice=10))
+        assert "nice -n 10" in script(sandbox.for_instance(HERE, 220000, INSTALLATION, nice=10))
 
     @as_root
     def test_drops_root_and_every_way_back(self) -> None:
-        argv = sandbox.wrap(CELL, SERVER, None, None)
+        argv = sandbox.wrap(BOX, SERVER, None, None)
         at = argv.index("setpriv")
         assert argv[at + 1 : at + 6] == ["--reuid", "220000", "--regid", "220000", "--clear-groups"]
         assert {"--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"} <= set(argv[at:])
@@ -63,7 +64,7 @@ class TestWrap:
 
 class TestBubblewrap:
     def argv(self) -> list[str]:
-        return sandbox.wrap(CELL, SERVER, BWRAP, 3)
+        return sandbox.wrap(BOX, SERVER, BWRAP, 3)
 
     def test_shows_nothing_writable_but_the_servers_own(self) -> None:
         own = {str(HERE / name) for name in ("data", "log", "run")}
@@ -80,7 +81,7 @@ class TestBubblewrap:
 
     def test_binds_nothing_of_usr_twice(self) -> None:
         system = Installation("x", "1", "1.0", Path("/usr/bin"), (), Path("/usr"), "system")
-        argv = sandbox.wrap(Cell(HERE, 220000, system, (), None), SERVER, BWRAP, None)
+        argv = sandbox.wrap(sandbox.for_instance(HERE, 220000, system), SERVER, BWRAP, None)
         assert pairs(argv, "--ro-bind").count(("/usr", "/usr")) == 1
 
     def test_has_namespaces_of_its_own(self) -> None:
@@ -91,22 +92,22 @@ class TestBubblewrap:
 
     def test_tells_the_pid_only_when_asked(self) -> None:
         assert "--info-fd" in self.argv()
-        assert "--info-fd" not in sandbox.wrap(CELL, SERVER, BWRAP, None)
+        assert "--info-fd" not in sandbox.wrap(BOX, SERVER, BWRAP, None)
 
 
 class TestEnvironment:
     def test_holds_nothing_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBYARD_TOKEN", "tk-us-secret")
-        found = sandbox.environment(CELL, {}, ("DBYARD_INSTANCE", "home:1"))
+        found = sandbox.environment(BOX, {}, ("DBYARD_INSTANCE", "home:1"))
         assert set(found) == {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "DBYARD_INSTANCE", "LD_LIBRARY_PATH"}
 
     def test_finds_the_installations_programs_and_libraries(self) -> None:
-        found = sandbox.environment(CELL, {}, ("DBYARD_INSTANCE", "home:1"))
+        found = sandbox.environment(BOX, {}, ("DBYARD_INSTANCE", "home:1"))
         assert found["PATH"].startswith(f"{ROOT}/bin:")
         assert found["LD_LIBRARY_PATH"] == f"{ROOT}/lib:{ROOT}/lib2"
 
     def test_lets_the_engine_have_the_last_word(self) -> None:
-        assert sandbox.environment(CELL, {"LANG": "C"}, ("DBYARD_INSTANCE", "home:1"))["LANG"] == "C"
+        assert sandbox.environment(BOX, {"LANG": "C"}, ("DBYARD_INSTANCE", "home:1"))["LANG"] == "C"
 
 
 class TestPasswd:

@@ -7,11 +7,16 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dbyard import config as settings
 from dbyard.errors import ConfigError
+from dbyard.model import InstanceState
+
+if TYPE_CHECKING:
+    from dbyard.runtimes.local import LocalRuntime
 
 _END_SECONDS = 10.0
 
@@ -48,15 +53,26 @@ def stop(home: Path | None, file: Path | None) -> None:
         _end_platform(config.home)
         with daemon.locked(config.home):
             runtime = daemon.open_runtime(config)
-            for instance_id in runtime.list_instances():
-                runtime.stop(instance_id)
+            found = runtime.list_instances()
+            for instance_id in found:
+                runtime.stop(instance_id)  # all of them at once: each takes its time
+            for instance_id in found:
+                _stop_instance(runtime, instance_id)
                 click.echo(f"stopped the server of instance {instance_id}")
-            for spare in runtime.list_spares(running=True):
-                runtime.discard(spare.id)
-            runtime.leave()
+            for spare in runtime.spares.list(running=True):
+                runtime.spares.discard(spare.id)
+            runtime.remove_cgroups()
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"everything in {config.home} is stopped")
+
+
+def _stop_instance(runtime: LocalRuntime, instance_id: str) -> None:
+    """Ask until nothing of the instance runs any more."""
+    runtime.stop(instance_id)
+    while runtime.status(instance_id).state is InstanceState.STOPPING:
+        time.sleep(0.05)
+        runtime.stop(instance_id)
 
 
 def _announce(url: str, config: settings.Config) -> None:

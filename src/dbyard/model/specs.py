@@ -8,7 +8,31 @@ from pathlib import Path
 from typing import NewType
 
 from dbyard.model.catalogue import Plan
-from dbyard.model.states import Restriction
+from dbyard.model.states import DataAccess, InstanceState, JobStatus, Restriction
+
+Placement = NewType("Placement", str)
+"""Where an instance lives: JSON text that only its runtime reads. The platform stores it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a runtime has given an instance. `lineage` names the data: their admin's password is derived from it.
+
+    Data that are copied (a standby, a restored backup) keep the lineage of those that they come from.
+    """
+
+    placement: Placement
+    lineage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Which build of a server runs, wherever it runs: a program tree of a machine, or an image of a container."""
+
+    technology: str
+    version: str
+    full_version: str
+
 
 Placement = NewType("Placement", str)
 """Where an instance lives: JSON text that only its runtime reads."""
@@ -70,11 +94,13 @@ class RenderInput:
 class Layout:
     """Paths and address of an instance as its own server sees them.
 
-    `data` and `log` belong to the server, `conf` is read-only for it, `run` is its scratch space.
+    `data` and `log` belong to the server, `conf` is read-only for it, `run` is its scratch space. `inner_port` is the
+    server's own second port, for those that need one; never a tenant's.
     """
 
     host: str
     port: int
+    inner_port: int
     data: Path
     conf: Path
     log: Path
@@ -83,11 +109,6 @@ class Layout:
     root: Path
     full_version: str = field(default="", kw_only=True)
     """The server's, as its installation tells it: for engines that know more than one server."""
-
-    @property
-    def inner_port(self) -> int:
-        """The server's own second port, for those that insist on one; never a tenant's."""
-        return self.port + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +188,73 @@ class ExitStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """What an instance does now. `exit` tells how a server ended that nobody stopped; None in any other state."""
+
+    state: InstanceState
+    reason: str = ""
+    exit: ExitStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A program that runs to its end beside an instance, with limits of its own.
+
+    It starts in an empty work directory, which is its HOME and TMPDIR too; the paths of `files` are relative to that.
+    `stdin` is for secrets. `memory` is in bytes, `cpu` in cores, `pids` counts processes and threads. The program may
+    append lines `DONE TOTAL UNIT` or `DONE` to the file named by DBYARD_PROGRESS, and write its result, at most
+    64 KiB of text, to the one named by DBYARD_RESULT.
+    """
+
+    id: str
+    instance_id: str
+    release: Release
+    """The build whose programs it finds on its PATH."""
+    argv: tuple[str, ...]
+    memory: int
+    cpu: float
+    pids: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: str = field(default="", repr=False)
+    data: DataAccess = DataAccess.NONE
+    """What it may do with the data directory of its instance."""
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    done: float
+    total: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """`code` is the exit code of a failed job, a signal as a negative number, None if nobody knows it."""
+
+    state: JobStatus
+    progress: Progress | None = None
+    code: int | None = None
+    reason: str = ""
+    """Why it failed, where `code` does not tell."""
+    log_tail: tuple[str, ...] = ()
+    """The last lines that it printed, oldest first."""
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an instance uses at this moment: processor time in seconds since it was started, memory in bytes.
 
-    `memory` leaves out what the system only caches and takes back at will. None where this machine does not tell.
+    `memory` leaves out what the system only caches and takes back at will; `bytes_written` is what the processes that
+    live have sent to disks. None where this machine does not tell.
     """
 
     cpu_seconds: float | None
     memory: int | None
     memory_peak: int | None
     swap: int | None
+    bytes_written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

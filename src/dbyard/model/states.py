@@ -46,5 +46,26 @@ class Scope(StrEnum):
 
 class InstanceState(StrEnum):
     ABSENT = "absent"
-    STOPPED = "stopped"
+    PENDING = "pending"
+    """It has been asked for and waits for a place; a runtime that places at once never says so."""
     RUNNING = "running"
+    STOPPING = "stopping"
+    """It was asked to stop, and something of it still runs."""
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+    """Its machine does not answer; a runtime of one machine never says so."""
+
+
+class DataAccess(StrEnum):
+    """What a job may do with its instance's data directory."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+
+
+class JobStatus(StrEnum):
+    ABSENT = "absent"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"

@@ -1,4 +1,7 @@
-"""A runtime knows where servers run: places, starts, stops, watches and destroys instances that engines rendered."""
+"""A runtime knows where servers run: it allocates, starts, stops, watches and destroys instances that engines rendered.
+
+`Runtime` is the portable part. `HostCapacity` and `SparePool` exist where servers are processes of one machine.
+"""
 
 from __future__ import annotations
 
@@ -7,126 +10,191 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Capacity, ExitStatus, Installation, InstanceSpec, InstanceState, Layout, Placement, Usage
+from dbyard.model import (
+    Address,
+    Allocation,
+    Capacity,
+    InstanceSpec,
+    InstanceStatus,
+    JobSpec,
+    JobState,
+    Layout,
+    Placement,
+    Release,
+    Usage,
+)
 
 
 class PortTaken(TemporaryError):
-    """Somebody else listens on the instance's port."""
+    """Another program listens on the port of the instance."""
 
     code = "port_taken"
 
 
+class Runtime(Protocol):
+    """Every function may be called twice: what is already so is left as it is.
+
+    `allocate`, `ensure`, `update` and `destroy` of one instance are serialised and carry its generation: after a
+    `destroy`, calls with an older generation raise StaleGeneration.
+    """
+
+    # ---- instances ----------------------------------------------------------------------------------------------
+
+    def resolve(self, technology: str, version: str, full_version: str | None = None) -> Release | None:
+        """The build of a server that would run: the newest; with `full_version` that one, else a newer one."""
+
+    def allocate(
+        self,
+        instance_id: str,
+        generation: int,
+        release: Release,
+        *,
+        plan: str | None = None,
+        lineage: str | None = None,
+    ) -> Allocation:
+        """Give the instance a place for its server and its data; called again, it returns what the instance has.
+
+        The place may be a prepared one; with `plan`, one whose server runs already for that plan comes first, and
+        `ensure` adopts that. With `lineage` the data will come from elsewhere: the place is empty.
+        """
+
+    def layout(self, instance_id: str, placement: Placement, release: Release) -> Layout:
+        """Paths and address as the instance's server sees them; the port is that of the endpoint that leads to it.
+
+        Raises PermanentError when the release is not there any more.
+        """
+
+    def ensure(self, spec: InstanceSpec, placement: Placement, release: Release) -> None:
+        """Start every process of the instance that does not run, and adopt those that do; do not wait for them.
+
+        Before the first start, the `init` commands run. Raises PortTaken, TemporaryError (also while the instance is
+        being stopped) or PermanentError.
+        """
+
+    def update(self, spec: InstanceSpec, placement: Placement, release: Release) -> None:
+        """Give the instance the limits and files of the spec; its processes go on. Other changes hold from a start."""
+
+    def status(self, instance_id: str) -> InstanceStatus:
+        """RUNNING if the server runs; `reason` then names a process beside it that has ended.
+
+        STOPPING from a `stop` until nothing of the instance runs any more. STOPPED tells how a server ended that
+        nobody stopped; that is known until it is started again.
+        """
+
+    def stop(self, instance_id: str, *, force: bool = False) -> None:
+        """Ask the instance to stop, and return. Call it again until `status` is not STOPPING any more.
+
+        Each call sends the stop signal again: to the processes beside the server first, to the server when those have
+        ended. A process that runs on after its `stop_grace` is killed. With `force` all are killed at once. The
+        request outlives the platform; only `ensure` ends it.
+        """
+
+    def destroy(self, instance_id: str, generation: int) -> None:
+        """Remove everything of the instance, its jobs too: afterwards no process, file or limit of it is left.
+
+        Endpoints stay, with their addresses, until `unpublish`.
+        """
+
+    def logs(self, instance_id: str, lines: int) -> Sequence[str]:
+        """The last lines of the server's log, oldest first; empty when there are none."""
+
+    def watch(self, on_exit: Callable[[str], None]) -> None:
+        """Call `on_exit(instance_id)` from another thread as soon as a process of an instance ends, asked to or not."""
+
+    def usage(self, instance_id: str) -> Usage:
+        """What the instance's processes use at this moment; its jobs do not count."""
+
+    def disk_used(self, instance_id: str, tolerance: int = 0) -> int:
+        """The bytes that the instance takes on disk, logs included.
+
+        The figure may be `tolerance` bytes too small: an idle instance is then told for next to nothing.
+        """
+
+    # ---- endpoints ----------------------------------------------------------------------------------------------
+
+    def publish(self, endpoint_id: str, instance_id: str, *, avoid: int | None = None) -> Address:
+        """Let the endpoint lead to the instance; its address is the same for as long as it is published.
+
+        The instance must not run while its port changes: it listens there from its next start. An instance has at
+        most one endpoint. `avoid` is a port that another program took: an endpoint that has it gets another one,
+        which is only right before anybody was told of it. Raises TemporaryError when the instance has no place.
+        """
+
+    def unpublish(self, endpoint_id: str) -> None:
+        """Give the endpoint's address up."""
+
+    # ---- jobs ---------------------------------------------------------------------------------------------------
+
+    def run_job(self, spec: JobSpec) -> None:
+        """Start the job, once: a job that was started before is left alone, whether it still runs or has ended.
+
+        Raises PermanentError when its instance has no place, or its release is not there.
+        """
+
+    def job(self, job_id: str) -> JobState:
+        """How far the job is, or how it has ended. It is ABSENT when it was never started or is cancelled."""
+
+    def cancel_job(self, job_id: str) -> None:
+        """Kill the job and remove everything of it, also what a finished one has left."""
+
+
+class HostCapacity(Protocol):
+    """What one machine has left for its servers."""
+
+    def space(self) -> Capacity:
+        """The file system that all instances share."""
+
+    def memory(self) -> Capacity:
+        """The machine's memory; `free` is what programs could still have of it."""
+
+    def has_room(self) -> bool:
+        """Whether the file system has room for another server and its first files."""
+
+    def limits(self) -> Mapping[str, str]:
+        """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
+
+    def trim_logs(self) -> None:
+        """Cut log files that have grown too large down to their last lines."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """A spare that waits to be claimed by whoever wants its `kind`; `alive` when its server runs at this moment."""
+    """A spare that waits for an `allocate` that wants its `kind`; `alive` when its server runs at this moment."""
 
     id: str
     kind: str
     alive: bool
 
 
-def kind_of_spare(installation: Installation, plan: str | None = None) -> str:
-    """What a spare of this server is called; with `plan`, one whose server already runs with that plan's limits."""
-    server = f"{installation.technology}-{installation.full_version}"
+def kind_of_spare(release: Release, plan: str | None = None) -> str:
+    """The kind of a spare of this server; with `plan`, of one whose server already runs with that plan's limits."""
+    server = f"{release.technology}-{release.full_version}"
     return f"running-{server}-{plan}" if plan else server
 
 
-class Runtime(Protocol):
-    """Every function may be called twice: what is already so is left as it is.
+class SparePool(Protocol):
+    """Places made ready beforehand, some with a server that runs, which `Runtime.allocate` gives away.
 
-    `ensure` and `destroy` of one instance are serialised and carry its generation; an older generation than the
-    newest seen raises StaleGeneration.
+    To start and watch the server of a running spare, pass the spare's id to the `Runtime` like an instance's.
     """
 
-    def place(
-        self, instance_id: str, generation: int, installation: Installation, plan: str | None = None
-    ) -> Placement:
-        """Give the instance a directory, a port and a uid, from a spare when there is one; or tell what it has.
+    def new_spare(self) -> tuple[str, Allocation]:
+        """Begin an unfinished spare; returns its id and what it has been given."""
 
-        With `plan`, a spare that runs for that plan comes first, and its server with it: `ensure` adopts it.
-        """
-
-    def replace(self, instance_id: str, generation: int) -> Placement:
-        """Give the stopped instance another port (somebody took its own); its data stay."""
-
-    def layout(self, instance_id: str, placement: Placement, installation: Installation) -> Layout:
-        """Paths and address as the instance's server sees them. Pure."""
-
-    def ensure(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
-        """Start the server, or adopt it when it runs; the first time after its `init` commands.
-
-        Raises PortTaken, TemporaryError or PermanentError; returns without waiting until it answers.
-        """
-
-    def adjust(self, spec: InstanceSpec) -> None:
-        """Hold a running server to the limits of the spec, which are larger than those that it has."""
-
-    def state(self, instance_id: str) -> InstanceState: ...
-
-    def last_exit(self, instance_id: str) -> ExitStatus:
-        """How the instance's server ended that does not run now; to be asked before it is started again."""
-
-    def stop(self, instance_id: str, *, by_force: bool = False) -> None:
-        """Stop the server and everything it started, by its stop signal first and by force after its grace.
-
-        With `by_force` at once: one that does not listen any more would only use up its grace.
-        """
-
-    def destroy(self, instance_id: str, generation: int) -> None:
-        """Afterwards nothing of the instance is left: no process, port, uid, cgroup or file."""
-
-    def logs(self, instance_id: str, lines: int) -> Sequence[str]:
-        """The last lines of the server's own log files, oldest first; empty when there are none."""
-
-    def trim_logs(self) -> None:
-        """Cut log files that have grown too large down to their last lines."""
-
-    def watch(self, on_exit: Callable[[str], None]) -> None:
-        """Call `on_exit(instance_id)` from another thread within milliseconds of a server's death."""
-
-    def has_room(self) -> bool:
-        """Whether another server may be made: one that meets a full disk stops, and those that run have to write."""
-
-    def limits(self) -> Mapping[str, str]:
-        """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
-
-    def usage(self, instance_id: str) -> Usage:
-        """What the instance's processes use at this moment."""
-
-    def cpu_seconds(self, instance_id: str) -> float | None:
-        """The processor time of the instance alone, if that can be told for next to nothing; else None."""
-
-    def written(self, instance_id: str) -> int | None:
-        """The bytes that the instance's processes have sent to disks so far; None where this machine does not tell."""
-
-    def disk(self, instance_id: str) -> int:
-        """The bytes that everything of the instance takes on disk, logs included; it costs some milliseconds."""
-
-    def space(self) -> Capacity:
-        """The file system that all instances share."""
-
-    def memory(self) -> Capacity:
-        """The machine's memory, and what programs could still have of it."""
-
-    # ---- spares: directories made ready beforehand, some with a server that runs ----------------------------
-
-    def new_spare(self) -> tuple[str, Placement]:
-        """Begin a spare: an unfinished directory with its own port, uid and seed. Returns its id and placement."""
-
-    def prepare(self, spec: InstanceSpec, placement: Placement, installation: Installation) -> None:
-        """Run the `init` commands of the unfinished spare `spec.id`, make it durable, and offer it to `place`."""
-
-    def may_run_spares(self) -> bool:
-        """Whether a server that runs here outlives that its directory is renamed."""
+    def prepare(self, spec: InstanceSpec, placement: Placement, release: Release) -> None:
+        """Run the `init` commands of the unfinished spare `spec.id`, make it durable, and add it to the pool."""
 
     def offer(self, spare_id: str, kind: str) -> None:
-        """Offer the unfinished spare to `place` as it is: with the server that `ensure` has started in it."""
+        """Add the unfinished spare to the pool as it is: with the server that `ensure` has started in it."""
 
     def discard(self, spare_id: str) -> None:
-        """Remove a spare, finished or not, and its server; one that was claimed meanwhile is left alone."""
+        """Remove a spare, finished or not, and its server; one that was given away meanwhile is left alone."""
 
-    def spares(self, installation: Installation) -> int:
-        """How many finished spares of this server wait to be claimed, running ones aside."""
+    def count(self, release: Release) -> int:
+        """How many prepared spares of this server are in the pool; running ones do not count."""
 
-    def list_spares(self, *, running: bool) -> Sequence[Spare]:
-        """The finished spares: prepared directories, or else those whose server was started."""
+    def list(self, *, running: bool) -> Sequence[Spare]:
+        """The finished spares: prepared ones, or else those whose server was started."""
+
+    def may_run(self) -> bool:
+        """Whether a spare may be offered with a server that runs."""

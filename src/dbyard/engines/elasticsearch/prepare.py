@@ -57,7 +57,9 @@ def _layout(work: Path, bin_directory: Path) -> Layout:
         if os.geteuid() == 0 and _is_passable():
             os.chown(path, _NOBODY, _NOBODY)
     root = bin_directory.parent
-    return Layout("127.0.0.1", _free_port(), data, conf, log, run, bin_directory, root, full_version=root.name)
+    return Layout(
+        "127.0.0.1", _free_port(), _free_port(), data, conf, log, run, bin_directory, root, full_version=root.name
+    )
 
 
 def _dump_base(layout: Layout, libraries: list[str]) -> None:

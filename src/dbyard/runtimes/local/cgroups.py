@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from dbyard.errors import TemporaryError
-from dbyard.model import InstanceSpec
+from dbyard.model import InstanceSpec, JobSpec
 from dbyard.runtimes.local import processes
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -38,19 +38,19 @@ class Cgroups:
     roots: Mapping[str, Path]
     prefix: str
     name_of: Callable[[str], str] = str
-    """Whose group the instance's server lives in: its own, unless somebody knows better."""
+    """The name of an instance's group: its own id, but for one that was a running spare."""
 
     def group(self, controller: str, instance_id: str) -> Path | None:
         """The instance's group, there or not; None where the controller cannot be used."""
         root = self.roots.get(controller)
         return root / self._name(instance_id) if root else None
 
-    def ensure(self, spec: InstanceSpec) -> tuple[Path, ...]:
-        """Make the instance's group with its limits; returns the files that a shell joins by writing 0 (itself)."""
-        groups = self._groups(spec.id)
+    def ensure(self, instance_id: str, limits: InstanceSpec | JobSpec) -> tuple[Path, ...]:
+        """Make the group with its limits; returns the files that a shell joins by writing 0 (itself)."""
+        groups = self._groups(instance_id)
         for group in groups:
             group.mkdir(exist_ok=True)
-        for path, value in self._limits(spec):
+        for path, value in self._limits(self._name(instance_id), limits):
             path.write_text(value, encoding="ascii")
         # Only a thread that moves nothing but itself need not wait for a grace period of the kernel: 8 ms.
         joined = "cgroup.procs" if self.version == 2 else "tasks"
@@ -79,7 +79,7 @@ class Cgroups:
     def _name(self, instance_id: str) -> str:
         return f"{self.prefix}{self.name_of(instance_id)}"
 
-    def _limits(self, spec: InstanceSpec) -> list[tuple[Path, str]]:
+    def _limits(self, group: str, spec: InstanceSpec | JobSpec) -> list[tuple[Path, str]]:
         quota = int(spec.cpu * _PERIOD)
         if self.version == 2:
             values = {
@@ -101,7 +101,6 @@ class Cgroups:
                 "cpuacct": [],
                 "pids": [("pids.max", str(spec.pids))],
             }
-        group = self._name(spec.id)
         return [
             (root / group / name, value)
             for controller, root in self.roots.items()

@@ -1,13 +1,17 @@
 """The directories of a home that hold servers, and what is written beside each server's own files.
 
-instances/ID/   placement.json  where it lives            data/  log/  run/   the server's own, 0700
-                process.json    what was started last     conf/               read-only for the server
-                initialised     its init commands are done
-                output.log      what it printed
-                group.json      its control group, where that is not called after the instance
+instances/ID/   placement.json     its slot                       data/  log/  run/   the server's own, 0700
+                process.json       the server started last        conf/               read-only for the server
+                process-NAME.json  the same of a process beside the server
+                stopping.json      which process was asked to stop, and when
+                initialised        its init commands are done
+                output.log         what the server printed; output-NAME.log of a process beside it
+                group.json         its control group, where that is not called after the instance
 spares/KIND-ID/ the same, finished and waiting to be claimed by one rename; of some kinds the server runs
-spares/.ID/     the same, unfinished: anybody's or nobody's
-trash/ID/       on its way out
+spares/.ID/     the same, unfinished
+endpoints/      one record each
+jobs/ID/        a job and its work directory
+trash/ID/       an instance or spare on its way out
 """
 
 from __future__ import annotations
@@ -18,10 +22,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from dbyard.model import MIB, File, Installation, Layout, Placement
+from dbyard.model import MIB, File
 
 _OWN = ("data", "log", "run")
 INITIALISED = "initialised"
@@ -31,8 +34,8 @@ LOG_KEPT_BYTES = MIB
 
 
 def make_home(home: Path) -> None:
-    """The parents of all servers: passable for every uid, listable for root alone."""
-    for directory in (home, home / "instances", home / "spares", home / "trash"):
+    """The parents of all servers and jobs: passable for every uid, listable for root alone."""
+    for directory in (home, *(home / name for name in ("instances", "spares", "jobs", "trash"))):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o711)
 
@@ -68,22 +71,8 @@ def empty(directory: Path) -> None:
             path.unlink()
 
 
-def layout(directory: Path, placement: Placement, installation: Installation) -> Layout:
-    return Layout(
-        host=placement.host,
-        port=placement.port,
-        data=directory / "data",
-        conf=directory / "conf",
-        log=directory / "log",
-        run=directory / "run",
-        bin=installation.bin,
-        root=installation.root,
-        full_version=installation.full_version,
-    )
-
-
 def write_conf(files: Sequence[File], uid: int) -> None:
-    """Write each file whole, readable by the server and nobody else; untouched when it holds the same already."""
+    """Write each file whole, for the server's eyes only; untouched when it holds the same already."""
     for file in files:
         content = file.content.encode("utf-8", "surrogateescape")
         if not file.path.exists() or file.path.read_bytes() != content:
@@ -109,15 +98,6 @@ def read_json(path: Path) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_placement(directory: Path, placement: Placement) -> None:
-    write_json(directory / "placement.json", asdict(placement), durable=True)
-
-
-def read_placement(directory: Path) -> Placement | None:
-    value = read_json(directory / "placement.json")
-    return Placement(**value) if value else None  # type: ignore[arg-type]
-
-
 def write_group(directory: Path, name: str) -> None:
     write_json(directory / _GROUP, {"name": name}, durable=False)
 
@@ -128,13 +108,12 @@ def read_group(directory: Path) -> str | None:
     return str(value["name"]) if value else None
 
 
-def ports_of(home: Path) -> set[int]:
-    """The ports on which this home has placed instances and spares, those on their way out included.
-
-    Raises PermissionError when the home is somebody else's.
-    """
-    placements = (read_placement(directory) for directory in _servers(home))
-    return {placement.port for placement in placements if placement}
+def list_port_records(home: Path) -> Iterator[dict[str, object]]:
+    """Every record of a home that holds a port: of slots (those in the trash too) and of endpoints."""
+    slots = (path / "placement.json" for parent in ("instances", "spares", "trash") for path in _list(home / parent))
+    for path in (*slots, *(path for path in _list(home / "endpoints") if path.suffix == ".json")):
+        if value := read_json(path):
+            yield value
 
 
 def sync(directory: Path) -> None:
@@ -150,24 +129,22 @@ def sync(directory: Path) -> None:
 
 def last_lines(directory: Path, lines: int) -> list[str]:
     """The last lines of the server's log files, oldest first: its own log after what it printed at start."""
-    found: list[str] = []
-    for path in _logs(directory):
-        found += _tail(path, lines)
+    found = tail(directory / "output.log", lines) + tail(directory / "log" / "server.log", lines)
     return found[-lines:]
 
 
-def trim_logs(directory: Path) -> None:
-    """Cut log files that have grown too large down to their last lines, in place: servers append."""
-    for path in _logs(directory):
-        _trim(path)
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file that may be a server's own; a link in its place is not followed."""
+    return read_end(path, 512 * lines).splitlines()[-lines:]
 
 
-def _logs(directory: Path) -> tuple[Path, Path]:
-    """What the server printed, where some have all their log, and the log that it writes itself."""
-    return directory / "output.log", directory / "log" / "server.log"
+def list_logs(directory: Path) -> list[Path]:
+    """All log files of a server and of the processes beside it."""
+    return [*directory.glob("output*.log"), directory / "log" / "server.log"]
 
 
-def _trim(path: Path) -> None:
+def trim_log(path: Path) -> None:
+    """Cut a log file that has grown too large down to its last lines, in place: servers append."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -181,12 +158,11 @@ def _trim(path: Path) -> None:
             file.write(kept)
 
 
-def _servers(home: Path) -> Iterator[Path]:
-    for parent in ("instances", "spares", "trash"):
-        try:
-            yield from (home / parent).iterdir()
-        except FileNotFoundError:
-            continue
+def _list(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _create(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -199,7 +175,7 @@ def _create(path: Path, content: bytes, *, durable: bool = False) -> None:
 
 
 def _give_to_group(path: Path, uid: int, mode: int) -> None:
-    """As root the server reads by its group what it cannot change; else the files are its own, and nobody else's."""
+    """As root the server reads by its group what it cannot change; else the files are its own, and private."""
     if os.geteuid() == 0:
         os.chown(path, 0, uid)
         path.chmod(mode)
@@ -207,14 +183,15 @@ def _give_to_group(path: Path, uid: int, mode: int) -> None:
         path.chmod(mode & 0o700)
 
 
-def _tail(path: Path, lines: int) -> list[str]:
+def read_end(path: Path, size: int) -> str:
+    """At most the last `size` bytes of a file that may be a server's own; empty when there is no such file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return []  # not there yet, or a link that a server put where its log belongs
+        return ""  # not there yet, or a link that a server put where its file belongs
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
-        file.seek(max(0, os.fstat(fd).st_size - 512 * lines))
-        text = file.read().decode("utf-8", errors="replace")
-    return text.splitlines()[-lines:]
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            return ""
+        file.seek(max(0, found.st_size - size))
+        return file.read(size).decode("utf-8", errors="replace")

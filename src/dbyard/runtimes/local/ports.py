@@ -1,9 +1,7 @@
 """Ports claimed for the whole machine, in pairs: a file a pair, in one directory that all homes share.
 
-The first of a pair is the instance's port and names the file; the next one is its server's own.
-
-A claim names the home that holds it. It is stale when no instance or spare of that home is placed on the port any
-more; the caller therefore writes its placement before it leaves `locked`.
+The first of a pair names the file. A claim names the home that holds it. It is stale when no slot and no endpoint of
+that home has the pair any more; the caller therefore writes its record before it leaves `claimed`.
 """
 
 from __future__ import annotations
@@ -20,11 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Placement
-from dbyard.runtimes.local import directories, processes
-
-UID_BASE = 200_000
-"""The uid of an instance is this plus its port, so whoever has the port has the uid."""
+from dbyard.runtimes.local import directories
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class Ports:
             os.close(fd)
 
     def claim(self, usable: Callable[[int], bool]) -> int:
-        """A port that nobody has, claimed for this home; call it inside `locked`. `usable` may refuse one."""
+        """A port that is free, claimed for this home; call it inside `locked`. `usable` may refuse one."""
         pairs = (self.last - self.first + 1) // 2
         start = random.randrange(max(pairs, 1))  # noqa: S311 (spread over the range, nothing secret)
         for offset in range(pairs):
@@ -60,13 +54,12 @@ class Ports:
         raise TemporaryError(f"no free port between {self.first} and {self.last}", code="no_free_port")
 
     @contextmanager
-    def placing(self, seed: str) -> Iterator[Placement]:
-        """A port and a uid that nobody has; given back when the caller cannot write them down."""
-        as_root = os.geteuid() == 0
+    def claimed(self, usable: Callable[[int], bool]) -> Iterator[int]:
+        """Claim a port; given back when the caller cannot write down what it is for."""
         with self.locked():
-            port = self.claim(lambda port: not (as_root and processes.list_of_uid(UID_BASE + port)))
+            port = self.claim(usable)
             try:
-                yield Placement(self.host, port, UID_BASE + port if as_root else os.geteuid(), seed)
+                yield port
             except OSError:
                 self.release(port)
                 raise
@@ -77,28 +70,28 @@ class Ports:
             (self.claims / str(port)).unlink(missing_ok=True)
 
     def release_unplaced(self) -> None:
-        """Give back what this home claimed and never placed: somebody died in between. Call it inside `locked`."""
-        placed = directories.ports_of(self.home)
+        """Give back what this home claimed and never used: its platform died in between. Call it inside `locked`."""
+        held = list_held(self.home)
         for path in self.claims.glob("[0-9]*"):
             port = int(path.name)
-            if port not in placed and self._owner(port) == str(self.home):
+            if port not in held and self._owner(port) == str(self.home):
                 path.unlink()
 
     def _take(self, port: int) -> bool:
         path = self.claims / str(port)
         owner = self._owner(port)
-        if owner is not None and self._is_placed(Path(owner), port):
+        if owner is not None and self._is_held(Path(owner), port):
             return False
         path.unlink(missing_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             json.dump({"home": str(self.home), "pid": os.getpid()}, file)
         return True
 
-    def _is_placed(self, home: Path, port: int) -> bool:
+    def _is_held(self, home: Path, port: int) -> bool:
         try:
-            return port in directories.ports_of(home)
+            return port in list_held(home)
         except PermissionError:
-            return True  # another user's home, whose claims are its own affair
+            return True  # another user's home: only that user can tell
 
     def _owner(self, port: int) -> str | None:
         try:
@@ -106,7 +99,18 @@ class Ports:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            return ""  # half written by somebody who died; no home is called so, hence stale
+            return ""  # half written by a process that died; no home is called so, hence stale
+
+
+def list_held(home: Path) -> set[int]:
+    """The ports that slots and endpoints of a home have, those of directories on their way out included.
+
+    Raises PermissionError when the home is another user's.
+    """
+    found: set[int] = set()
+    for value in directories.list_port_records(home):
+        found.update(int(str(value[name])) for name in ("port", "own_port") if name in value)
+    return found
 
 
 def claiming_homes() -> set[Path]:
@@ -116,7 +120,7 @@ def claiming_homes() -> set[Path]:
         try:
             found.add(Path(json.loads(path.read_text(encoding="utf-8"))["home"]))
         except (OSError, ValueError, KeyError):
-            continue  # given back meanwhile, or half written by somebody who died
+            continue  # given back meanwhile, or half written by a process that died
     return found
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-_SIGNAL_SECONDS = 1.0
 _STATE, _PARENT, _THREADS, _START_TIME = 0, 1, 17, 19  # fields of /proc/PID/stat after the program's name
 
 
@@ -63,8 +61,14 @@ def list_marked(marker: str) -> list[int]:
     return [pid for pid in _pids() if wanted in _environment(pid)]
 
 
+def list_marked_like(prefix: str) -> list[int]:
+    """The pids of all processes whose environment holds something that begins with `prefix`."""
+    wanted = prefix.encode()
+    return [pid for pid in _pids() if any(each.startswith(wanted) for each in _environment(pid))]
+
+
 def reap_orphans(awaited: Callable[[int], bool]) -> dict[int, int]:
-    """Collect dead children that nobody awaits: servers of ours, and what they left to us as their subreaper.
+    """Collect dead children that nothing awaits: servers of ours, and what they left to us as their subreaper.
 
     Returns their exit codes by their pids; a signal is a negative number.
     """
@@ -117,27 +121,12 @@ def is_alive(process: Process) -> bool:
     return found is not None and found.start_time == process.start_time
 
 
-def terminate(process: Process, signum: int, grace: float) -> bool:
-    """Signal the process and wait up to `grace` seconds for its end; True when it has ended.
-
-    The signal comes again each second: while it starts, the first process of a sandbox does not hear it.
-    """
-    deadline = time.monotonic() + grace
+def send(process: Process, signum: int) -> None:
+    """Signal exactly this process; one that has ended is left alone."""
     with open_pidfd(process) as fd:
-        if fd is None:
-            return True
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        while True:
-            try:
+        if fd is not None:
+            with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(fd, signum)
-            except ProcessLookupError:
-                return True
-            left = deadline - time.monotonic()
-            if poll.poll(max(0.0, min(left, _SIGNAL_SECONDS)) * 1000):
-                return True
-            if left <= _SIGNAL_SECONDS:
-                return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

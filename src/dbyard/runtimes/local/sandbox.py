@@ -1,6 +1,6 @@
-"""The argv that puts a server into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges. All pure.
+"""The argv that puts a program into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges. All pure.
 
-    sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces) -> setpriv (drops root) -> server
+    sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces) -> setpriv (drops root) -> program
 
 Each one replaces itself by the next, but bwrap, which stays outside and waits. Paths are the same inside and outside.
 """
@@ -21,37 +21,53 @@ _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One server's surroundings: its directory, uid and installation, and the files to join its cgroup by."""
+class SandboxSpec:
+    """One program's surroundings: what it may see, who it is, and the files to join its cgroup by.
+
+    `directory` holds its `passwd`; it starts in `workdir`, which is among `writable`. `address_space` is in bytes.
+    """
 
     directory: Path
+    workdir: Path
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...]
     uid: int
     installation: Installation
-    cgroup: tuple[Path, ...]
-    address_space: int | None
+    cgroup: tuple[Path, ...] = ()
+    address_space: int | None = None
     nice: int = 0
 
 
-def wrap(cell: Cell, argv: Sequence[str], bubblewrap: Path | None, info_fd: int | None) -> list[str]:
-    """The whole argv; with bubblewrap the server's pid is written to `info_fd` as JSON (`child-pid`)."""
-    inner = [*_as_uid(cell.uid), *argv]
+def for_instance(
+    directory: Path, uid: int, installation: Installation, cgroup: tuple[Path, ...] = (), nice: int = 0
+) -> SandboxSpec:
+    """Of the processes of an instance; what differs from one to the other is not in it."""
+    writable = (directory / "data", directory / "log", directory / "run")
+    return SandboxSpec(
+        directory, directory / "run", writable, (directory / "conf",), uid, installation, cgroup, nice=nice
+    )
+
+
+def wrap(box: SandboxSpec, argv: Sequence[str], bubblewrap: Path | None, info_fd: int | None) -> list[str]:
+    """The whole argv; with bubblewrap the program's pid is written to `info_fd` as JSON (`child-pid`)."""
+    inner = [*_as_uid(box.uid), *argv]
     if bubblewrap is not None:
-        inner = [*_bwrap(cell, bubblewrap, info_fd), "--", *inner]
-    return ["/bin/sh", "-c", _shell(cell), "sandbox", *inner]
+        inner = [*_bwrap(box, bubblewrap, info_fd), "--", *inner]
+    return ["/bin/sh", "-c", _shell(box), "sandbox", *inner]
 
 
-def environment(cell: Cell, env: Mapping[str, str], marker: tuple[str, str]) -> dict[str, str]:
-    """The server's whole environment; `marker` names home and instance for machines where nothing else does."""
+def environment(box: SandboxSpec, env: Mapping[str, str], marker: tuple[str, str]) -> dict[str, str]:
+    """The program's whole environment; `marker` tells its processes where nothing else does."""
     base = {
-        "PATH": f"{cell.installation.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": str(cell.directory / "run"),
-        "TMPDIR": str(cell.directory / "run"),
+        "PATH": f"{box.installation.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(box.workdir),
+        "TMPDIR": str(box.workdir),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         marker[0]: marker[1],
     }
-    if cell.installation.libraries:
-        base["LD_LIBRARY_PATH"] = ":".join(str(path) for path in cell.installation.libraries)
+    if box.installation.libraries:
+        base["LD_LIBRARY_PATH"] = ":".join(str(path) for path in box.installation.libraries)
     return {**base, **env}
 
 
@@ -60,13 +76,13 @@ def passwd(uid: int) -> str:
     return f"root:x:0:0:root:/root:/bin/sh\ndbyard:x:{uid}:{uid}:dbyard:/:/bin/false\n"
 
 
-def _shell(cell: Cell) -> str:
-    parts = [f"echo 0 > {shlex.quote(str(path))}" for path in cell.cgroup]
-    parts += ["ulimit -c 0", f"cd {shlex.quote(str(cell.directory / 'run'))}"]
-    if cell.address_space is not None:
-        parts.append(f"ulimit -v {cell.address_space // 1024}")
-    if cell.nice:
-        return " && ".join([*parts, f'exec nice -n {cell.nice} "$@"'])
+def _shell(box: SandboxSpec) -> str:
+    parts = [f"echo 0 > {shlex.quote(str(path))}" for path in box.cgroup]
+    parts += ["ulimit -c 0", f"cd {shlex.quote(str(box.directory / 'run'))}"]
+    if box.address_space is not None:
+        parts.append(f"ulimit -v {box.address_space // 1024}")
+    if box.nice:
+        return " && ".join([*parts, f'exec nice -n {box.nice} "$@"'])
     return " && ".join([*parts, 'exec "$@"'])
 
 
@@ -76,9 +92,8 @@ def _as_uid(uid: int) -> list[str]:
     return ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *_NOTHING_GAINED]
 
 
-def _bwrap(cell: Cell, bubblewrap: Path, info_fd: int | None) -> list[str]:
-    directory, root = cell.directory, cell.installation.root
-    bound = [directory / "data", directory / "log", directory / "run"]
+def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]:
+    root = box.installation.root
     argv = [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
     if info_fd is not None:
         argv += ["--info-fd", str(info_fd)]
@@ -87,15 +102,16 @@ def _bwrap(cell: Cell, bubblewrap: Path, info_fd: int | None) -> list[str]:
         argv += _system_link(Path("/") / name)
     for name in _SYSTEM_FILES:
         argv += ["--ro-bind-try", name, name]
-    argv += ["--ro-bind", str(directory / "passwd"), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
+    argv += ["--ro-bind", str(box.directory / "passwd"), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     argv += ["--perms", "1777", "--tmpfs", "/dev/shm", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
-    argv += _parents([*bound, root])
+    argv += _parents([*box.writable, *box.readable, root])
     if not root.is_relative_to("/usr"):
         argv += ["--ro-bind", str(root), str(root)]
-    for path in bound:
+    for path in box.writable:
         argv += ["--bind", str(path), str(path)]
-    argv += ["--ro-bind", str(directory / "conf"), str(directory / "conf")]
-    return [*argv, "--chdir", str(directory / "run")]
+    for path in box.readable:
+        argv += ["--ro-bind", str(path), str(path)]
+    return [*argv, "--chdir", str(box.workdir)]
 
 
 def _system_link(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Starting programs in a sandbox: a server that outlives us, or a command that we wait for."""
+"""Starting programs in a sandbox: a server or a job that outlives us, or a command that we wait for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dbyard.errors import TemporaryError
 from dbyard.model import Command
 from dbyard.runtimes.local import directories, processes
 from dbyard.runtimes.local.processes import Process
-from dbyard.runtimes.local.sandbox import Cell, wrap
+from dbyard.runtimes.local.sandbox import SandboxSpec, wrap
 from dbyard.runtimes.local.watcher import Watcher
 
 _INFO_FD = 3
@@ -23,16 +23,17 @@ _COMMAND_SECONDS = 120.0
 _START_SECONDS = 10.0
 _OUTPUT_BYTES = 1024 * 1024
 _LAST_LINES = 10
+_Action = tuple[object, ...]
 
 
 def start(
-    cell: Cell, argv: Sequence[str], env: Mapping[str, str], bubblewrap: Path | None, output: Path
+    box: SandboxSpec, argv: Sequence[str], env: Mapping[str, str], bubblewrap: Path | None, output: Path
 ) -> Process | None:
     """Start a detached server; returns once its own program runs, None when it ended before that."""
     reader, writer = os.pipe()
     out = _open_output(output)
     try:
-        outer = _spawn(wrap(cell, argv, bubblewrap, _INFO_FD), env, out, writer)
+        outer = _spawn(wrap(box, argv, bubblewrap, _INFO_FD), env, out, writer)
     finally:
         os.close(out)
         os.close(writer)
@@ -41,16 +42,28 @@ def start(
     return _await_program(pid, tuple(argv)) if pid else None
 
 
+def start_job(argv: Sequence[str], env: Mapping[str, str], output: Path, stdin: str) -> int:
+    """Start a detached program; what it reads is only in memory, never in a file or an argument. Its pid."""
+    fd, out = os.memfd_create("stdin"), _open_output(output)
+    try:
+        _write_all(fd, stdin.encode())
+        os.lseek(fd, 0, os.SEEK_SET)
+        return _spawn_detached(argv, env, [(os.POSIX_SPAWN_DUP2, fd, 0)], out)
+    finally:
+        os.close(fd)
+        os.close(out)
+
+
 def run(
-    cell: Cell,
+    box: SandboxSpec,
     command: Command,
     env: Mapping[str, str],
     bubblewrap: Path | None,
     output: Path,
     watcher: Watcher,
 ) -> None:
-    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError with its last words."""
-    argv = wrap(cell, command.argv, bubblewrap, None)
+    """Run a command to its end; what it prints goes to `output`. Raises TemporaryError with its last lines."""
+    argv = wrap(box, command.argv, bubblewrap, None)
     with watcher.awaiting(lambda: _open_program(argv, env, output)) as program:
         try:
             program.communicate(command.stdin.encode(), timeout=_COMMAND_SECONDS)
@@ -60,7 +73,7 @@ def run(
             message = f"{_name(command)} did not end in {_COMMAND_SECONDS:.0f} s"
             raise TemporaryError(message, code="init_failed") from error
     if program.returncode != 0:
-        said = "\n".join(directories.last_lines(cell.directory, _LAST_LINES))
+        said = "\n".join(directories.last_lines(box.directory, _LAST_LINES))
         message = f"{_name(command)} failed with exit code {program.returncode}; its last lines:\n{said}"
         raise TemporaryError(message, code="init_failed")
 
@@ -73,17 +86,23 @@ def _open_program(argv: list[str], env: Mapping[str, str], output: Path) -> subp
         os.close(out)
 
 
-def _spawn(argv: list[str], env: Mapping[str, str], out: int, info: int) -> int:
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, out, 1),
-        (os.POSIX_SPAWN_DUP2, out, 2),
-        (os.POSIX_SPAWN_DUP2, info, _INFO_FD),
-    ]
+def _spawn(argv: Sequence[str], env: Mapping[str, str], out: int, info: int) -> int:
+    nothing = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
+    return _spawn_detached(argv, env, [nothing, (os.POSIX_SPAWN_DUP2, info, _INFO_FD)], out)
+
+
+def _spawn_detached(argv: Sequence[str], env: Mapping[str, str], actions: Sequence[_Action], out: int) -> int:
+    every = [*actions, (os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)]
     # Python ignores SIGPIPE; a server must not inherit that.
     return os.posix_spawn(
-        argv[0], argv, dict(env), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+        argv[0], list(argv), dict(env), file_actions=every, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
     )
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(fd, left) :]
 
 
 def _read_child_pid(info: int) -> int | None:

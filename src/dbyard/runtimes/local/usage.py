@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dbyard.model import Capacity, Usage
@@ -57,6 +57,7 @@ def by_cgroup(cgroups: Cgroups, instance_id: str) -> Usage:
         None if used is None else max(0, used - told.get("total_inactive_file", 0) - told.get("total_active_file", 0)),
         _number(group / "memory.max_usage_in_bytes"),
         swap,
+        bytes_written(cgroups.members(instance_id)),
     )
 
 
@@ -74,7 +75,7 @@ def memory_kills(cgroups: Cgroups, instance_id: str) -> int:
     return _pairs(_group(cgroups, "memory", instance_id) / name).get("oom_kill", 0)
 
 
-def by_processes(pids: Iterable[int]) -> Usage:
+def by_processes(pids: Collection[int]) -> Usage:
     """The same by adding up what lives; pages that processes share are counted once, in parts."""
     cpu, memory, swap = 0.0, 0, 0
     for pid in pids:
@@ -86,10 +87,10 @@ def by_processes(pids: Iterable[int]) -> Usage:
         cpu += (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS
         memory += told.get("Pss:", 0) * 1024
         swap += told.get("Swap:", 0) * 1024
-    return Usage(cpu, memory, None, swap)
+    return Usage(cpu, memory, None, swap, bytes_written(pids))
 
 
-def written(pids: Iterable[int]) -> int | None:
+def bytes_written(pids: Iterable[int]) -> int | None:
     """The bytes that living processes have sent to disks, as far as we may know."""
     told = [_pairs(Path(f"/proc/{pid}/io")).get("write_bytes:") for pid in pids]
     known = [each for each in told if each is not None]
@@ -105,6 +106,7 @@ def _by_cgroup_v2(cgroups: Cgroups, instance_id: str) -> Usage:
         None if used is None else max(0, used - told.get("inactive_file", 0) - told.get("active_file", 0)),
         _number(group / "memory.peak"),
         _number(group / "memory.swap.current"),
+        bytes_written(cgroups.members(instance_id)),
     )
 
 

@@ -1,4 +1,7 @@
-"""One thread that learns of servers' deaths from their pidfds, within milliseconds, and reaps what they leave."""
+"""One thread that learns of processes' deaths from their pidfds, within milliseconds, and reaps what they leave.
+
+A process is known by its instance and the name of its record (`process.json` for the server).
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from dbyard.runtimes.local.processes import Process
 log = logging.getLogger(__name__)
 
 _SANDBOX_SECONDS = 0.5
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
     fd: int
-    instance_id: str
+    key: _Key
     process: Process
 
 
@@ -31,51 +35,52 @@ class Watcher:
         self._epoll = select.epoll()
         self._lock = threading.Lock()
         self._reaping = threading.Lock()
-        self._by_instance: dict[str, _Watch] = {}
+        self._by_key: dict[_Key, _Watch] = {}
         self._by_fd: dict[int, _Watch] = {}
         self._awaited: set[int] = set()
-        self._children: dict[str, int] = {}
+        self._children: dict[_Key, int] = {}
         self._statuses: dict[int, int] = {}
-        self._on_exit: Callable[[str], None] = lambda _: None
+        self._on_exit: Callable[[str, str], None] = lambda *_: None
 
-    def start(self, on_exit: Callable[[str], None]) -> None:
+    def start(self, on_exit: Callable[[str, str], None]) -> None:
+        """From now on, `on_exit(instance_id, record)` is called in a thread of its own."""
         self._on_exit = on_exit
         threading.Thread(target=self._run, name="watcher", daemon=True).start()
 
-    def add(self, instance_id: str, process: Process) -> None:
-        """Watch this process as the instance's server, instead of any other."""
-        self.remove(instance_id)
+    def add(self, instance_id: str, record: str, process: Process) -> None:
+        """Watch this process, instead of any other of the same record."""
+        key = (instance_id, record)
+        with self._lock:
+            self._remove(key)
         try:
             fd = os.pidfd_open(process.pid)
         except ProcessLookupError:
-            return  # dead already: whoever asks for its state sees that
-        watch, child = _Watch(fd, instance_id, process), processes.find_child_above(process)
+            return  # dead already: a look at its state tells that
+        watch, child = _Watch(fd, key, process), processes.find_child_above(process)
         with self._lock:
             if child is not None:
-                self._children[instance_id] = child
-            self._by_instance[instance_id] = self._by_fd[fd] = watch
+                self._children[key] = child
+            self._by_key[key] = self._by_fd[fd] = watch
             self._epoll.register(fd, select.EPOLLIN)
 
     def remove(self, instance_id: str) -> None:
-        """Watch the instance no more: its end is wanted."""
+        """Watch the processes of the instance no more: nobody is told of their ends."""
         with self._lock:
-            watch = self._by_instance.pop(instance_id, None)
-            self._statuses.pop(self._children.pop(instance_id, 0), None)
-            if watch is not None:
-                self._forget(watch)
+            for key in [key for key in {*self._by_key, *self._children} if key[0] == instance_id]:
+                self._remove(key)
 
-    def alive(self, instance_id: str) -> Process | None:
-        """The instance's server, if it is watched and living."""
+    def alive(self, instance_id: str, record: str) -> Process | None:
+        """The process, if it is watched and living."""
         with self._lock:
-            watch = self._by_instance.get(instance_id)
+            watch = self._by_key.get((instance_id, record))
         return watch.process if watch and processes.is_alive(watch.process) else None
 
-    def status(self, instance_id: str) -> int | None:
-        """The exit status of the instance's server that was watched last and has ended; None when nobody told us.
+    def status(self, instance_id: str, record: str) -> int | None:
+        """The exit status of the process that was watched last and has ended; None when nobody told us.
 
         A sandbox ends a moment after what it holds.
         """
-        child = self._children.get(instance_id)
+        child = self._children.get((instance_id, record))
         if child is not None and processes.wait_until(lambda: self._is_reaped(child), _SANDBOX_SECONDS):
             return self._statuses.get(child)
         return None
@@ -115,10 +120,15 @@ class Watcher:
             watch = self._by_fd.get(fd)
             if watch is None or processes.is_alive(watch.process):
                 return  # its number has got another meaning since
-            del self._by_instance[watch.instance_id]
+            del self._by_key[watch.key]
             self._forget(watch)
-        log.warning("the server of instance %s (pid %d) has ended", watch.instance_id, watch.process.pid)
-        self._on_exit(watch.instance_id)
+        self._on_exit(*watch.key)
+
+    def _remove(self, key: _Key) -> None:
+        watch = self._by_key.pop(key, None)
+        self._statuses.pop(self._children.pop(key, 0), None)
+        if watch is not None:
+            self._forget(watch)
 
     def _forget(self, watch: _Watch) -> None:
         del self._by_fd[watch.fd]

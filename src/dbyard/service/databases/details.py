@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dbyard.errors import NotFound
-from dbyard.model import DISK_WARNING, MIB, Address, Database, Endpoint, Instance, Plan, Principal, Restriction, Technology, Version
+from dbyard.model import (
+    DISK_WARNING,
+    MIB,
+    Address,
+    Database,
+    Endpoint,
+    Instance,
+    Plan,
+    Principal,
+    Restriction,
+    Technology,
+    Version,
+)
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases import operations, status

@@ -18,8 +18,7 @@ from dbyard.model import (
 )
 from dbyard.polling import wait_until
 from dbyard.service import Service
-from dbyard.service.authorization import authorize_operation
-from dbyard.service.authorization import authorize_database
+from dbyard.service.authorization import authorize_database, authorize_operation
 from dbyard.store import Connection, credentials, events, instances, operations
 
 _YIELDING = [kind for kind, policy in OPERATIONS.items() if policy.yields]
