@@ -23,7 +23,18 @@ from dbyard import catalogue, engines
 from dbyard.certificates import Authority
 from dbyard.engines import Engine
 from dbyard.errors import NotReady
-from dbyard.model import Address, Certificate, Credentials, Installation, InstanceSpec, Layout, RenderInput
+from dbyard.model import (
+    Address,
+    Certificate,
+    Credentials,
+    Desired,
+    Installation,
+    InstanceSpec,
+    Layout,
+    RenderInput,
+    Restriction,
+    User,
+)
 
 _DIRECTORIES = ("data", "conf", "log", "run")
 _NO_CERTIFICATE = Certificate("", "", "")
@@ -71,7 +82,7 @@ class Server:
     def open(self) -> None:
         """From the prepared directory to the tenant's first answer."""
         self.start()
-        retry(self._secure, (NotReady,))
+        retry(self._configure, (NotReady,))
         await_answer(self.tenant)
 
     def start(self) -> None:
@@ -93,8 +104,12 @@ class Server:
         if self._process is None or self._process.poll() is not None:
             self.start()
 
-    def _secure(self) -> None:
-        self._engine.secure(Address(self._layout.host, self._layout.port), self._credentials)
+    def _configure(self) -> None:
+        credentials = self._credentials
+        tenant = User(credentials.user, credentials.password)
+        plan = catalogue.load().technologies[self._installation.technology].plans[0]
+        desired = Desired(credentials.database, (tenant,), Restriction.NONE, plan)
+        self._engine.configure(Address(self._layout.host, self._layout.port), credentials.admin_password, desired)
 
 
 @contextmanager
@@ -134,7 +149,7 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
 def _layout(directory: Path, installation: Installation) -> Layout:
     data, conf, log, run = (directory / name for name in _DIRECTORIES)
     where = (data, conf, log, run, installation.bin, installation.root)
-    return Layout("127.0.0.1", free_port(), free_port(), *where, full_version=installation.full_version)
+    return Layout("127.0.0.1", free_port(), *where, full_version=installation.full_version)
 
 
 def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:

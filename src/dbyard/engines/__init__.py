@@ -1,16 +1,27 @@
 """An engine knows one technology: how its server is configured, asked, and secured. It knows nothing of where it runs.
 
-An engine is a module of plain functions, `dbyard.engines.<technology>`; this Protocol is what it promises.
+An engine is a package of plain functions, `dbyard.engines.<technology>`, with one concern a file. `Engine` is what
+every one has; what only some can do is a Protocol of its own here, and `isinstance(engine, Reload)` tells who has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
-from dbyard.model import Address, Capability, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from dbyard.model import (
+    Address,
+    Applied,
+    Credentials,
+    Desired,
+    InstanceSpec,
+    Layout,
+    RenderInput,
+    RestartNeeded,
+)
 
 
 class Engine(Protocol):
@@ -18,7 +29,8 @@ class Engine(Protocol):
     def TECHNOLOGY(self) -> str: ...
 
     @property
-    def CAPABILITIES(self) -> frozenset[Capability]: ...
+    def PASSWORD_ENCRYPTION(self) -> str:
+        """How the server keeps passwords, as its users know the method; empty where they are not told."""
 
     def name_tenant(self, name: str, suffix: str) -> tuple[str, str]:
         """The tenant's user and database for a database called `name`; `suffix` is four digits. Pure."""
@@ -27,28 +39,22 @@ class Engine(Protocol):
         """The server as data: argv, files, first-start commands, limits. Pure; the same input gives the same output."""
 
     def ping(self, address: Address, credentials: Credentials) -> None:
-        """Ask the server a real query as its admin, within a second; raises NotReady with what it said."""
+        """Ask the server a real query as its admin, within a second.
 
-    def secure(self, address: Address, credentials: Credentials) -> None:
-        """Bring users, passwords and the tenant's database to the wanted state. Repeating is free.
-
-        Raises NotReady when the server does not answer, TemporaryError when it refuses.
+        Raises NotReady with what it said, Stuck when it answers its admin but can never answer its tenants.
         """
 
-    def restrict(self, address: Address, credentials: Credentials, restriction: Restriction) -> None:
-        """Bring what the tenant may do to the wanted state; repeating is free. Raises as `secure` does."""
+    def configure(self, address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
+        """Bring database, users, rights and limits to the desired state. Repeating changes nothing.
 
-    def rotate(self, address: Address, credentials: Credentials) -> bool:
-        """Make the credentials' password the tenant's only one and end its sessions; repeating is free.
+        What is as desired is left alone. Sessions end only for a user with `reset`, or when rights are taken away.
+        After a start with what `render` gives for the same state, nothing is left that needs a restart.
 
-        Whether the server has it now: False when it reads it at its next start. What the disk allows the tenant stays
-        as it is. Raises as `secure` does.
-        """
-
-    def resize(self, address: Address, credentials: Credentials, plan: Plan) -> None:
-        """With `Capability.RESIZE` only: give the running server a plan that is smaller in nothing.
-
-        What `render` says of the plan holds from the next start on. Repeating is free; raises as `secure` does.
+        Raises within a few seconds, whatever tenants do: NotReady when the server does not answer, TemporaryError when
+        it refuses. The code `held` says that something of a tenant's is in the way, and the message says what: after
+        a few such attempts the server is started with `RenderInput.admin_only` and configured before a tenant can log
+        in. What `render` gives without `admin_only` lets the tenant in again: from its files at once or by `reload`
+        where files hold the tenant out (PostgreSQL, MongoDB), else `configure` has done that already.
         """
 
     def stats(self, address: Address, credentials: Credentials) -> Mapping[str, int | float]:
@@ -57,8 +63,58 @@ class Engine(Protocol):
     def url(self, address: Address, credentials: Credentials) -> str:
         """The connection URI that a tenant's client takes as it is. Pure."""
 
+    def log_time(self, line: str) -> datetime | None:
+        """When the server says that it wrote a line of its log; None for a line that does not tell. Pure."""
+
+
+@runtime_checkable
+class Reload(Protocol):
+    def reload(self, address: Address, admin_password: str) -> None:
+        """Have a running server read its access file and its certificate again; sessions live on.
+
+        Both hold for new connections when this returns. Raises as `configure` does.
+        """
+
+
+class Login(Protocol):
+    """How a client gets to its database."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def database(self) -> str: ...
+
+
+class Client(Protocol):
+    """`dbyard.engines.<technology>.client_program`: the program that `dbyard connect` becomes."""
+
+    @property
+    def PROGRAMS(self) -> tuple[str, ...]:
+        """Names of the program, the best first."""
+
+    @property
+    def PASSWORD_VARIABLE(self) -> str:
+        """The environment variable from which it takes the password."""
+
+    def client_arguments(self, login: Login) -> list[str]:
+        """What it takes to get to its database, without the password. Pure."""
+
 
 @cache
 def load(name: str) -> Engine:
     """The engine that a technology of the catalogue names; raises ModuleNotFoundError for another name."""
-    return cast(Engine, import_module(f"dbyard.engines.{name}"))
+    return cast(Engine, import_module(f"dbyard.engines.{name}"))  # tests/engines/test_protocol.py checks each one
+
+
+def load_client(name: str) -> Client | None:
+    """The client program of an engine, if dbyard knows one; imports no database driver."""
+    try:
+        return cast(Client, import_module(f"dbyard.engines.{name}.client_program"))
+    except ModuleNotFoundError:
+        return None

@@ -17,6 +17,7 @@ from dbyard.model.catalogue import (
 )
 from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, MIB
 from dbyard.model.databases import Database, Endpoint, EndpointRole, Instance, Role
+from dbyard.model.desired import Applied, Desired, RestartNeeded, User
 from dbyard.model.events import PLATFORM_ID, Event, EventType
 from dbyard.model.operations import (
     DAY,
@@ -61,6 +62,7 @@ __all__ = [
     "Account",
     "Address",
     "Allocation",
+    "Applied",
     "Capability",
     "Capacity",
     "Certificate",
@@ -70,6 +72,7 @@ __all__ = [
     "Database",
     "DatabaseStatus",
     "DebianRecipe",
+    "Desired",
     "Endpoint",
     "EndpointRole",
     "Event",
@@ -104,6 +107,7 @@ __all__ = [
     "Region",
     "Release",
     "RenderInput",
+    "RestartNeeded",
     "Restriction",
     "Role",
     "Scope",
@@ -111,6 +115,7 @@ __all__ = [
     "Technology",
     "Token",
     "Usage",
+    "User",
     "Version",
     "WheelRecipe",
     "default_home",

@@ -34,27 +34,6 @@ class Release:
     full_version: str
 
 
-Placement = NewType("Placement", str)
-"""Where an instance lives: JSON text that only its runtime reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A build of a database server, wherever it runs."""
-
-    technology: str
-    version: str
-    full_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """What a runtime has given an instance. `lineage` tells where its data come from: the admin's password does."""
-
-    placement: Placement
-    lineage: str
-
-
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """PEM texts: a leaf certificate, its PKCS8 key, and the authority that signed it."""
@@ -87,7 +66,9 @@ class RenderInput:
     plan: Plan
     overhead_mb: int
     restriction: Restriction = Restriction.NONE
-    """For servers that forget at a restart what `restrict` has told them."""
+    """For servers that forget at a restart what `configure` has told them."""
+    admin_only: bool = False
+    """Only the platform can log in, so that no tenant holds up what `configure` changes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
-from dbyard.model import Credentials, Layout, Restriction
-
-from .client import Session
-from .passwords import ADMIN, ROUNDS, hash_password
+from dbyard.engines.elasticsearch.names import ADMIN
+from dbyard.engines.elasticsearch.passwords import ROUNDS, hash_password
+from dbyard.engines.elasticsearch.session import Session
+from dbyard.model import Credentials, Desired, Layout, Restriction
 
 NAME = "elasticsearch"
 MAIN = "org.elasticsearch.bootstrap.Elasticsearch"
@@ -63,21 +63,15 @@ def render_settings(credentials: Credentials) -> dict[str, object]:  # noqa: ARG
     }
 
 
-def secure(session: Session, credentials: Credentials) -> None:  # noqa: ARG001 - its users stand in files
-    """One node keeps one copy of each shard."""
+def change(session: Session, desired: Desired) -> None:
+    """Users in files are what they were when the server started, and cannot be closed out.
+
+    What is full may still be read, and its indices be deleted. One node keeps one copy of each shard.
+    """
     if session.find(_ONE_COPY) is None:
         template = {"index_patterns": ["*"], "order": -1, "settings": {"index.number_of_replicas": 0}}
         session.ask("PUT", _ONE_COPY, template)
-
-
-def restrict(session: Session, credentials: Credentials, restriction: Restriction) -> None:  # noqa: ARG001
-    """Users in files cannot be closed out: what is full may still be read, and its indices be deleted."""
-    blocked = None if restriction is Restriction.NONE else True
+    blocked = None if desired.restriction is Restriction.NONE else True
     settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
     if (settings["persistent"].get(_BLOCK) == "true") != bool(blocked):
         session.ask("PUT", "/_cluster/settings", {"persistent": {_BLOCK: blocked}})
-
-
-def rotate(session: Session, tenant: Session, credentials: Credentials) -> bool:  # noqa: ARG001
-    """Users in files are what they were when the server started."""
-    return tenant.is_let_in()

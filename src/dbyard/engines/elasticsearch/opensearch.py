@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 
-from dbyard.model import Credentials, Layout, Restriction
-
-from .client import Session
-from .passwords import ADMIN, hash_password
+from dbyard.engines.elasticsearch.names import ADMIN
+from dbyard.engines.elasticsearch.passwords import hash_password
+from dbyard.engines.elasticsearch.session import Session
+from dbyard.model import Credentials, Desired, Layout, Restriction, User
 
 NAME = "opensearch"
 MAIN = "org.opensearch.bootstrap.OpenSearch"
@@ -121,27 +121,27 @@ def render_settings(credentials: Credentials) -> dict[str, object]:
     }
 
 
-def secure(session: Session, credentials: Credentials) -> None:
-    """Users are made when the server first starts; what is there is left. One node keeps one copy of each shard."""
+def change(session: Session, desired: Desired) -> None:
+    """One node keeps one copy of each shard. Of a user the roles say what the disk allows, the hash what opens."""
     settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
     if settings["persistent"].get(_REPLICAS) != "0":
         session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
-    if credentials.user and session.find(_USERS + credentials.user) is None:
-        session.ask("PUT", _USERS + credentials.user, _user(credentials))
+    for user in desired.users:
+        _change_user(session, user, ROLES[desired.restriction])
 
 
-def restrict(session: Session, credentials: Credentials, restriction: Restriction) -> None:
-    wanted, path = ROLES[restriction], _USERS + credentials.user
-    user = session.ask("GET", path)[credentials.user]
-    if user["opendistro_security_roles"] != wanted:
-        session.ask("PATCH", path, [{"op": "add", "path": "/opendistro_security_roles", "value": wanted}])
-
-
-def rotate(session: Session, tenant: Session, credentials: Credentials) -> bool:  # noqa: ARG001
-    """What is kept of the password alone: the roles say what the disk allows."""
-    change = {"op": "add", "path": "/hash", "value": hash_password(credentials.password)}
-    session.ask("PATCH", _USERS + credentials.user, [change])
-    return True
+def _change_user(session: Session, user: User, roles: list[str]) -> None:
+    found = session.find(_USERS + user.name)
+    if found is None:
+        session.ask("PUT", _USERS + user.name, _user(user.password, roles))
+        return
+    changes: list[dict[str, object]] = []
+    if found[user.name]["opendistro_security_roles"] != roles:
+        changes.append({"op": "add", "path": "/opendistro_security_roles", "value": roles})
+    if user.reset:
+        changes.append({"op": "add", "path": "/hash", "value": hash_password(user.password)})
+    if changes:
+        session.ask("PATCH", _USERS + user.name, changes)
 
 
 _BASIC = {
@@ -161,12 +161,14 @@ _FILES = {
 
 
 def _tenant_of(credentials: Credentials) -> dict[str, object]:
-    return {credentials.user: _user(credentials)} if credentials.user else {}
+    if not credentials.user:
+        return {}
+    return {credentials.user: _user(credentials.password, ROLES[Restriction.NONE])}
 
 
-def _user(credentials: Credentials) -> dict[str, object]:
-    """The tenant's, as files and the server's own interface take it."""
-    return {"hash": hash_password(credentials.password), "opendistro_security_roles": ROLES[Restriction.NONE]}
+def _user(password: str, roles: list[str]) -> dict[str, object]:
+    """As files and the server's own interface take it."""
+    return {"hash": hash_password(password), "opendistro_security_roles": roles}
 
 
 def _role(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:

@@ -1,12 +1,10 @@
-"""The platform's own user, and what a server keeps of a password."""
+"""What a server keeps of a password."""
 
 from __future__ import annotations
 
 import hashlib
 
 import bcrypt
-
-ADMIN = "dbyard"
 
 ROUNDS = 4
 """A random password of 190 bits cannot be searched, however quick a guess is; each first login waits for it."""

@@ -24,11 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from dbyard.engines import elasticsearch
+from dbyard.engines.elasticsearch.render import archive
+from dbyard.engines.elasticsearch.session import log_in
 from dbyard.errors import NotReady
-from dbyard.model import Address, Certificate, Credentials, Layout, Plan, RenderInput
-
-from . import configuration
-from .client import log_in
+from dbyard.model import Address, Certificate, Credentials, Desired, Layout, Plan, RenderInput, Restriction, User
 
 _NOBODY = 65534
 _START_SECONDS = 180.0
@@ -47,7 +46,7 @@ def main(bin_directory: Path, libraries: list[str]) -> None:
         finally:
             server.terminate()
             server.wait(_STOP_SECONDS)
-        shutil.copyfile(layout.run / "classes.jsa", configuration.archive(layout))
+        shutil.copyfile(layout.run / "classes.jsa", archive(layout))
 
 
 def _layout(work: Path, bin_directory: Path) -> Layout:
@@ -96,7 +95,8 @@ def _is_passable() -> bool:
 def _use(server: subprocess.Popen[bytes], layout: Layout) -> None:
     address, credentials = Address(layout.host, layout.port), _credentials()
     _await_ready(server, layout, credentials)
-    elasticsearch.secure(address, credentials)
+    desired = Desired(credentials.database, (User(credentials.user, credentials.password),), Restriction.NONE, _PLAN)
+    elasticsearch.configure(address, credentials.admin_password, desired)
     with log_in(address, credentials.user, credentials.password, _STOP_SECONDS) as session:
         session.ask("PUT", "/books/_doc/1?refresh=true", {"title": "A first document", "pages": 1})
         session.ask("POST", "/books/_search", {"query": {"match": {"title": "first"}}})

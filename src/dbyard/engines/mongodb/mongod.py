@@ -11,7 +11,7 @@ import hashlib
 import json
 import signal
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
 
 REPLICA_SET = "dbyard"
 SYSTEM_USER = "__system"
@@ -42,7 +42,7 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
         init=(Command(("/usr/bin/install", "-m", "600", str(key), str(layout.data / "keyfile"))),),
         files=(
             File(configuration, json.dumps(_configuration(node, layout), indent=2) + "\n"),  # JSON is YAML
-            File(key, system_key(credentials) + "\n"),
+            File(key, system_key(credentials.admin_password) + "\n"),
         ),
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
         cpu=plan.cpu,
@@ -51,22 +51,30 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     )
 
 
-def system_key(credentials: Credentials) -> str:
+def cache_mb(plan: Plan) -> int:
+    """Half of the memory; queries are worked on outside it."""
+    return max(_LEAST_CACHE_MB, plan.memory_mb // 2)
+
+
+def connections(plan: Plan) -> int:
+    return plan.connections + _OWN_CONNECTIONS
+
+
+def system_key(admin_password: str) -> str:
     """The key file's content, which is the system user's password; only letters of base64 are allowed."""
-    return base64.b64encode(hashlib.sha512(credentials.admin_password.encode()).digest()).decode()
+    return base64.b64encode(hashlib.sha512(admin_password.encode()).digest()).decode()
 
 
 def _configuration(node: RenderInput, layout: Layout) -> dict[str, object]:
     plan = node.plan
-    cache = max(_LEAST_CACHE_MB, plan.memory_mb // 2)
     return {
         "net": {
             "bindIp": layout.host,
             "port": layout.port,
-            "maxIncomingConnections": plan.connections + _OWN_CONNECTIONS,
+            "maxIncomingConnections": connections(plan),
             "unixDomainSocket": {"enabled": False},
         },
-        "storage": {"dbPath": str(layout.data), "wiredTiger": {"engineConfig": {"cacheSizeGB": cache / 1024}}},
+        "storage": {"dbPath": str(layout.data), "wiredTiger": {"engineConfig": {"cacheSizeGB": cache_mb(plan) / 1024}}},
         "replication": {"replSetName": REPLICA_SET, "oplogSizeMB": max(64, plan.disk_mb // 20)},
         "security": {"authorization": "enabled", "keyFile": str(layout.data / "keyfile")},
         "setParameter": {"enableLocalhostAuthBypass": False, "diagnosticDataCollectionEnabled": False},

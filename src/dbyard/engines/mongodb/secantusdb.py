@@ -7,7 +7,8 @@ import signal
 from functools import cache
 from importlib.resources import files
 
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
+from dbyard.engines.mongodb.names import ADMIN
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
 
 PREFIX = "secantusdb-"
 """How its full versions begin."""
@@ -19,10 +20,11 @@ _OTHER_THREADS = 64
 _OPLOG_ENTRIES = 20_000  # of an hour at most: what change streams can go back to
 
 
-def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: str) -> InstanceSpec:
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
     plan = node.plan
     configuration, serve, first = (layout.conf / name for name in ("secantusd.toml", "serve.py", "first_admin.py"))
-    order = {"path": str(layout.data / "db"), "user": admin, "password": credentials.admin_password}
+    access = layout.conf / "access"
+    order = {"path": str(layout.data / "db"), "user": ADMIN, "password": credentials.admin_password}
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
@@ -33,8 +35,9 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: s
                     *_PYTHON,
                     str(serve),
                     str(layout.log / "server.log"),
-                    admin,
+                    ADMIN,
                     str(plan.connections),
+                    str(access),
                     "--config",
                     str(configuration),
                     "--auth",
@@ -55,6 +58,7 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: s
             File(configuration, _configuration(node, layout)),
             File(serve, _script("serve.py")),
             File(first, _script("first_admin.py")),
+            File(access, "admin only\n" if node.admin_only else "everybody\n"),  # looked at with each log-in
         ),
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
         cpu=plan.cpu,
@@ -64,7 +68,6 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials, admin: s
 
 
 def _configuration(node: RenderInput, layout: Layout) -> str:
-    """Half of the memory is the cache's; queries are worked on outside it."""
     plan = node.plan
     return f"""\
 [server]
@@ -78,10 +81,19 @@ auth = true
 max_entries = {_OPLOG_ENTRIES}
 
 [storage]
-cache_size = "{plan.memory_mb // 2}M"
+cache_size = "{cache_mb(plan)}M"
 session_max = {max(1000, plan.connections * 5)}
 sync_on_commit = true
 """
+
+
+def cache_mb(plan: Plan) -> int:
+    """Half of the memory; queries are worked on outside it."""
+    return plan.memory_mb // 2
+
+
+def connections(plan: Plan) -> int:
+    return plan.connections
 
 
 @cache

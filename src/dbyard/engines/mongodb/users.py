@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dbyard.model import Credentials, Restriction
+from dbyard.model import Desired, Restriction, User
 
 FREE_SPACE_ROLE = "dbyardFreeSpace"
 _FREE_SPACE_ACTIONS = (
@@ -24,30 +24,28 @@ _FREE_SPACE_ACTIONS = (
 Document = Mapping[str, Any]
 
 
-def plan_commands(
-    user: Document | None, has_role: bool, credentials: Credentials, restriction: Restriction
-) -> list[dict[str, Any]]:
-    """The commands that are missing on the tenant's database; `user` is what `usersInfo` tells of the tenant."""
-    name = credentials.user
-    if restriction is Restriction.CLOSED:
-        return [{"dropUser": name}] if user else []
+def plan_commands(user: User, found: Document | None, has_role: bool, desired: Desired) -> list[dict[str, Any]]:
+    """The commands that are missing on the database; `found` is what `usersInfo` tells of the user."""
+    if desired.restriction is Restriction.CLOSED:
+        return [{"dropUser": user.name}] if found else []
     commands: list[dict[str, Any]] = []
-    role = "readWrite"
-    if restriction is Restriction.READ_ONLY:
-        role = FREE_SPACE_ROLE
-        if not has_role:
-            commands.append(_create_role(credentials.database))
-    roles = [{"role": role, "db": credentials.database}]
-    if user is None:
-        commands.append({"createUser": name, "pwd": credentials.password, "roles": roles, **_SCRAM})
-    elif not _same(user["roles"], roles):
-        commands.append({"updateUser": name, "roles": roles})
-    return commands
+    if desired.restriction is Restriction.READ_ONLY and not has_role:
+        commands.append(_create_role(desired.database))
+    if found and has_roles(found, desired):
+        return [*commands, {"updateUser": user.name, "pwd": user.password}] if user.reset else commands
+    if found:  # made anew, so that nobody logs in with the old roles while connections end
+        commands.append({"dropUser": user.name})
+    return [*commands, {"createUser": user.name, "pwd": user.password, "roles": _roles(desired), **_SCRAM}]
 
 
-def list_connections(operations: Sequence[Document], credentials: Credentials) -> list[Any]:
-    """The operation ids of the tenant's connections among what `currentOp` tells."""
-    tenant = {"user": credentials.user, "db": credentials.database}
+def has_roles(found: Document, desired: Desired) -> bool:
+    wanted = [(each["role"], each["db"]) for each in _roles(desired)]
+    return [(each["role"], each["db"]) for each in found["roles"]] == wanted
+
+
+def list_connections(operations: Sequence[Document], user: User, database: str) -> list[Any]:
+    """The operation ids of the user's connections among what `currentOp` tells."""
+    tenant = {"user": user.name, "db": database}
     return [each["opid"] for each in operations if tenant in (each.get("effectiveUsers") or [])]
 
 
@@ -59,5 +57,6 @@ def _create_role(database: str) -> dict[str, Any]:
     return {"createRole": FREE_SPACE_ROLE, "privileges": [privilege], "roles": []}
 
 
-def _same(found: Sequence[Document], wanted: Sequence[Document]) -> bool:
-    return [(each["role"], each["db"]) for each in found] == [(each["role"], each["db"]) for each in wanted]
+def _roles(desired: Desired) -> list[Document]:
+    role = FREE_SPACE_ROLE if desired.restriction is Restriction.READ_ONLY else "readWrite"
+    return [{"role": role, "db": desired.database}]

@@ -13,7 +13,7 @@ from dbyard.service.databases.create_request import CreateRequest
 from dbyard.web.api.encoding import databases as encoding
 from dbyard.web.api.encoding import operations as operation_encoding
 from dbyard.web.handlers import cached, for_path, for_principal
-from dbyard.web.parameters import DATABASE
+from dbyard.web.parameters import DATABASE, OPERATION
 from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: 0BSD
-"""Start SecantusDB with what its own command line does not offer: `serve.py LOG ADMIN CONNECTIONS [its arguments]`.
+"""Start SecantusDB with what its own command line does not offer: `serve.py LOG ADMIN CONNECTIONS ACCESS [its own]`.
 
 A program of its own, run by the server's Python beside the server's packages; dbyard never imports it.
 """
@@ -19,6 +19,7 @@ from typing import Any
 import wiredtiger
 from secantus import cli, commands, connreg, server, storage
 
+ADMIN_ONLY = "admin only\n"
 PLATFORM = 16
 PER_LOGIN = 3  # a client has up to two more, which watch the server and never log in
 
@@ -28,18 +29,24 @@ FEW_ENTRIES = 100
 
 
 class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
-    """Everybody but the admin may log in so many times at once: it always gets in."""
+    """Everybody but the admin may log in so many times at once, and while the file `access` allows it."""
 
-    def __init__(self, admin: str, limit: int) -> None:
+    def __init__(self, admin: str, limit: int, access: Path) -> None:
         super().__init__()
         self._admin = f"{admin}@admin"
         self._limit = limit
+        self._access = access
 
     def authenticate(self, conn_id: int, user: str) -> None:
         super().authenticate(conn_id, user)
-        logged_in = [each.user for each in self.snapshot() if each.user not in (None, self._admin)]
-        if user != self._admin and len(logged_in) > self._limit:
+        if user != self._admin and not self._may_enter():
             self.kill(conn_id)
+
+    def _may_enter(self) -> bool:
+        """The file is read each time: the platform writes it anew while the server runs."""
+        if self._access.read_text() == ADMIN_ONLY:
+            return False
+        return len([each for each in self.snapshot() if each.user not in (None, self._admin)]) <= self._limit
 
 
 class Server(cli.SecantusDBServer):  # type: ignore[misc]
@@ -154,16 +161,24 @@ def is_reading(order: Any, database: str) -> bool:
     return all(each == (commands.A_FIND, database) for each in wanted)
 
 
+def tell_options(limit: int, _order: object, context: Any) -> dict[str, object]:
+    """What a mongod tells of its command line, with the limits that are in force."""
+    cache = {"wiredTiger": {"engineConfig": {"cacheSizeGB": int(context.storage.cache_size.removesuffix("M")) / 1024}}}
+    net = {"maxIncomingConnections": limit}
+    return {"argv": [], "parsed": {"net": net, "storage": cache, "security": {"authorization": "enabled"}}, "ok": 1.0}
+
+
 def main() -> int:
-    log, admin, connections = sys.argv[1:4]
-    del sys.argv[1:4]
+    log, admin, connections, access = sys.argv[1:5]
+    del sys.argv[1:5]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     limit = int(connections)
-    server.ConnectionRegistry = functools.partial(Connections, admin, limit)
+    server.ConnectionRegistry = functools.partial(Connections, admin, limit, Path(access))
     server.Storage = Storage
     cli.SecantusDBServer = functools.partial(Server, max_connections=limit * PER_LOGIN + PLATFORM)
+    commands._HANDLERS["getCmdLineOpts"] = functools.partial(tell_options, limit)
     commands._COMMAND_ACTIONS.update(FORGOTTEN)
     commands._resource_for_command = functools.partial(resource, commands._resource_for_command)
     return int(cli.main())

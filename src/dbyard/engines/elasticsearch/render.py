@@ -1,16 +1,14 @@
-"""How a server is started: its argv, and the configuration that stands in its files."""
+"""A server as data: its argv, and the configuration that stands in its files."""
 
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
-from typing import Protocol
 
-from dbyard.model import Credentials, File, Layout, Plan, RenderInput, Restriction
-
-from . import elastic, opensearch
-from .client import Session
-from .keystore import render_keystore
+from dbyard.engines.elasticsearch.keystore import render_keystore
+from dbyard.engines.elasticsearch.servers import server_of
+from dbyard.model import MIB, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
 
 # The memory of a Java virtual machine beside its heap: it fits into the overhead that the catalogue states.
 _BESIDE_THE_HEAP = (
@@ -27,37 +25,33 @@ _BESIDE_THE_HEAP = (
 _LEAST_HEAP_MB = 48
 _MOST_HEAP_MB = 31 * 1024  # pointers are short up to there
 _SHARDS = (100, 1000)
+_STOP_SECONDS = 30.0
+_OUT_OF_MEMORY = 3  # ExitOnOutOfMemoryError
 
 
-class Server(Protocol):
-    """What the two servers, each a module, do in their own ways; otherwise one is as the other."""
-
-    @property
-    def NAME(self) -> str: ...
-    @property
-    def MAIN(self) -> str: ...
-    @property
-    def PROPERTIES(self) -> str: ...
-    @property
-    def SYSTEM_INDICES(self) -> str: ...
-    @property
-    def QUIET(self) -> tuple[str, ...]: ...
-    def render_options(self, layout: Layout) -> list[str]: ...
-    def render_files(self, credentials: Credentials) -> dict[str, str]: ...
-    def render_settings(self, credentials: Credentials) -> dict[str, object]: ...
-    def secure(self, session: Session, credentials: Credentials) -> None: ...
-    def restrict(self, session: Session, credentials: Credentials, restriction: Restriction) -> None: ...
-    def rotate(self, session: Session, tenant: Session, credentials: Credentials) -> bool: ...
-
-
-def server_of(layout: Layout) -> Server:
-    return elastic if layout.full_version.startswith("7.") else opensearch
-
-
-def server_at(session: Session) -> Server:
-    """By what the server says of itself."""
-    distribution = session.ask("GET", "/")["version"].get("distribution")
-    return opensearch if distribution == opensearch.NAME else elastic
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    plan = node.plan
+    return InstanceSpec(
+        id=node.id,
+        generation=node.generation,
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=_render_argv(plan, layout),
+                env={"MALLOC_ARENA_MAX": "1", "LIBFFI_TMPDIR": str(layout.run)},
+                address_space=None,  # the virtual machine reserves much more than it uses
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+                memory_exit=_OUT_OF_MEMORY,
+            ),
+        ),
+        init=(),
+        files=_render_files(node, layout, credentials),
+        memory=(plan.memory_mb + node.overhead_mb) * MIB,
+        cpu=plan.cpu,
+        pids=1024,  # threads count
+        disk=plan.disk_mb * MIB,
+    )
 
 
 def home(layout: Layout) -> Path:
@@ -69,13 +63,13 @@ def archive(layout: Layout) -> Path:
     return home(layout) / "classes.jsa"
 
 
-def render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
-    server, heap = server_of(layout), min(plan.memory_mb, _MOST_HEAP_MB)
+def _render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
+    server = server_of(layout)
     prefix = f"-D{server.PROPERTIES}"
     return (
         str(layout.bin / "java"),
         f"-Xms{_LEAST_HEAP_MB}m",
-        f"-Xmx{heap}m",
+        heap_option(plan),
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # a start takes a third of the time
         f"-XX:SharedArchiveFile={archive(layout)}",
@@ -102,7 +96,12 @@ def render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
     )
 
 
-def render_files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
+def heap_option(plan: Plan) -> str:
+    """By which a running server is known to have the plan's memory as well."""
+    return f"-Xmx{min(plan.memory_mb, _MOST_HEAP_MB)}m"
+
+
+def _render_files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     server, certificate = server_of(layout), credentials.certificate
     keystore = f"{server.NAME}.keystore"
     if not certificate.certificate:  # a directory prepared for nobody yet

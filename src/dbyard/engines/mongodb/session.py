@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
+from dbyard.engines.mongodb.names import ADMIN
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -16,26 +17,25 @@ if TYPE_CHECKING:
 
     Client = MongoClient[dict[str, Any]]
 
-ADMIN = "dbyard"
-
+STATEMENT_SECONDS = 15.0
 _ANSWER_SECONDS = 1.0
 _AUTHENTICATION_FAILED = 18
 
 
 def ping(address: Address, credentials: Credentials) -> None:
-    with admin(address, credentials, _ANSWER_SECONDS) as server, refusals("ping_failed"):
+    with admin(address, credentials.admin_password, _ANSWER_SECONDS) as server, refusals("ping_failed"):
         told = server.admin.command("hello")
         if not (told["isWritablePrimary"] or told.get("isreplicaset")):
             raise NotReady("the server is not its replica set's primary yet")
 
 
 @contextmanager
-def admin(address: Address, credentials: Credentials, seconds: float) -> Iterator[Client]:
+def admin(address: Address, admin_password: str, seconds: float) -> Iterator[Client]:
     """A session of the admin, who has just been asked for; NotReady when the server does not let us in."""
     from pymongo.errors import OperationFailure, PyMongoError
 
     _refuse_closed(address)
-    server = connect(address, (ADMIN, credentials.admin_password, "admin"), seconds)
+    server = connect(address, (ADMIN, admin_password, "admin"), seconds)
     try:
         try:
             server.admin.command("usersInfo", ADMIN)
@@ -43,7 +43,7 @@ def admin(address: Address, credentials: Credentials, seconds: float) -> Iterato
             if error.code != _AUTHENTICATION_FAILED:
                 raise
             server.close()
-            server = connect(address, (SYSTEM_USER, system_key(credentials), "local"), seconds)
+            server = connect(address, (SYSTEM_USER, system_key(admin_password), "local"), seconds)
             server.admin.command("ping")
         yield server
     except PyMongoError as error:
@@ -61,21 +61,6 @@ def refusals(code: str) -> Iterator[None]:
         yield
     except OperationFailure as error:
         raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
-
-
-def lets_in(address: Address, credentials: Credentials) -> bool:
-    """Whether the tenant's password is the one that we know."""
-    from pymongo.errors import OperationFailure
-
-    who = (credentials.user, credentials.password, credentials.database)
-    with connect(address, who, _ANSWER_SECONDS) as server:
-        try:
-            server[credentials.database].command("ping")
-        except OperationFailure as error:
-            if error.code == _AUTHENTICATION_FAILED:
-                return False
-            raise
-        return True
 
 
 def connect(address: Address, who: tuple[str, str, str], seconds: float) -> Client:
@@ -111,10 +96,10 @@ def make_primary(server: Client, address: Address) -> None:
         raise NotReady("the server is not its replica set's primary yet")
 
 
-def make_admin(server: Client, credentials: Credentials) -> None:
+def make_admin(server: Client, admin_password: str) -> None:
     """SecantusDB's was made before it first listened."""
     if not server.admin.command("usersInfo", ADMIN)["users"]:
-        server.admin.command("createUser", ADMIN, pwd=credentials.admin_password, roles=["root"])
+        server.admin.command("createUser", ADMIN, pwd=admin_password, roles=["root"])
 
 
 def message(error: Exception) -> str:

@@ -1,0 +1,32 @@
+"""InfluxDB 1.6 and 1.8, asked over plain HTTP.
+
+Its first admin stands in the meta store before the server ever runs: one that asks for passwords but has no admin yet
+lets anybody make one. The tenant has every privilege on its database and none beside it.
+
+`RenderInput.admin_only` changes nothing here, and need not: each request logs in by itself, and none can hold what
+`configure` changes, which lies in a store that no tenant gets at. A start alone ends all requests and connections.
+There is no `reload`: the server speaks no TLS, and has no access file.
+"""
+
+from dbyard.engines.influxdb.access import configure
+from dbyard.engines.influxdb.logs import log_time
+from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
+from dbyard.engines.influxdb.render import render
+from dbyard.engines.influxdb.session import ping
+from dbyard.engines.influxdb.stats import stats
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD_ENCRYPTION",
+    "TECHNOLOGY",
+    "configure",
+    "log_time",
+    "name_tenant",
+    "ping",
+    "render",
+    "stats",
+    "url",
+]
+
+TECHNOLOGY = "influxdb"
+PASSWORD_ENCRYPTION = ""

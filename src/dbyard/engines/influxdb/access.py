@@ -1,0 +1,99 @@
+"""Bringing the inside of a server to the desired state: the database, users, their privileges and passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbyard.engines.influxdb.render import sizes
+from dbyard.engines.influxdb.session import STATEMENT_SECONDS, Refused, ask, identifier, rows, text
+from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction
+
+_CONFIGURATION = ("config-data", "config-httpd")
+_NO_PRIVILEGES = "NO PRIVILEGES"
+_PRIVILEGES = {
+    Restriction.NONE: "ALL PRIVILEGES",
+    Restriction.READ_ONLY: "READ",
+    Restriction.CLOSED: _NO_PRIVILEGES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a server holds of the desired state."""
+
+    database: bool
+    privileges: Mapping[str, str]
+    """Of the desired users those that exist, and what they may do with the database."""
+    has_plan: bool = True
+
+
+def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
+    """The server keeps users and privileges over restarts. None of these deletes and does not write.
+
+    A tenant that may only read waits for its retention policies to free space, or takes a bigger plan. Each request
+    logs in by itself: those that run are queries, and end where all is taken away.
+    """
+    observed = _observe(address, admin_password, desired)
+    ask(address, admin_password, plan_statements(observed, desired), STATEMENT_SECONDS)
+    if desired.restriction is Restriction.CLOSED or any(user.reset for user in desired.users):
+        _end_queries(address, admin_password, desired.database)
+    return Applied() if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
+
+
+def plan_statements(observed: Observed, desired: Desired) -> list[str]:
+    """The statements that bring an observed server to the desired state. Pure."""
+    if not desired.users:
+        return []
+    database, statements = identifier(desired.database), []
+    if not observed.database:
+        statements.append(f"CREATE DATABASE {database}")
+    for user in desired.users:
+        name, found = identifier(user.name), observed.privileges.get(user.name)
+        wanted = _PRIVILEGES[desired.restriction]
+        if found not in (None, _NO_PRIVILEGES) and wanted == _NO_PRIVILEGES:
+            statements.append(f"REVOKE ALL ON {database} FROM {name}")
+        if found is None:
+            statements.append(f"CREATE USER {name} WITH PASSWORD {text(user.password)}")
+        elif user.reset:
+            statements.append(f"SET PASSWORD FOR {name} = {text(user.password)}")
+        if wanted not in (found, _NO_PRIVILEGES):
+            statements.append(f"GRANT {wanted.removesuffix(' PRIVILEGES')} ON {database} TO {name}")
+    return statements
+
+
+def _observe(address: Address, admin_password: str, desired: Desired) -> Observed:
+    diagnostics = [f"SHOW DIAGNOSTICS FOR '{module}'" for module in _CONFIGURATION]
+    statements = ["SHOW DATABASES", "SHOW USERS", *diagnostics]
+    databases, users, *settings = ask(address, admin_password, statements, STATEMENT_SECONDS)
+    known = {row["user"] for row in rows(users)}
+    wanted = [user.name for user in desired.users if user.name in known]
+    shown = [f"SHOW GRANTS FOR {identifier(name)}" for name in wanted]
+    grants = zip(wanted, ask(address, admin_password, shown, STATEMENT_SECONDS), strict=True)
+    return Observed(
+        any(row["name"] == desired.database for row in rows(databases)),
+        {name: _privilege(found, desired.database) for name, found in grants},
+        _has_plan(settings, desired),
+    )
+
+
+def _privilege(grants: Any, database: str) -> str:
+    found = (str(row["privilege"]) for row in rows(grants) if row["database"] == database)
+    return next(found, _NO_PRIVILEGES)
+
+
+def _has_plan(settings: list[Any], desired: Desired) -> bool:
+    told = {name: value for result in settings for row in rows(result) for name, value in row.items()}
+    wanted = {**sizes(desired.plan), "max-connection-limit": desired.plan.connections}
+    return all(told[name] == value for name, value in wanted.items() if name in told)
+
+
+def _end_queries(address: Address, admin_password: str, database: str) -> None:
+    (running,) = ask(address, admin_password, ["SHOW QUERIES"], STATEMENT_SECONDS)
+    for row in rows(running):
+        if row["database"] == database:
+            try:
+                ask(address, admin_password, [f"KILL QUERY {row['qid']}"], STATEMENT_SECONDS)
+            except Refused:
+                continue  # it has ended by itself

@@ -1,0 +1,74 @@
+"""The platform's own requests: InfluxQL statements as the admin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from dbyard.engines.http_session import Dropped, open_session
+from dbyard.engines.influxdb.names import ADMIN
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import Address, Credentials
+
+ANSWER_SECONDS = 1.0
+STATEMENT_SECONDS = 15.0
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Refused(TemporaryError):
+    """The server answers, and says no."""
+
+    code = "configure_failed"
+
+
+class Full(TemporaryError):
+    """The server has as many connections as it may have, all of them its tenant's."""
+
+    code = "held"
+
+
+def ask(address: Address, admin_password: str, statements: Sequence[str], seconds: float) -> list[Any]:
+    """The result of each statement. Raises NotReady without an answer, Full, and Refused by the first error."""
+    if not statements:
+        return []
+    try:
+        with open_session(address, ADMIN, admin_password, seconds) as session:
+            response = session.request("POST", "/query", urlencode({"q": ";".join(statements)}), _FORM)
+        answer = json.loads(response.body)
+    except Dropped as error:
+        raise Full("InfluxDB takes no more connections") from error
+    except ValueError as error:
+        raise NotReady(str(error)) from error
+    results: list[Any] = answer.get("results", [])
+    for said in (part["error"] for part in (answer, *results) if "error" in part):
+        raise Refused(f"InfluxDB refuses: {said}")
+    return results
+
+
+def rows(result: Any) -> list[dict[str, Any]]:
+    """A result's rows by the names of their columns, of all its series."""
+    return [
+        dict(zip(series["columns"], values, strict=True))
+        for series in result.get("series", ())
+        for values in series.get("values", ())
+    ]
+
+
+def ping(address: Address, credentials: Credentials) -> None:
+    """A server that is full by its tenant is ready all the same."""
+    try:
+        ask(address, credentials.admin_password, ["SHOW DATABASES"], ANSWER_SECONDS)
+    except Full:
+        return
+    except Refused as refused:
+        raise NotReady(str(refused)) from refused
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,29 @@
+"""MySQL, served by MariaDB 10.11. The admin and the tenant log in over TCP; there is no socket file and no root.
+
+With `RenderInput.admin_only` the server runs a script before it takes its first connection, which locks every account
+but the platform's; `configure` unlocks the tenant's as its last step.
+"""
+
+from dbyard.engines.mysql.access import configure
+from dbyard.engines.mysql.logs import log_time
+from dbyard.engines.mysql.names import ADMIN, name_tenant, url
+from dbyard.engines.mysql.render import render
+from dbyard.engines.mysql.session import ping, reload
+from dbyard.engines.mysql.stats import stats
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD_ENCRYPTION",
+    "TECHNOLOGY",
+    "configure",
+    "log_time",
+    "name_tenant",
+    "ping",
+    "reload",
+    "render",
+    "stats",
+    "url",
+]
+
+TECHNOLOGY = "mysql"
+PASSWORD_ENCRYPTION = ""

@@ -1,0 +1,22 @@
+"""What things are called inside a server, and in a client's URL."""
+
+from __future__ import annotations
+
+from dbyard.model import Address, Credentials
+
+ADMIN = "dbyard"
+
+_NAME_LIMIT = 32  # MySQL's for a user; MariaDB's own is longer
+
+
+def name_tenant(name: str, suffix: str) -> tuple[str, str]:
+    stem = name.replace("-", "_")
+    if not stem[0].isalpha():  # must be quoted in SQL
+        stem = f"db_{stem}"
+    tenant = f"{stem[: _NAME_LIMIT - 1 - len(suffix)].rstrip('_')}_{suffix}"
+    return tenant, tenant
+
+
+def url(address: Address, credentials: Credentials) -> str:
+    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
+    return f"mysql://{access}/{credentials.database}"

@@ -1,0 +1,86 @@
+"""The platform's own sessions. pymysql is imported with the first, so that what only reads names stays light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dbyard.engines.mysql.names import ADMIN
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import Address, Credentials
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+_ANSWER_SECONDS = 1.0
+_STATEMENT_SECONDS = 15.0
+_SETTINGS = (
+    "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_statement_time = 10,"
+    " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
+)
+_TOO_MANY_CONNECTIONS = 1040
+_HELD = (1205, 1969)  # a lock was not to be had in time; a statement took too long
+
+
+@contextmanager
+def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_SECONDS) -> Iterator[Cursor]:
+    """Raises NotReady when the server does not let us in within a second, TemporaryError when it refuses something.
+
+    The code is `held` where all connections are taken, or a lock is.
+    """
+    import pymysql
+
+    try:
+        connection = pymysql.connect(
+            host=address.host,
+            port=address.port,
+            user=ADMIN,
+            password=admin_password,
+            ssl_disabled=True,
+            autocommit=None,
+            connect_timeout=_ANSWER_SECONDS,
+            read_timeout=seconds,
+            write_timeout=seconds,
+        )
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] == _TOO_MANY_CONNECTIONS:
+            raise TemporaryError(f"all connections are taken: {message(error)}", code="held") from error
+        raise NotReady(message(error)) from error
+    with connection, connection.cursor() as session:
+        try:
+            yield session
+        except pymysql.MySQLError as error:
+            code = "held" if error.args and error.args[0] in _HELD else "configure_failed"
+            raise TemporaryError(f"MariaDB refuses: {message(error)}", code=code) from error
+
+
+def guard(session: Cursor) -> None:
+    """Wait a second at most for any lock, and not for ever for anything."""
+    session.execute(_SETTINGS)
+
+
+def ping(address: Address, credentials: Credentials) -> None:
+    try:
+        with connect(address, credentials.admin_password, _ANSWER_SECONDS) as session:
+            session.execute("SELECT 1")
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
+
+
+def reload(address: Address, admin_password: str) -> None:
+    """The certificate; there is no access file. A server without one keeps on having none."""
+    with connect(address, admin_password) as session:
+        guard(session)
+        session.execute("SELECT @@have_ssl")
+        row: Any = session.fetchone()
+        if row[0] == "YES":
+            session.execute("FLUSH SSL")
+
+
+def identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def message(error: Exception) -> str:
+    return str(error.args[-1]) if error.args else str(error)

@@ -1,0 +1,32 @@
+"""PostgreSQL 15 and 17.
+
+A prepared server holds a role and a database both named `spare`; `configure` renames them to the tenant's, which costs
+a fifth of creating a database. The admin is a superuser who can log in from this machine only.
+
+`pg_hba.conf` decides who gets to a password at all: with `RenderInput.admin_only` the tenant's line is missing, and
+`reload` closes or opens a running server.
+"""
+
+from dbyard.engines.postgresql.access import configure
+from dbyard.engines.postgresql.logs import log_time
+from dbyard.engines.postgresql.names import ADMIN, name_tenant, url
+from dbyard.engines.postgresql.render import render
+from dbyard.engines.postgresql.session import ping, reload
+from dbyard.engines.postgresql.stats import stats
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD_ENCRYPTION",
+    "TECHNOLOGY",
+    "configure",
+    "log_time",
+    "name_tenant",
+    "ping",
+    "reload",
+    "render",
+    "stats",
+    "url",
+]
+
+TECHNOLOGY = "postgresql"
+PASSWORD_ENCRYPTION = "SCRAM-SHA-256"  # noqa: S105 - a method

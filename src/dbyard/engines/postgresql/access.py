@@ -1,0 +1,195 @@
+"""Bringing the inside of a server to the desired state: roles, the database, restriction and passwords.
+
+Whatever takes something from a tenant ends its sessions first, because an open transaction can hold the very rows of
+the catalogue that must change, and waits a second at most for any lock.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbyard.engines.postgresql.names import SPARE
+from dbyard.engines.postgresql.passwords import tenant_verifier
+from dbyard.engines.postgresql.render import sizes
+from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
+from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
+
+_ATTEMPTS = 2
+"""At a change that a session holds up; a tenant may come back between its session's end and the change."""
+_END_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a server holds of the desired state, and of the spare to make it from."""
+
+    users: Mapping[str, bool]
+    """Of the desired ones those that exist, and whether they can log in."""
+    database: bool
+    is_open: bool
+    """Whether the database allows connections."""
+    read_only: bool
+    """Whether sessions begin read-only."""
+    has_plan: bool
+    spare_user: bool
+    spare_database: bool
+
+
+def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
+    """A log-in opens last: a role that can log in is complete, and its password is then the tenant's to change.
+
+    Read-only is a setting that a tenant can lift on purpose, for a session or a transaction, to delete something. All
+    of it outlives a restart of the server.
+    """
+    with connect(address, admin_password) as session:
+        observed = _observe(session, desired)
+        if observed.read_only or desired.restriction is not Restriction.NONE:  # which is not for this session
+            session.execute("SET default_transaction_read_only = off")
+        for batch in plan_missing(observed, desired):
+            session.execute(";\n".join(batch))  # one round trip and one transaction
+        if desired.users:
+            _restrict(session, observed, desired)
+        for user in desired.users:
+            if user.reset and user.name in observed.users:
+                _reset(session, user)
+    return Applied() if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
+
+
+def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
+    """The statements that make what is missing, in batches that are one transaction each. Pure."""
+    if not desired.users:
+        return []
+    owner, *others = desired.users
+    name, database = identifier(owner.name), identifier(desired.database)
+    can_log_in = observed.users.get(owner.name, False)
+    first: list[str] = []
+    if owner.name not in observed.users:
+        first.append(f"ALTER ROLE {SPARE} RENAME TO {name}" if observed.spare_user else f"CREATE ROLE {name} NOLOGIN")
+    batches = [first]
+    if not observed.database and observed.spare_database:
+        first.append(f"ALTER DATABASE {SPARE} RENAME TO {database}")
+    elif not observed.database:
+        batches += [[f"CREATE DATABASE {database} OWNER {name}"], []]  # refuses to be in a transaction
+    if not (can_log_in and observed.database):
+        batches[-1] += [f"ALTER DATABASE {database} OWNER TO {name}", f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"]
+    batches[-1] += _plan_log_in(owner, observed)
+    for user in others:
+        if user.name not in observed.users:
+            batches[-1].append(f"CREATE ROLE {identifier(user.name)} NOLOGIN")
+        if not observed.users.get(user.name):
+            batches[-1].append(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {identifier(user.name)}")
+        batches[-1] += _plan_log_in(user, observed)
+    return [batch for batch in batches if batch]
+
+
+def _plan_log_in(user: User, observed: Observed) -> list[str]:
+    """Unless it can log in already, or is about to get its password anew anyway."""
+    exists = user.name in observed.users
+    if observed.users.get(user.name) or (exists and user.reset):
+        return []
+    return [f"ALTER ROLE {identifier(user.name)} LOGIN PASSWORD '{tenant_verifier(user.password)}'"]
+
+
+def _observe(session: Session, desired: Desired) -> Observed:
+    users = ", ".join(literal(user.name) for user in desired.users) or "NULL"
+    database = literal(desired.database)
+    plan = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in sizes(desired.plan).items())
+    known, *facts = session.execute(
+        f"""
+        SELECT (SELECT json_object_agg(rolname, rolcanlogin) FROM pg_catalog.pg_roles WHERE rolname IN ({users})),
+               EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database}),
+               EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database} AND datallowconn),
+               pg_catalog.current_setting('default_transaction_read_only') = 'on',
+               (SELECT bool_and(pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
+                                = pg_catalog.pg_size_bytes(value)) FROM (VALUES {plan}) AS plan (name, value)),
+               EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{SPARE}'),
+               EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = '{SPARE}')
+        """  # noqa: S608 - quoted by `literal`
+    )
+    return Observed(json.loads(known or "{}"), *(fact == "t" for fact in facts))
+
+
+# ---- taking something away --------------------------------------------------------------------------------------
+
+
+def _restrict(session: Session, observed: Observed, desired: Desired) -> None:
+    database, restriction = identifier(desired.database), desired.restriction
+    if (restriction is not Restriction.NONE) != observed.read_only:
+        state = "off" if restriction is Restriction.NONE else "on"
+        session.execute(f"ALTER SYSTEM SET default_transaction_read_only = {state}")
+        session.execute("SELECT pg_catalog.pg_reload_conf()")
+    if restriction is Restriction.CLOSED:
+        inside = f"datname = {literal(desired.database)} AND backend_type IN ('client backend', 'parallel worker')"
+        if observed.is_open or not observed.database:
+            _take(session, inside, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false")
+        _end_sessions(session, inside)
+    elif observed.database and not observed.is_open:
+        session.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true")
+    if restriction is Restriction.READ_ONLY:
+        _end_old_writers(session, desired.database, changed=not observed.read_only)
+
+
+def _end_old_writers(session: Session, database: str, *, changed: bool) -> None:
+    """Sessions that write in a transaction that began before everybody had heard of the setting."""
+    writers = (
+        f"datname = {literal(database)} AND backend_type = 'client backend' AND backend_xid IS NOT NULL"
+        " AND xact_start < pg_catalog.pg_conf_load_time() + interval '200 ms'"
+    )
+    if changed:
+        _signal(session, writers.partition(" AND xact_start")[0])
+        session.execute("SELECT pg_catalog.pg_sleep(0.2)")
+        _signal(session, writers.partition(" AND xact_start")[0])
+    else:
+        _signal(session, writers)
+
+
+def _reset(session: Session, user: User) -> None:
+    """Nobody is left, when the new password comes, who could set another one.
+
+    Killed after the first statement the role cannot log in, which `plan_missing` and a second run put right.
+    """
+    own, name = f"usename = {literal(user.name)}", identifier(user.name)
+    _take(session, own, f"ALTER ROLE {name} NOLOGIN")
+    _end_sessions(session, own)
+    session.execute(f"ALTER ROLE {name} LOGIN PASSWORD '{tenant_verifier(user.password)}'")
+
+
+def _take(session: Session, sessions: str, statement: str) -> None:
+    """A change that an open transaction of one of the sessions could hold up. Raises Held when one still does."""
+    for attempt in range(_ATTEMPTS):
+        _end_sessions(session, sessions)
+        try:
+            session.execute(statement)
+        except Held as error:
+            if attempt == _ATTEMPTS - 1:
+                raise Held(f"{error}; held by {_describe(session, sessions)}") from error
+        else:
+            return
+
+
+def _end_sessions(session: Session, which: str) -> None:
+    """End them, and wait until they are gone. Raises Held after a second."""
+    deadline = time.monotonic() + _END_SECONDS
+    while _signal(session, which):
+        if time.monotonic() > deadline:
+            raise Held(f"a session does not end: {_describe(session, which)}")
+        time.sleep(0.005)
+
+
+def _signal(session: Session, which: str) -> int:
+    """How many sessions were told to end."""
+    (count,) = session.execute(
+        f"SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE {which}"  # noqa: S608
+    )
+    return int(count or 0)
+
+
+def _describe(session: Session, which: str) -> str:
+    """The one of the sessions that is likeliest to hold a lock."""
+    what = "format('process %s of %s, %s since %s', pid, usename, coalesce(state, 'not yet ready'), state_change)"
+    order = "ORDER BY backend_xid IS NULL, xact_start LIMIT 1"
+    row = session.execute(f"SELECT {what} FROM pg_catalog.pg_stat_activity WHERE {which} {order}")  # noqa: S608
+    return (row[0] or "") if row else "a session that has just ended"

@@ -1,0 +1,16 @@
+"""psql, for `dbyard connect`."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from dbyard.engines import Login
+
+PROGRAMS = ("psql",)
+PASSWORD_VARIABLE = "PGPASSWORD"  # noqa: S105 - a name
+
+
+def client_arguments(login: Login) -> list[str]:
+    place = f"[{login.host}]" if ":" in login.host else login.host
+    user = quote(login.user, safe="")
+    return [urlsplit(login.url)._replace(netloc=f"{user}@{place}:{login.port}").geturl()]

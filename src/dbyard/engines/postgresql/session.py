@@ -1,0 +1,141 @@
+"""The platform's own sessions, by libpq itself: psycopg would not give up before two seconds.
+
+psycopg is imported with the first session, so that what only reads names stays light.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dbyard.engines.postgresql.names import ADMIN, ADMIN_DATABASE
+from dbyard.errors import NotReady, TemporaryError
+from dbyard.model import Address, Credentials
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn
+
+_ANSWER_SECONDS = 1.0
+_STATEMENT_SECONDS = 15
+_RELOAD_SECONDS = 3.0
+
+# In a database that tenants cannot enter, as a role that they cannot alter; set all the same, because what a session
+# of the platform does must not depend on any setting that is kept in the server.
+_SETTINGS = (
+    f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=1s -c role=none -c search_path=pg_catalog"
+    " -c session_replication_role=origin -c client_min_messages=error"
+)
+
+
+class Held(TemporaryError):
+    """A tenant's session holds a lock that a statement needs."""
+
+    code = "held"
+
+
+class Session:
+    """One connection of the admin's, in its own database."""
+
+    def __init__(self, connection: PGconn) -> None:
+        self._connection = connection
+
+    def execute(self, statements: str) -> list[str | None]:
+        """The first row of the last answer. Raises Held or TemporaryError with what the server said."""
+        from psycopg import pq
+
+        result = self._connection.exec_(statements.encode())
+        if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+            state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+            said = result.get_error_message().strip()
+            if state == "55P03":  # lock_not_available
+                raise Held(said)
+            raise TemporaryError(f"PostgreSQL refuses: {said}", code="configure_failed")
+        values = [result.get_value(0, column) for column in range(result.nfields)] if result.ntuples else []
+        return [None if value is None else value.decode() for value in values]
+
+
+@contextmanager
+def connect(address: Address, admin_password: str) -> Iterator[Session]:
+    """Raises NotReady when the server does not let us in within a second."""
+    from psycopg import pq
+    from psycopg.conninfo import make_conninfo
+
+    conninfo = make_conninfo(
+        host=address.host,
+        port=address.port,
+        user=ADMIN,
+        password=admin_password,
+        dbname=ADMIN_DATABASE,
+        sslmode="disable",
+        gssencmode="disable",
+        require_auth="scram-sha-256",  # whoever else listens on the port gets no password
+        options=_SETTINGS,
+    )
+    connection = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        _await_connected(connection)
+        yield Session(connection)
+    finally:
+        connection.finish()
+
+
+def ping(address: Address, credentials: Credentials) -> None:
+    with connect(address, credentials.admin_password) as session:
+        try:
+            session.execute("SELECT 1")
+        except TemporaryError as error:
+            raise NotReady(str(error)) from error
+
+
+def reload(address: Address, admin_password: str) -> None:
+    """The server is told by a signal: it has read its files when a new session says so."""
+    with connect(address, admin_password) as session:
+        (asked,) = session.execute("SELECT pg_catalog.clock_timestamp()")
+        session.execute("SELECT pg_catalog.pg_reload_conf()")
+    deadline = time.monotonic() + _RELOAD_SECONDS
+    while True:
+        with connect(address, admin_password) as session:
+            done, wrong = session.execute(f"SELECT pg_catalog.pg_conf_load_time() >= '{asked}', {_MISTAKES}")
+        if wrong:
+            raise TemporaryError(f"PostgreSQL refuses its files: {wrong}", code="reload_failed")
+        if done == "t":
+            return
+        if time.monotonic() > deadline:
+            raise TemporaryError("PostgreSQL has not read its files again", code="reload_failed")
+        time.sleep(0.01)
+
+
+_MISTAKES = """(SELECT string_agg(error, '; ') FROM (
+    SELECT error FROM pg_catalog.pg_hba_file_rules
+    UNION ALL SELECT name || ': ' || error FROM pg_catalog.pg_file_settings
+        WHERE error <> 'setting could not be applied'
+    ) AS mistakes)"""
+"""What a running server cannot be told any more (its memory, its port) is no mistake."""
+
+
+def identifier(name: str) -> str:
+    from psycopg import sql
+
+    return sql.Identifier(name).as_string(None)
+
+
+def literal(value: str) -> str:
+    from psycopg import sql
+
+    return sql.Literal(value).as_string(None)
+
+
+def _await_connected(connection: PGconn) -> None:
+    from psycopg import pq
+
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while (status := connection.connect_poll()) in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
+        poll = select.poll()
+        poll.register(connection.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise NotReady(f"PostgreSQL did not answer within {_ANSWER_SECONDS:.0f} s")
+    if status != pq.PollingStatus.OK:
+        raise NotReady(connection.get_error_message().strip())

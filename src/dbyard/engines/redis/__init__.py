@@ -1,0 +1,29 @@
+"""Redis 7.0. Its users stand in the configuration: the server has them, and what the disk allows them, from its start.
+
+With `RenderInput.admin_only` the tenant is off there; `configure` turns it on. There is no `reload`: the server speaks
+no TLS, and has no access file.
+"""
+
+from dbyard.engines.redis.access import configure
+from dbyard.engines.redis.logs import log_time
+from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
+from dbyard.engines.redis.render import render
+from dbyard.engines.redis.session import ping
+from dbyard.engines.redis.stats import stats
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD_ENCRYPTION",
+    "TECHNOLOGY",
+    "TENANT",
+    "configure",
+    "log_time",
+    "name_tenant",
+    "ping",
+    "render",
+    "stats",
+    "url",
+]
+
+TECHNOLOGY = "redis"
+PASSWORD_ENCRYPTION = ""

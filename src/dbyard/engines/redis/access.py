@@ -1,0 +1,52 @@
+"""Bringing the inside of a server to the desired state: the tenant's rights, its password, the plan's limits."""
+
+from __future__ import annotations
+
+from dbyard.engines.redis.rules import TENANT_RULES, password_hash
+from dbyard.engines.redis.session import Refused, Session, connect
+from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction
+
+
+def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
+    """Rights hold from the next command on; after a restart the server has all of this from its configuration.
+
+    A larger plan is taken without a restart, which would read all data anew; of less memory more may be in use. When
+    something is restricted the append-only file is rewritten, which gives back what deleted keys still take.
+    """
+    with connect(address, admin_password) as session:
+        limits = _change_users(session, desired)
+        if desired.restriction is not Restriction.NONE:
+            _rewrite(session)
+        return _resize(session, limits, desired.plan)
+
+
+def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
+    """In one round trip, like the limits in force: memory in bytes, and connections."""
+    commands = ["CONFIG GET maxmemory", "CONFIG GET maxclients"]
+    for user in desired.users:
+        password = f" resetpass {password_hash(user.password)}" if user.reset else ""
+        commands.append(f"ACL SETUSER {user.name} {TENANT_RULES[desired.restriction]}{password}")
+        if user.reset or desired.restriction is Restriction.CLOSED:
+            commands.append(f"CLIENT KILL USER {user.name}")
+    memory, clients, *_ = session.ask(*commands)
+    return int(memory[1]), int(clients[1])
+
+
+def _resize(session: Session, limits: tuple[int, int], plan: Plan) -> Applied | RestartNeeded:
+    wanted = (plan.memory_mb * MIB, plan.connections)
+    if limits == wanted:
+        return Applied()
+    if limits[0] > wanted[0] or limits[1] > wanted[1]:
+        return RestartNeeded("the plan has less memory or fewer connections")
+    try:
+        session.ask(f"CONFIG SET maxmemory {wanted[0]} maxclients {wanted[1]}")
+    except Refused as error:
+        return RestartNeeded(f"Redis refuses the plan while it runs: {error}")
+    return Applied()
+
+
+def _rewrite(session: Session) -> None:
+    """Unless a rewrite is under way already."""
+    (told,) = session.ask("INFO persistence")
+    if "aof_rewrite_in_progress:0" in str(told):
+        session.ask("BGREWRITEAOF")

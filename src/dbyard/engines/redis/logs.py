@@ -1,0 +1,14 @@
+"""What its log looks like."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from dbyard.engines.log_times import read_time
+
+_TIME = re.compile(r"\d+:[A-Z] (\d\d \w{3} \d{4}) (\d\d:\d\d:\d\d)\.(\d+)")
+
+
+def log_time(line: str) -> datetime | None:
+    return read_time(line, _TIME, "%d %b %Y")

@@ -1,0 +1,77 @@
+"""A server as data: its configuration, which holds its users, and what makes its first files."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from dbyard.engines.redis.names import ADMIN, TENANT
+from dbyard.engines.redis.rules import TENANT_RULES, password_hash
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
+
+_DATABASES = 5
+_STOP_SECONDS = 30.0
+
+# The files that a server without any makes at its first start, with a sync for each while somebody waits.
+_APPEND_ONLY = (
+    'mkdir "$1" && : > "$1/appendonly.aof.1.incr.aof"'
+    ' && echo "file appendonly.aof.1.incr.aof seq 1 type i" > "$1/appendonly.aof.manifest"'
+)
+
+
+def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
+    plan = node.plan
+    configuration = layout.conf / "redis.conf"
+    text = _configuration(node, layout, credentials)
+    return InstanceSpec(
+        id=node.id,
+        generation=node.generation,
+        processes=(
+            ProcessSpec(
+                name="server",
+                argv=(str(layout.bin / "redis-server"), str(configuration), "--dir", str(layout.data)),
+                env={},
+                address_space=None,  # a snapshot is written by a copy of the whole process
+                stop_signal=signal.SIGTERM,
+                stop_grace=_STOP_SECONDS,
+            ),
+        ),
+        init=(_prepare(layout.data),),
+        files=(File(configuration, text),),
+        memory=(plan.memory_mb + node.overhead_mb) * MIB,
+        cpu=plan.cpu,
+        pids=32,
+        disk=plan.disk_mb * MIB,
+    )
+
+
+def _prepare(data: Path) -> Command:
+    return Command(("/bin/sh", "-c", _APPEND_ONLY, "prepare", str(data / "appendonlydir")))
+
+
+def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
+    plan = node.plan
+    rules = TENANT_RULES[node.restriction]
+    if node.admin_only:
+        rules = rules.replace("on ", "off ", 1)
+    lines = (
+        f"bind {layout.host}",
+        f"port {layout.port}",
+        "protected-mode no",  # for servers without passwords
+        f"user {TENANT} {password_hash(credentials.password)} ~* &* {rules}",
+        f"user {ADMIN} on {password_hash(credentials.admin_password)} ~* &* +@all",
+        f"maxclients {plan.connections}",
+        f"maxmemory {plan.memory_mb}mb",
+        "maxmemory-policy noeviction",
+        f"databases {_DATABASES}",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',  # the append-only file has everything
+        "sanitize-dump-payload clients",  # what a tenant restores may be made to break the server
+        "repl-diskless-sync-delay 0",
+        "tcp-keepalive 60",
+        "set-proc-title no",  # a server is found again by its argv
+        "always-show-logo no",
+        f'logfile "{layout.log / "server.log"}"',
+    )
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,29 @@
+"""What a tenant may do, as Redis takes rules, and what the server keeps of a password."""
+
+from __future__ import annotations
+
+import hashlib
+
+from dbyard.model import Restriction
+
+# Everything but what reaches beyond the tenant's own data: other servers, files, the server's settings and its users.
+# Of what Redis counts as dangerous, applications and their libraries need these.
+_TENANT_COMMANDS = (
+    "+@all -@admin -@dangerous"
+    " +flushdb +flushall +swapdb +keys +sort +sort_ro +restore +info +role"
+    " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len"
+)
+# Writes that only ever make a data set smaller.
+_SHRINKING_COMMANDS = (
+    "-@write +del +unlink +flushdb +flushall +expire +pexpire +expireat +pexpireat +getdel +hdel +lpop +rpop +lrem"
+    " +ltrim +spop +srem +zpopmin +zpopmax +zrem +zremrangebyrank +zremrangebyscore +zremrangebylex +xdel +xtrim"
+)
+TENANT_RULES = {
+    Restriction.NONE: f"on {_TENANT_COMMANDS}",
+    Restriction.READ_ONLY: f"on {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+    Restriction.CLOSED: f"off {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+}
+
+
+def password_hash(password: str) -> str:
+    return "#" + hashlib.sha256(password.encode()).hexdigest()

@@ -1,0 +1,98 @@
+"""The platform's own sessions: the few commands that it sends are written here by hand.
+
+The client library costs 21 MB of memory and most of a second of imports, for a log-in and some short answers.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from dbyard.engines.redis.names import ADMIN
+from dbyard.errors import NotReady, Stuck, TemporaryError
+from dbyard.model import Address, Credentials
+
+_ANSWER_SECONDS = 1.0
+_FULL = "ERR max number of clients reached"
+_BUSY = "BUSY"  # after a script has run for five seconds
+_LOADING = "LOADING"
+
+
+class Refused(TemporaryError):
+    """What the server answers instead of doing it."""
+
+    code = "configure_failed"
+
+
+class Session:
+    """One connection of the admin's, logged in with its first command."""
+
+    def __init__(self, connection: socket.socket, answers: BinaryIO, admin_password: str) -> None:
+        self._connection = connection
+        self._answers = answers
+        self._log_in: tuple[str, ...] = ("AUTH", ADMIN, admin_password)
+
+    def ask(self, *commands: str) -> list[Any]:
+        """The answers to commands, whose words have no spaces, in one round trip. Raises Refused by the first error."""
+        words = [self._log_in] if self._log_in else []
+        words += [tuple(command.split()) for command in commands]
+        self._log_in = ()
+        self._connection.sendall(b"".join(map(_encode, words)))
+        return [self._read() for _ in words][-len(commands) :]
+
+    def _read(self) -> Any:
+        line = self._answers.readline().decode(errors="replace")
+        if not line.endswith("\n"):
+            raise NotReady("Redis has closed the connection")
+        kind, text = line[0], line[1:].rstrip()
+        if kind == "-":
+            raise Refused(text)
+        if kind == ":":
+            return int(text)
+        if kind == "$":
+            return None if text == "-1" else self._answers.read(int(text) + 2)[:-2].decode(errors="replace")
+        return [self._read() for _ in range(int(text))] if kind == "*" else text
+
+
+@contextmanager
+def connect(address: Address, admin_password: str) -> Iterator[Session]:
+    """Raises NotReady without an answer within a second, TemporaryError when the server refuses something.
+
+    The code is `held` where a tenant's script runs for ever, or where its connections are all that there may be:
+    Redis keeps none for its admin.
+    """
+    try:
+        with (
+            socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS) as connection,
+            connection.makefile("rb") as answers,
+        ):
+            yield Session(connection, answers, admin_password)
+    except OSError as error:
+        raise NotReady(f"Redis does not answer: {error}") from error
+    except Refused as error:
+        said = str(error)
+        if said.startswith(_LOADING):
+            raise NotReady(f"Redis is not ready: {said}") from error
+        code = "held" if said.startswith((_BUSY, _FULL)) else error.code
+        raise TemporaryError(f"Redis refuses: {said}", code=code) from error
+
+
+def ping(address: Address, credentials: Credentials) -> None:
+    """A server that is full by its tenant is ready all the same."""
+    try:
+        with connect(address, credentials.admin_password) as session:
+            session.ask("PING")
+    except TemporaryError as error:
+        if _FULL in str(error):
+            return
+        if _BUSY in str(error):
+            raise Stuck(f"Redis is stuck in a script: {error}") from error
+        raise NotReady(str(error)) from error
+
+
+def _encode(words: tuple[str, ...]) -> bytes:
+    """A command as the protocol (RESP) wants it."""
+    parts = [b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words)]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))

@@ -1,0 +1,43 @@
+"""What the inside of a server should be, and what came of asking for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dbyard.model.catalogue import Plan
+from dbyard.model.states import Restriction
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A login inside a database server.
+
+    With `reset` the password becomes the user's only one, and all of its sessions end. Without it a user that exists
+    keeps the password that it has, and one that is missing is made with this one.
+    """
+
+    name: str
+    password: str = field(repr=False)
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The state that `configure` brings about. The first user owns the database; a running spare has no users."""
+
+    database: str
+    users: tuple[User, ...]
+    restriction: Restriction
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The server has all of the desired state now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartNeeded:
+    """The rest of the desired state is in what `render` gives, and holds after a restart with that."""
+
+    reason: str
