@@ -2,11 +2,14 @@
 BIN := .venv/bin
 HOME_DIR := .dbyard
 LISTEN := 127.0.0.1:7878
+# More of them than cores, because tests wait a lot: for servers to start, to die and to be brought back.
+WORKERS := 4
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup run stop check test docs bench clean
+.PHONY: help setup run stop check test test-fast docs bench clean
 
 help: ## Show this text
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: ## Install what is missing: Python packages into .venv, database servers into DBYARD_ENGINES
 	@scripts/setup
@@ -24,7 +27,10 @@ check: setup ## Check format, style, types and who imports whom
 	$(BIN)/lint-imports
 
 test: check ## Run every check and every test
-	$(BIN)/pytest
+	$(PYTEST) --durations=20
+
+test-fast: setup ## Run the tests that take less than two minutes together
+	$(PYTEST) tests/test_architecture.py tests/unit tests/operations tests/api tests/cli
 
 docs: setup ## Write the tables of docs/technologies.md from the catalogue
 	@$(BIN)/python scripts/tables.py

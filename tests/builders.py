@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 from dbyard import secrets
-from dbyard.model import MIB, Account, InstanceSpec, Operation, Placed, Placement, ProcessSpec, Project, Token
+from dbyard.model import MIB, Account, Address, InstanceSpec, Operation, Placement, ProcessSpec, Project, Token
 from dbyard.service import Service
-from dbyard.store import accounts, instances, operations, projects, tokens
+from dbyard.store import accounts, endpoints, instances, operations, projects, tokens
 
 SPEC = InstanceSpec(
     id="54100930736f7563d5030000",
@@ -29,7 +29,7 @@ SPEC = InstanceSpec(
     pids=30,
     disk=1024 * MIB,
 )
-PLACED = Placed("127.0.0.1", 20017, 220017, "seed")
+ADDRESS = Address("127.0.0.1", 20017)
 PLACEMENT = Placement('{"host": "127.0.0.1", "slot": 20017, "uid": 220017}')
 
 
@@ -62,15 +62,20 @@ def get_ready(service: Service) -> None:
     """The due create operation ends well: its instance is placed and answered."""
     operation = claim(service)
     with service.store.tx() as connection:
-        instance = instances.get_for(connection, operation.database_id)
+        instance = instances.get_primary(connection, operation.database_id)
         assert instance is not None
-        instances.set_placement(connection, instance.id, PLACED)
+        instances.set_allocated(connection, instance.id, PLACEMENT, "lineage")
+        (endpoint,) = endpoints.list_for(connection, operation.database_id)
+        endpoints.set_address(connection, endpoint.id, ADDRESS)
         instances.set_ready(connection, instance.id, service.clock())
         operations.finish(connection, operation, service.clock())
 
 
 def fail(service: Service, code: str, message: str) -> None:
-    """The due operation ends in error."""
+    """The due operation ends in error, and its server does not run."""
     operation = claim(service)
     with service.store.tx() as connection:
+        instance = instances.get_primary(connection, operation.database_id)
+        assert instance is not None
+        instances.set_down(connection, instance.id, service.clock(), message)
         operations.fail(connection, operation, service.clock(), code, message)

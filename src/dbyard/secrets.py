@@ -14,18 +14,19 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHash
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-from jwt.types import Options
 
 from dbyard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 TOKEN_PREFIX = "tk-us-"  # noqa: S105 - a prefix, not a token
 
@@ -69,6 +70,8 @@ class Box:
 
     def sign(self, audience: str, claims: Mapping[str, object]) -> str:
         """A JWT for that audience. What it says can be read by whoever has it, so it is no place for a secret."""
+        import jwt  # most platforms never need it, and it brings an HTTP client
+
         return jwt.encode({**claims, "aud": audience}, self._signing, algorithm=_ALGORITHM)
 
     def verify(self, text: str, audiences: Sequence[str]) -> dict[str, Any] | None:
@@ -76,6 +79,8 @@ class Box:
 
         Whether it has expired is for the caller to see, who has the clock.
         """
+        import jwt
+
         try:
             return jwt.decode(text, self._signing, algorithms=[_ALGORITHM], audience=audiences, options=_JWT_OPTIONS)
         except (jwt.InvalidTokenError, ValueError):

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from dbyard.service import Service
 from dbyard.service.databases import database_users
-from dbyard.store import databases, operations
+from dbyard.store import credentials, operations
 from tests.builders import claim, fail, get_ready, seed_body
 
 
@@ -70,7 +70,9 @@ class TestReset:
         operation = claim(service)
         with service.store.tx() as connection:
             operations.finish(connection, operation, service.clock())
-            databases.set_rotated(connection, made["id"])
+            credential = credentials.get(connection, made["id"])
+            assert credential is not None
+            credentials.set_applied(connection, made["id"], credential.password)
         found = connect(api).json()["connection"]
         assert found["password"] == password
         assert password in found["url"]

@@ -31,7 +31,7 @@ def describe(api: TestClient, key: str) -> dict[str, Any]:
 
 def restrict(service: Service, database_id: str, restriction: Restriction, reason: str | None) -> None:
     with service.store.tx() as connection:
-        instance = instances.get_for(connection, database_id)
+        instance = instances.get_primary(connection, database_id)
         assert instance is not None
         instances.set_restriction(connection, instance.id, restriction, reason, service.clock())
 
@@ -189,11 +189,11 @@ def test_a_restriction_does_not_make_a_database_unusable(
 
     get_ready(service)
     with service.store.tx() as connection:
-        operations.insert(connection, made["id"], OperationKind.RESTRICT, service.clock())
+        operations.insert(connection, made["id"], OperationKind.CONFIGURE, service.clock())
     claim(service)
     assert api.get(f"/v1/databases/{made['id']}/connection").status_code == 200
     assert describe(api, made["id"])["status"] == "running"
-    assert api.get(f"/v1/databases/{made['id']}/operations").json()["operations"][0]["kind"] == "restrict"
+    assert api.get(f"/v1/databases/{made['id']}/operations").json()["operations"][0]["kind"] == "configure"
 
 
 class TestParts:

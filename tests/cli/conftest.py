@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from dbyard import wire
 from dbyard.__main__ import main
+from tests.ports import CLOSED, own
 
 Answer = tuple[int, object]
 
@@ -99,9 +99,7 @@ def database() -> wire.Database:
 @pytest.fixture
 def connection() -> wire.Connection:
     """Of a server that nobody started: its port is closed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own(CLOSED).start
     url = f"postgresql://app_1:s3cr3t@127.0.0.1:{port}/app_1?sslmode=prefer"
     return wire.Connection(url, "127.0.0.1", port, "app_1", "s3cr3t", "app_1", "PEM")
 

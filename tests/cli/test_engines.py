@@ -23,7 +23,7 @@ from dbyard.installations.places import Package
 from dbyard.installations.programs import Report
 from dbyard.model import Account, Database, Installation, Instance, Project, Version, engines_home
 from dbyard.runtimes.local import ports
-from dbyard.store import Store, accounts, databases, projects
+from dbyard.store import Store, accounts, databases, instances, projects
 
 MakeDatabase = Callable[[Path, str, str, str, str], None]
 
@@ -362,7 +362,7 @@ def make_database() -> MakeDatabase:
             projects.insert(connection, Project("pr-1", "us-1", "default", True, 0.0, 0.0))
             database = Database("db-1", name, "pr-1", technology, version, "any", 0.0, None)
             databases.insert(connection, database)
-            databases.insert_instance(connection, Instance("in-1", "db-1", 1, full_version, None, None))
+            instances.insert(connection, Instance("in-1", "db-1", 1, full_version))
         store.close()
 
     return make

@@ -28,9 +28,10 @@ def _on_a_terminal(platform: Platform, *arguments: str, width: int = 60, **envir
     """All that a terminal gets from `dbyard ARGUMENTS`."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dbyard", *arguments],
-        env={**os.environ, "TERM": "xterm", "DBYARD_URL": platform.url, "DBYARD_TOKEN": "t", **environment},
+        env={**inherited, "TERM": "xterm", "DBYARD_URL": platform.url, "DBYARD_TOKEN": "t", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -54,7 +54,8 @@ def register() -> None:
     KINDS[WATCH_JOB] = Kind({"run": run, "finish": finish}, cancel_job)
     OPERATIONS[REPLACE_PRIMARY] = OperationPolicy("add", deadline=120.0, words="moves to another server")
     KINDS[REPLACE_PRIMARY] = Kind(
-        {"add": add, "copy": copy, "stop": stop, "point": point, "start": start, "await_ready": await_ready}, no_way_back
+        {"add": add, "copy": copy, "stop": stop, "point": point, "start": start, "await_ready": await_ready},
+        no_way_back,
     )
 
 
@@ -105,9 +106,7 @@ def copy(context: Context, operation: Operation) -> Outcome:
     first = load(context, operation)
     second = _other(context, operation, Role.SCRATCH)
     release = release_of(context, first)
-    given = context.runtime.allocate(
-        second.id, second.generation, release, lineage=first.lineage
-    )
+    given = context.runtime.allocate(second.id, second.generation, release, lineage=first.lineage)
     where = context.runtime.layout(second.id, given.placement, release)
     address = address_of(context, first)
     spec = JobSpec(

@@ -1,7 +1,7 @@
 """`dbyard serve` that kills itself with SIGKILL at one point of its work, named by the environment's KILL_AT.
 
 Points are `KIND STEP effect` (the step's effect is there, nothing is recorded), `KIND STEP recorded`, and the instants
-inside of steps that `INSTANTS` names.
+inside of steps that `INSTANTS` names. With KILL_COUNT it does so when as many operations have come there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,11 @@ NEED_CGROUPS = {name for name, (owner, _, _) in DELETE_INSTANTS.items() if owner
 
 
 def serve(point: str) -> None:
+    all_there = threading.Barrier(int(os.environ.get("KILL_COUNT", "1")))
+
     def reach(name: str) -> None:
         if name == point:
+            all_there.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
     for name, (owner, attribute, moment) in {**CREATE_INSTANTS, **DELETE_INSTANTS}.items():

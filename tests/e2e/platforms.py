@@ -26,11 +26,11 @@ from dbyard.errors import DbyardError
 from dbyard.runtimes.local import LocalRuntime, cgroups, ports, processes, slots
 from dbyard.runtimes.local.processes import Process
 from tests.disks import make_directory
+from tests.ports import PLATFORMS, bounds
 
 T = TypeVar("T")
 
 SERVE = ("-m", "dbyard", "serve")
-FIRST_PORT, LAST_PORT = 20000, 29999
 _TABLES = ("database", "instance", "credential", "operation", "operation_event", "idempotency")
 
 
@@ -173,7 +173,7 @@ class Platform:
         """Also the platform; afterwards only files are left."""
         self.kill()
         if self.home.is_dir():
-            runtime = LocalRuntime(self.home, "127.0.0.1", (FIRST_PORT, LAST_PORT), None, installations.find)
+            runtime = LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), None, installations.find)
             for instance_id in runtime.list_instances():
                 runtime.destroy(instance_id, sys.maxsize)
             for spare in runtime.spares.list(running=True):
@@ -221,7 +221,9 @@ def platform(**environment: str) -> Iterator[Platform]:
     directory = make_directory()
     directory.chmod(0o711)
     (directory / "stderr.log").touch()
-    made = Platform(directory / "home", {"DBYARD_SPARES": "0", "PYTHONUNBUFFERED": "1", **environment})
+    first, last = bounds(PLATFORMS)
+    ports = {"DBYARD_FIRST_PORT": str(first), "DBYARD_LAST_PORT": str(last)}
+    made = Platform(directory / "home", {**ports, "DBYARD_SPARES": "0", "PYTHONUNBUFFERED": "1", **environment})
     try:
         yield made
     finally:

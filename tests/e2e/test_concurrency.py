@@ -10,6 +10,7 @@ import httpx2
 from dbyard.runtimes.local import processes
 from tests.e2e import tenants
 from tests.e2e.platforms import Platform, claimed_ports, new_database, platform
+from tests.ports import HOMES, bounds
 
 QUICK = "redis"
 NAME = "wanted-db"
@@ -40,7 +41,8 @@ class TestCreates:
 class TestHomes:
     def test_share_no_port_and_no_uid(self, fresh: Platform) -> None:
         """In a range that just holds all of them, so that each wants what the other has."""
-        limits = {"DBYARD_FIRST_PORT": "15700", "DBYARD_LAST_PORT": "15711"}
+        first, last = bounds(HOMES)
+        limits = {"DBYARD_FIRST_PORT": str(first), "DBYARD_LAST_PORT": str(last)}
         with platform(**limits) as other:
             fresh.environment = {**fresh.environment, **limits}
             homes = (fresh.start(), other.start())

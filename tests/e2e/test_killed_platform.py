@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from functools import partial
 
 import pytest
 
@@ -20,19 +21,34 @@ from tests.e2e.platforms import Platform, has_cgroups, new_database, wait_for
 
 NAME = "killed-db"
 KILLER = ("-m", "tests.e2e.killer", "serve")
+BOTH = ("postgresql", "redis")
+"""Where both come to a boundary, one kill is enough: it waits until each has."""
+LARGER = {
+    "postgresql": ("postgresql-starter-1024", ("max_connections", 60)),
+    "redis": ("redis-starter-256", ("memory_limit", 256 * MIB)),
+}
+"""Another plan, and what the server then tells of itself."""
+
+Connections = Mapping[str, wire.Connection]
+"""By technology."""
 
 
 def boundaries(kind: OperationKind) -> list[str]:
     return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in ("effect", "recorded")]
 
 
-def restart_killed_at(home: Platform, point: str, act: Callable[[Client], object]) -> None:
-    """Serve the home, ask for something, die at the point of doing it, and serve the home again."""
+def name_of(technology: str) -> str:
+    return f"{NAME}-{technology}"
+
+
+def restart_killed_at(home: Platform, point: str, *acts: Callable[[Client], object]) -> None:
+    """Serve the home, ask for something, die once all of it has come to the point, and serve the home again."""
     home.kill()
-    process = home.start(program=KILLER, KILL_AT=point).process
+    process = home.start(program=KILLER, KILL_AT=point, KILL_COUNT=str(len(acts))).process
     assert process is not None
     with home.client() as client, suppress(Unreachable):  # it may die before it has answered
-        act(client)
+        for act in acts:
+            act(client)
     assert process.wait(60) == -signal.SIGKILL, f"the platform never came to {point!r}\n{home.log()}"
     home.start()
 
@@ -46,102 +62,120 @@ def empty(home: Platform) -> Iterator[Platform]:
     if home.process is None or home.leftovers():
         home.kill()
         home.start()
-        with home.client() as client:
-            for database in client.list_databases():
-                client.delete_database(database.id, confirm=database.name)
-        home.await_nothing_left()
+        delete_all(home)
 
 
 class TestCreate:
-    @pytest.mark.parametrize("point", [*boundaries(OperationKind.CREATE), *CREATE_INSTANTS])
-    def test_of_postgresql_ends_well(self, empty: Platform, point: str) -> None:
+    @pytest.mark.parametrize("point", boundaries(OperationKind.CREATE))
+    def test_of_two_ends_well(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, *BOTH)
+
+    @pytest.mark.parametrize("point", CREATE_INSTANTS)
+    def test_ends_well(self, empty: Platform, point: str) -> None:
         self.check(empty, point, "postgresql")
 
-    @pytest.mark.parametrize("point", boundaries(OperationKind.CREATE))
-    def test_of_redis_ends_well(self, empty: Platform, point: str) -> None:
-        self.check(empty, point, "redis")
-
-    def check(self, home: Platform, point: str, technology: str) -> None:
-        wanted = new_database(NAME, technology)
-        restart_killed_at(home, point, lambda client: client.create_database(wanted))
-        connection = home.await_usable(NAME)
-        tenant = tenants.connect(technology, connection.url)
-        tenant.write(1)
-        assert tenant.read() == {1}
-        tenant.close()
-        home.delete(NAME)
+    def check(self, home: Platform, point: str, *technologies: str) -> None:
+        wanted = [new_database(name_of(each), each) for each in technologies]
+        restart_killed_at(home, point, *(partial(create, each) for each in wanted))
+        for technology in technologies:
+            connection = home.await_usable(name_of(technology))
+            with closing(tenants.connect(technology, connection.url)) as tenant:
+                tenant.write(1)
+                assert tenant.read() == {1}
+        delete_all(home)
 
 
 class TestDelete:
-    @pytest.mark.parametrize("point", [*boundaries(OperationKind.DELETE), *DELETE_INSTANTS])
-    def test_of_postgresql_leaves_nothing(self, empty: Platform, point: str) -> None:
+    @pytest.mark.parametrize("point", boundaries(OperationKind.DELETE))
+    def test_of_two_leaves_nothing(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, *BOTH)
+
+    @pytest.mark.parametrize("point", DELETE_INSTANTS)
+    def test_leaves_nothing(self, empty: Platform, point: str) -> None:
+        if point in NEED_CGROUPS and not has_cgroups(empty.home):
+            pytest.skip("no control groups here")
         self.check(empty, point, "postgresql")
 
-    @pytest.mark.parametrize("point", boundaries(OperationKind.DELETE))
-    def test_of_redis_leaves_nothing(self, empty: Platform, point: str) -> None:
-        self.check(empty, point, "redis")
-
-    def check(self, home: Platform, point: str, technology: str) -> None:
-        if point in NEED_CGROUPS and not has_cgroups(home.home):
-            pytest.skip("no control groups here")
-        connection = home.create(NAME, technology)
-        restart_killed_at(home, point, lambda client: client.delete_database(NAME, confirm=NAME))
+    def check(self, home: Platform, point: str, *technologies: str) -> None:
+        before = {each: home.create(name_of(each), each) for each in technologies}
+        restart_killed_at(home, point, *(partial(delete, name_of(each)) for each in technologies))
         with home.client() as client:
             assert client.list_databases() == []
         home.await_nothing_left()
-        assert not tenants.answers(technology, connection.url)
+        assert not any(tenants.answers(technology, connection.url) for technology, connection in before.items())
 
 
-class TestRotate:
-    @pytest.mark.parametrize("technology", ["postgresql", "redis"])
-    @pytest.mark.parametrize("point", ["rotate apply effect", "rotate apply recorded"])
-    def test_leaves_one_password_that_works(self, empty: Platform, point: str, technology: str) -> None:
-        old = write_one(empty, technology)
-        restart_killed_at(empty, point, reset_password)
-        new = empty.await_usable(NAME)
-        assert new.password != old.password
-        assert not tenants.answers(technology, old.url)
-        check_written(empty, technology, new.url)
+class TestConfigure:
+    @pytest.mark.parametrize("point", boundaries(OperationKind.CONFIGURE)[:2])  # no server is started again
+    def test_of_two_leaves_one_password_that_works(self, empty: Platform, point: str) -> None:
+        before = write_one(empty, *BOTH)
+        restart_killed_at(empty, point, *(partial(reset_password, name_of(each)) for each in BOTH))
+        after = {each: empty.await_usable(name_of(each)) for each in BOTH}
+        for technology in BOTH:
+            assert after[technology].password != before[technology].password
+            assert not tenants.answers(technology, before[technology].url)
+        check_written(empty, after)
 
 
-class TestUpdate:
-    @pytest.mark.parametrize("point", boundaries(OperationKind.UPDATE)[:-2])  # nothing is restricted here
+class TestResize:
+    @pytest.mark.parametrize("point", boundaries(OperationKind.RESIZE)[:2])  # Redis grows while it runs
+    def test_of_two_ends_with_the_new_plan(self, empty: Platform, point: str) -> None:
+        self.check(empty, point, *BOTH)
+
+    @pytest.mark.parametrize("point", boundaries(OperationKind.RESIZE)[2:-2])  # nothing is restricted here
     def test_of_postgresql_ends_with_the_new_plan(self, empty: Platform, point: str) -> None:
-        self.check(empty, point, "postgresql", "postgresql-starter-1024")
+        self.check(empty, point, "postgresql")
 
-    @pytest.mark.parametrize("point", ["update resize effect", "update resize recorded"])
-    def test_of_redis_ends_with_the_new_plan(self, empty: Platform, point: str) -> None:
-        self.check(empty, point, "redis", "redis-starter-256")
-
-    def check(self, home: Platform, point: str, technology: str, plan: str) -> None:
-        connection = write_one(home, technology)
-        restart_killed_at(home, point, lambda client: client.change_plan(client.get_database(NAME), plan))
-        assert home.await_usable(NAME) == connection
-        with home.client() as client:
-            assert client.get_database(NAME).plan == plan
-            counted = client.get_metrics(NAME).database_stats
-        limits = {"redis": ("memory_limit", 256 * MIB), "postgresql": ("max_connections", 60)}
-        name, value = limits[technology]
-        assert counted[name] == value
-        check_written(home, technology, connection.url)
+    def check(self, home: Platform, point: str, *technologies: str) -> None:
+        before = write_one(home, *technologies)
+        restart_killed_at(home, point, *(partial(enlarge, each) for each in technologies))
+        assert {each: home.await_usable(name_of(each)) for each in technologies} == before
+        for technology in technologies:
+            plan, (limit, value) = LARGER[technology]
+            with home.client() as client:
+                assert client.get_database(name_of(technology)).plan == plan
+                assert client.get_metrics(name_of(technology)).database_stats[limit] == value
+        check_written(home, before)
 
 
-def write_one(home: Platform, technology: str) -> wire.Connection:
-    connection = home.create(NAME, technology)
-    with closing(tenants.connect(technology, connection.url)) as tenant:
-        tenant.write(1)
-    return connection
+def write_one(home: Platform, *technologies: str) -> Connections:
+    made = {each: home.create(name_of(each), each) for each in technologies}
+    for technology, connection in made.items():
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            tenant.write(1)
+    return made
 
 
-def reset_password(client: Client) -> None:
-    (user,) = client.list_users(NAME)
-    client.reset_password(NAME, user.name)
+def check_written(home: Platform, connections: Connections) -> None:
+    for technology, connection in connections.items():
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            assert tenant.read() == {1}
+    delete_all(home)
 
 
-def check_written(home: Platform, technology: str, url: str) -> None:
-    with closing(tenants.connect(technology, url)) as tenant:
-        assert tenant.read() == {1}
-    home.delete(NAME)
+def delete_all(home: Platform) -> None:
+    """Also whatever a test that failed has left."""
+    with home.client() as client:
+        for database in client.list_databases():
+            delete(database.name, client)
+    home.await_nothing_left()
+
+
+def create(wanted: wire.NewDatabase, client: Client) -> None:
+    client.create_database(wanted)
+
+
+def delete(name: str, client: Client) -> None:
+    client.delete_database(name, confirm=name)
+
+
+def reset_password(name: str, client: Client) -> None:
+    (user,) = client.list_users(name)
+    client.reset_password(name, user.name)
+
+
+def enlarge(technology: str, client: Client) -> None:
+    client.change_plan(client.get_database(name_of(technology)), LARGER[technology][0])
 
 
 class TestSpares:
@@ -159,7 +193,7 @@ class TestSpares:
         empty.start(DBYARD_SPARES="1")
         spares, wanted = empty.home / "spares", new_database(NAME, "redis")
         wait_for(lambda: list(spares.glob("redis-*")), empty.log, 30)
-        restart_killed_at(empty, "create place effect", lambda client: client.create_database(wanted))
+        restart_killed_at(empty, "create allocate effect", lambda client: client.create_database(wanted))
         assert not list(spares.glob("redis-*"))
         assert tenants.answers("redis", empty.await_usable(NAME).url)
         empty.delete(NAME)

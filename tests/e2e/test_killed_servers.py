@@ -11,6 +11,7 @@ from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests.e2e import tenants
 from tests.e2e.platforms import Platform, kill_processes, platform, read_json, wait_for
+from tests.ports import CLOSED, own
 
 QUICK = "redis"
 NAME = "server-db"
@@ -80,8 +81,7 @@ class TestRestart:
 
     def test_that_was_hard_finds_its_own_address_free(self, fresh: Platform) -> None:
         """No server has inherited the platform's socket."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            fresh.listen = f"127.0.0.1:{probe.getsockname()[1]}"
+        fresh.listen = f"127.0.0.1:{own(CLOSED).start}"
         url = fresh.start().url
         fresh.create(NAME, QUICK)
         with fresh.client() as client:

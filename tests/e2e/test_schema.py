@@ -36,9 +36,10 @@ def play(served: Platform, *options: str, **environment: str) -> None:
     """Schemathesis with a random seed, which it prints."""
     seed = random.SystemRandom().randrange(2**32)
     program = str(Path(sys.executable).with_name("st"))
-    argv = [program, "run", f"{served.url}/openapi.json", "--seed", str(seed), "--no-color", *options]
+    config = ("--config-file", str(ROOT / "schemathesis.toml"))
+    argv = [program, *config, "run", f"{served.url}/openapi.json", "--seed", str(seed), "--no-color", *options]
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.spared", "PYTHONPATH": str(ROOT), SPARED: "", **environment}
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=served.home.parent, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}\n{done.stderr}\n{served.log()}"
     assert "Traceback" not in served.log()
 

@@ -6,13 +6,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -22,7 +23,9 @@ from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
 from dbyard.model import Address, Certificate, Credentials, Installation, InstanceSpec, Layout, RenderInput
+from dbyard.runtimes.local.ports import is_free
 from tests.disks import make_directory
+from tests.ports import LAUNCHED, own
 from tests.strangers import where_all_may_pass
 
 ADMIN_PASSWORD = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -124,7 +127,8 @@ class Server:
 
     def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
         libraries = ":".join(map(str, self.installation.libraries))
-        base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.layout.run), "LC_ALL": "C.UTF-8"}
+        run = str(self.layout.run)  # MariaDB clears its temporary directory of what others have there
+        base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": run, "TMPDIR": run, "LC_ALL": "C.UTF-8"}
         return {**base, **({"LD_LIBRARY_PATH": libraries} if libraries else {}), **env}
 
 
@@ -232,14 +236,11 @@ def _copy(source: Path, target: Path, uid: int) -> Path:
     return target
 
 
+@cache
+def _pairs() -> Iterator[int]:
+    return cycle(own(LAUNCHED)[::2])
+
+
 def _free_port() -> int:
-    """The first of two in a row."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
+    """The first of two in a row, each pair in its turn."""
+    return next(port for port in _pairs() if is_free("127.0.0.1", port) and is_free("127.0.0.1", port + 1))

@@ -8,12 +8,22 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from dbyard import catalogue, installations, wire
-from dbyard.model import MIB
+from dbyard import catalogue, engines, installations, wire
+from dbyard.certificates import Authority
+from dbyard.model import (
+    MIB,
+    Credentials,
+    Layout,
+    RenderInput,
+    SharedRecipe,
+    Technology,
+    Version,
+)
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests import tenants
@@ -22,7 +32,11 @@ from tests.e2e.tenants import Writer, answers, await_answer
 from tests.tenants import REACHES, Tenant, TenantModule
 
 NAME, NEIGHBOUR = "contract-db", "neighbour-db"
-SERVERS = [(each.slug, version) for each in catalogue.load().technologies.values() for version in each.versions]
+KNOWN = catalogue.load().technologies
+VERSIONS = [(each, version) for each in KNOWN.values() for version in each.versions]
+SERVERS = [(each.slug, version) for each, version in VERSIONS if not isinstance(version.recipe, SharedRecipe)]
+ALIASES = [(each, version) for each, version in VERSIONS if isinstance(version.recipe, SharedRecipe)]
+"""Technologies that have the server of another one."""
 SECONDS = 60
 
 
@@ -44,9 +58,13 @@ class Contracted:
 
     @property
     def module(self) -> TenantModule:
-        if not tenants.exists(self.technology):
-            _refuse(f"tests/tenants/{self.technology}.py is missing: nobody knows how its clients connect")
-        return tenants.load(self.technology)
+        return _load(self.technology)
+
+    @property
+    def modules(self) -> list[TenantModule]:
+        """With those of its aliases, whose clients use the same server."""
+        own = [each.slug for each, version in ALIASES if _is_shared(version, self.technology)]
+        return [self.module, *map(_load, own)]
 
     def tenant(self) -> Tenant:
         return self.module.Tenant(self.url)
@@ -163,7 +181,7 @@ def test_a_new_password_is_the_only_one(database: Contracted) -> None:
 
 
 def test_another_plan_keeps_everything_but_the_limits(database: Contracted) -> None:
-    known = catalogue.load().technologies[database.technology]
+    known = KNOWN[database.technology]
     small, large = known.plans[0], next(each for each in known.plans if each.memory_mb > known.plans[0].memory_mb)
     with closing(database.tenant()) as tenant:
         tenant.write(4_000_000)
@@ -185,13 +203,14 @@ def test_another_plan_keeps_everything_but_the_limits(database: Contracted) -> N
 
 
 def test_a_tenant_gets_at_nothing_but_its_own(database: Contracted) -> None:
-    module = database.module
-    assert set(module.ESCAPES) == REACHES
-    with closing(database.tenant()) as tenant:
-        tenant.write(3_000_000)
-        attempts = [(reach, escape) for reach, escapes in module.ESCAPES.items() for escape in escapes]
-        answered = {(reach, str(escape)): _attempt(tenant, module, escape) for reach, escape in attempts}
-    assert [each for each in answered.items() if not re.search(module.REFUSED, each[1])] == []
+    for number, module in enumerate(database.modules, 3_000_000):
+        assert set(module.ESCAPES) == REACHES
+        with closing(module.Tenant(database.url)) as tenant:
+            tenant.write(number)
+            assert number in tenant.read()
+            attempts = [(reach, escape) for reach, escapes in module.ESCAPES.items() for escape in escapes]
+            answered = {(reach, str(escape)): _attempt(tenant, module, escape) for reach, escape in attempts}
+        assert [each for each in answered.items() if not re.search(module.REFUSED, each[1])] == []
 
 
 def test_a_memory_bomb_ends_at_most_its_own_server(database: Contracted, neighbour: Process) -> None:
@@ -214,6 +233,52 @@ def test_nothing_is_left_of_a_deleted_one(database: Contracted) -> None:
     server = database.server
     database.home.delete(NAME)
     assert not processes.is_alive(server)
+
+
+@pytest.mark.parametrize(("technology", "version"), ALIASES, ids=lambda each: getattr(each, "slug", None))
+class TestAlias:
+    """What it shares is tested where it is; here that it is the same."""
+
+    def test_is_the_server_that_the_other_one_has(self, technology: Technology, version: Version) -> None:
+        other, theirs = _other(version)
+        assert (technology.engine, version.command) == (other.engine, theirs.command)
+        assert (technology.slow_start, version.running_spares) == (other.slow_start, theirs.running_spares)
+        mine, found = (installations.find(each.technology, each.version) for each in (version, theirs))
+        if mine is None or found is None:
+            _refuse(f"{theirs.technology} {theirs.version} is not installed", always=theirs.on_request)
+        assert (mine.root, mine.bin, mine.full_version) == (found.root, found.bin, found.full_version)
+
+    def test_is_created_as_the_other_one(
+        self, technology: Technology, version: Version, authority: Authority, tmp_path: Path
+    ) -> None:
+        other, _ = _other(version)
+        paths = (tmp_path / each for each in ("data", "conf", "log", "run", "bin", "root"))
+        layout = Layout("127.0.0.1", 20000, *paths, full_version=version.version)
+        credentials = Credentials("admin-secret", "user_1", "tenant-secret", "user_1", authority.issue("my-db"))
+        mine, found = (
+            engines.load(each.engine).render(
+                RenderInput("54100930736f7563d5030000", 1, other.smallest_plan, each.overhead_mb), layout, credentials
+            )
+            for each in (technology, other)
+        )
+        assert mine == found
+
+
+def _other(version: Version) -> tuple[Technology, Version]:
+    """Whose server it is."""
+    assert isinstance(version.recipe, SharedRecipe)
+    other = KNOWN[version.recipe.technology]
+    return other, next(each for each in other.versions if each.version == version.version)
+
+
+def _is_shared(version: Version, technology: str) -> bool:
+    return isinstance(version.recipe, SharedRecipe) and version.recipe.technology == technology
+
+
+def _load(technology: str) -> TenantModule:
+    if not tenants.exists(technology):
+        _refuse(f"tests/tenants/{technology}.py is missing: nobody knows how its clients connect")
+    return tenants.load(technology)
 
 
 def _delete_all(home: Platform) -> None:

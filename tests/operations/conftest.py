@@ -12,20 +12,34 @@ from pathlib import Path
 import pytest
 import redis
 
-from dbyard import installations, wire
+from dbyard import installations
 from dbyard.catalogue import Catalogue
 from dbyard.engines import redis as engine
 from dbyard.metrics import Metrics
-from dbyard.model import Credentials, Instance, InstanceSpec, InstanceState, Layout, Operation, Principal, RenderInput
-from dbyard.operations import Context, Outcome, server
+from dbyard.model import (
+    Address,
+    Credentials,
+    Instance,
+    InstanceSpec,
+    InstanceState,
+    Layout,
+    Operation,
+    Principal,
+    RenderInput,
+)
+from dbyard.operations import Context, Outcome
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.queue import Queue
 from dbyard.runtimes.local import LocalRuntime, members, processes
-from dbyard.service import Service, access, databases
-from dbyard.store import Connection, Store, accounts, instances, operations
+from dbyard.service import Service
+from dbyard.service.databases import connection as connections
+from dbyard.service.databases import create, databases
+from dbyard.service.databases.create_request import CreateRequest
+from dbyard.store import Connection, Store, accounts, endpoints, instances, operations
 from tests.conftest import Clock
 from tests.disks import make_directory
 from tests.e2e.platforms import claimed_ports, require
+from tests.ports import PLATFORMS, bounds
 
 NAME = "steps-db"
 TECHNOLOGY = "redis"
@@ -46,7 +60,7 @@ class Bench:
     def create(self, name: str = NAME, technology: str = TECHNOLOGY) -> str:
         """Ask for a database; its id."""
         plan = self.context.catalogue.technologies[technology].plans[0].name
-        databases.create(self.service, self.principal, wire.Draft(name=name, technology=technology, plan=plan))
+        create.create(self.service, self.principal, CreateRequest(name, technology, plan))
         return self.claimable().database_id
 
     def delete(self, name: str = NAME) -> None:
@@ -96,9 +110,16 @@ class Bench:
 
     def instance(self, database_id: str) -> Instance:
         with self.context.store.read() as connection:
-            found = instances.get_for(connection, database_id)
+            found = instances.get_primary(connection, database_id)
         assert found is not None
         return found
+
+    def address(self, database_id: str) -> Address:
+        """Where the database is reached."""
+        with self.context.store.read() as connection:
+            endpoint, *_ = endpoints.list_for(connection, database_id)
+        assert endpoint.address is not None
+        return endpoint.address
 
     def pid(self, instance: Instance) -> int:
         process = members.find(self.runtime._home, instance.id, members.SERVER)
@@ -110,22 +131,31 @@ class Bench:
 
     def stop(self, instance_id: str) -> None:
         """Stop an instance as an operation does it."""
-        server.stop(self.context, instance_id)
+        self.runtime.stop(instance_id)
+        assert processes.wait_until(lambda: self._is_stopped(instance_id), SECONDS)
+
+    def _is_stopped(self, instance_id: str) -> bool:
+        self.runtime.stop(instance_id)
+        return self.runtime.status(instance_id).state is InstanceState.STOPPED
 
     def answers(self) -> bool:
         """Whether the tenant is let in at the URL that the platform gives."""
-        url = access.connection(self.service, self.principal, NAME).connection.url
+        url = connections.get(self.service, self.principal, NAME).url
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
 
     def rows(self) -> dict[str, int]:
-        tables = ("database", "instance", "credential", "operation", "operation_event")
+        tables = ("database", "instance", "endpoint", "credential", "operation", "operation_event")
         with self.context.store.read() as connection:
             return {table: _count(connection, table) for table in tables if _count(connection, table)}
 
     def leftovers(self) -> list[str]:
         """What is on the machine of this home's servers."""
-        found = [str(path) for place in ("instances", "spares", "trash") for path in (self.home / place).iterdir()]
+        found = [
+            str(path)
+            for place in ("instances", "spares", "trash", "endpoints", "jobs")
+            for path in (self.home / place).iterdir()
+        ]
         found += [f"claim of port {port}" for port in claimed_ports(self.home)]
         return found + [f"row of {table}" for table in self.rows()]
 
@@ -140,7 +170,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def runtime(home: Path) -> Iterator[LocalRuntime]:
-    made = LocalRuntime(home, "127.0.0.1", (26000, 26999), installations.tool("bwrap"), installations.find)
+    made = LocalRuntime(home, "127.0.0.1", bounds(PLATFORMS), installations.tool("bwrap"), installations.find)
     yield made
     for instance_id in made.list_instances():
         made.destroy(instance_id, sys.maxsize)
@@ -151,18 +181,17 @@ def bench(
     store: Store, catalogue: Catalogue, service: Service, runtime: LocalRuntime, home: Path, clock: Clock, token: str
 ) -> Bench:
     require(TECHNOLOGY, catalogue.technologies[TECHNOLOGY].default_version.version)
-    service = replace(service, installed=installations.find, logs=runtime.logs)
+    service = replace(service, resolve=runtime.resolve, logs=runtime.logs)
     context = Context(
         store,
         catalogue,
         service.box,
         service.authority,
         runtime,
-        installations.find,
-        Metrics(),
-        clock,
         runtime.host,
         runtime.spares,
+        Metrics(),
+        clock,
     )
     with store.read() as connection:
         admin = accounts.find_account(connection, "admin")

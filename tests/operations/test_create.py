@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from dbyard.errors import Conflict, PermanentError
-from dbyard.model import Operation, OperationStatus
+from dbyard.model import Operation, OperationStatus, Release
 from dbyard.operations import Done, Next, Wait, create, server
 from dbyard.operations.kinds import KINDS
 from dbyard.runtimes.local import members
-from dbyard.service import access
+from dbyard.service.databases import connection as connections
+from dbyard.store import instances
 from tests.conftest import Clock
 from tests.e2e.platforms import claimed_ports
 from tests.operations.conftest import NAME, Bench
@@ -26,16 +28,19 @@ def next_step(outcome: object) -> str:
     return outcome.step
 
 
-class TestPlace:
+class TestAllocate:
     def test_gives_the_instance_a_place(self, bench: Bench) -> None:
         instance = bench.instance(bench.create())
         assert instance.placement is None
         operation = bench.claim()
-        assert bench.advance(operation).step == "launch"
+        assert bench.advance(operation).step == "start"
         placed = bench.instance(operation.database_id)
-        address = bench.runtime.publish(placed.id, placed.id)
-        assert placed.placement is not None
-        assert (placed.placement.host, placed.placement.port) == (address.host, address.port)
+        given = bench.runtime.allocate(placed.id, 1, Release("redis", "7.0", placed.full_version))
+        assert (placed.placement, placed.lineage) == (given.placement, given.lineage)
+        with bench.context.store.read() as connection:
+            certificate = instances.certificate_of(connection, placed.id)
+        assert certificate is not None
+        assert certificate.ends_at > time.time()
 
     def test_twice_gives_the_same(self, bench: Bench) -> None:
         bench.create()
@@ -50,19 +55,19 @@ class TestPlace:
         operation = bench.claim()
         bench.act(operation)
         assert bench.instance(operation.database_id).placement is None
-        assert bench.latest(operation).step == "place"
+        assert bench.latest(operation).step == "allocate"
 
 
-class TestLaunch:
+class TestStart:
     def test_starts_the_server(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance(bench.advance_to("launch"))
-        assert operation.step == "secure"
+        operation = bench.advance(bench.advance_to("start"))
+        assert operation.step == "configure"
         assert bench.is_running(bench.instance(operation.database_id))
 
     def test_twice_leaves_the_server_alone(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("launch")
+        operation = bench.advance_to("start")
         bench.act(operation)
         pid = bench.pid(bench.instance(operation.database_id))
         bench.act(operation)
@@ -70,35 +75,31 @@ class TestLaunch:
 
     def test_moves_away_from_a_port_that_is_taken(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("launch")
-        taken = bench.instance(operation.database_id).placement
-        assert taken is not None
+        operation = bench.advance_to("start")
+        taken = bench.address(operation.database_id)
         with socket.create_server((taken.host, taken.port)):
             again = bench.advance(operation)
-            assert again.step == "launch"
-            moved = bench.instance(operation.database_id).placement
-            assert moved is not None
-            assert moved.port != taken.port
-            assert bench.advance(again).step == "secure"
+            assert again.step == "start"
+            assert bench.address(operation.database_id).port != taken.port
+            assert bench.advance(again).step == "configure"
 
     def test_moves_once_when_it_was_killed_between_moving_and_recording(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("launch")
-        taken = bench.instance(operation.database_id).placement
-        assert taken is not None
+        operation = bench.advance_to("start")
+        taken = bench.address(operation.database_id)
         with socket.create_server((taken.host, taken.port)):
             bench.act(operation)  # moved, and nothing recorded
             bench.advance(operation)
             assert bench.is_running(bench.instance(operation.database_id))
-        assert bench.instance(operation.database_id).placement != taken
+        assert bench.address(operation.database_id) != taken
 
 
-class TestSecure:
+class TestConfigure:
     def test_lets_the_tenant_in_and_makes_the_database_usable(self, bench: Bench, clock: Clock) -> None:
         bench.create()
-        operation = bench.advance_to("secure")
+        operation = bench.advance_to("configure")
         with pytest.raises(Conflict):
-            access.connection(bench.service, bench.principal, NAME)
+            connections.get(bench.service, bench.principal, NAME)
         assert bench.queue._advance(operation) is None
         assert bench.latest(operation).status is OperationStatus.DONE
         assert bench.instance(operation.database_id).ready_at == clock()
@@ -106,13 +107,13 @@ class TestSecure:
 
     def test_twice_changes_nothing(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("secure")
+        operation = bench.advance_to("configure")
         assert isinstance(bench.act(operation), Done)
         assert isinstance(bench.act(operation), Done)
 
     def test_starts_a_server_that_died_meanwhile(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("secure")
+        operation = bench.advance_to("configure")
         instance = bench.instance(operation.database_id)
         bench.act(operation)
         bench.stop(instance.id)
@@ -121,20 +122,20 @@ class TestSecure:
 
     def test_moves_when_the_port_of_one_that_died_is_taken(self, bench: Bench) -> None:
         bench.create()
-        operation = bench.advance_to("secure")
+        operation = bench.advance_to("configure")
         instance = bench.instance(operation.database_id)
         bench.stop(instance.id)
-        assert instance.placement is not None
-        with socket.create_server((instance.placement.host, instance.placement.port)):
-            assert next_step(bench.act(operation)) == "launch"
+        address = bench.address(operation.database_id)
+        with socket.create_server((address.host, address.port)):
+            assert next_step(bench.act(operation)) == "start"
 
     def test_waits_for_one_that_does_not_answer_and_says_what_it_printed(
         self, bench: Bench, play: Play, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server, "_PATIENCE", 0.3)
+        monkeypatch.setattr(server, "_POLL_SECONDS", 0.3)
         play("echo thinking about it; while :; do sleep 1000; done")
         bench.create()
-        outcome = bench.act(bench.advance_to("secure"))
+        outcome = bench.act(bench.advance_to("configure"))
         assert isinstance(outcome, Wait)
         assert "thinking about it" in outcome.reason
 
@@ -152,7 +153,7 @@ class TestNeverReady:
     def test_ends_in_error_with_the_last_log_lines(
         self, bench: Bench, clock: Clock, play: Play, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server, "_PATIENCE", 0.3)
+        monkeypatch.setattr(server, "_POLL_SECONDS", 0.3)
         play("echo thinking about it; while :; do sleep 1000; done")
         ended = self.run(bench, clock)
         assert ended.error_code == "deadline"
@@ -179,19 +180,19 @@ class TestNeverReady:
         assert not bench.is_running(instance)
         assert not members.list_members(bench.runtime._home, instance.id)
         with pytest.raises(Conflict, match="does not run"):
-            access.connection(bench.service, bench.principal, NAME)
+            connections.get(bench.service, bench.principal, NAME)
         return ended
 
 
 class TestRestart:
     def test_takes_up_a_step_that_nobody_ended(self, bench: Bench) -> None:
         bench.create()
-        killed = bench.advance_to("secure")
+        killed = bench.advance_to("configure")
         assert bench.queue.claim() is None
         bench.queue.void_leases()
-        assert bench.claim().step == "secure"
+        assert bench.claim().step == "configure"
         assert bench.queue._advance(killed) is None  # its claim is void
-        assert bench.latest(killed).step == "secure"
+        assert bench.latest(killed).step == "configure"
 
     def test_gives_the_time_back_in_which_nobody_worked(self, bench: Bench, clock: Clock) -> None:
         bench.create()
@@ -203,13 +204,13 @@ class TestRestart:
         assert bench.answers()
 
 
-class TestAbandon:
+class TestFailure:
     def test_of_a_database_that_is_gone_does_nothing(self, bench: Bench) -> None:
         bench.create()
-        create.on_failure(bench.context, replace(bench.claim(), database_id="gone"))
+        create.on_failure(bench.context, replace(bench.claim(), database_id="gone"), "failed")
 
-    def test_says_which_server_is_missing(self, bench: Bench) -> None:
+    def test_says_which_server_is_missing(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         bench.create()
-        lost = replace(bench.context, installed=lambda *_: None)
+        monkeypatch.setattr(bench.runtime, "resolve", lambda *_: None)
         with pytest.raises(PermanentError, match="dbyard engines install redis"):
-            create.place(lost, bench.claim())
+            create.allocate(bench.context, bench.claim())

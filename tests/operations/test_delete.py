@@ -87,7 +87,7 @@ class TestOvertaking:
 
     def test_a_create_that_hangs_cannot_bring_the_server_back(self, bench: Bench) -> None:
         database_id = bench.create()
-        create = bench.advance_to("launch")
+        create = bench.advance_to("start")
         instance = bench.instance(database_id)
         bench.delete()
         delete = bench.claim()

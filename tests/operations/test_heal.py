@@ -30,13 +30,13 @@ def dead(bench: Bench) -> str:
 
 
 @pytest.fixture
-def sweep(bench: Bench) -> DriftReconciler:
+def drift(bench: Bench) -> DriftReconciler:
     return DriftReconciler(bench.context, bench.queue._stopping, lambda: None)
 
 
-class TestSweep:
-    def test_heals_what_should_run(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
-        sweep.sweep()
+class TestDrift:
+    def test_heals_what_should_run(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
+        drift.reconcile()
         operation = bench.claimable()
         assert (operation.kind, operation.database_id) == (OperationKind.HEAL, dead)
         with pytest.raises(Conflict, match="is being repaired"):
@@ -44,40 +44,40 @@ class TestSweep:
         bench.finish()
         assert bench.answers()
 
-    def test_of_a_death_told_at_once_makes_one_operation(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
-        sweep.server_ended(bench.instance(dead).id)
-        sweep.server_ended(bench.instance(dead).id)
-        sweep.sweep()
-        assert bench.claimable().kind is OperationKind.HEAL
+    def test_of_a_death_told_at_once_makes_one_operation(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
+        drift.server_ended(bench.instance(dead).id)
+        drift.server_ended(bench.instance(dead).id)
+        drift.reconcile()
+        assert bench.claimable().kind == OperationKind.HEAL
 
-    def test_leaves_alone_what_runs(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
-        sweep.sweep()
+    def test_leaves_alone_what_runs(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
+        drift.reconcile()
         bench.finish()
-        sweep.sweep()
+        drift.reconcile()
         assert bench.queue.claim() is None
 
-    def test_leaves_alone_what_is_deleted(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
+    def test_leaves_alone_what_is_deleted(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
         bench.delete()
         bench.finish()
-        sweep.sweep()
+        drift.reconcile()
         assert bench.rows() == {}
 
     def test_asks_again_for_a_delete_that_did_not_end(
-        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
+        self, bench: Bench, dead: str, drift: DriftReconciler, clock: Clock
     ) -> None:
         bench.delete()
         bench.queue._fail(bench.claim(), "deadline", "not done in time")
-        sweep.sweep()
+        drift.reconcile()
         clock.advance(60)
         bench.finish()
         assert bench.leftovers() == []
 
     def test_slows_down_a_server_that_dies_again_and_again(
-        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
+        self, bench: Bench, dead: str, drift: DriftReconciler, clock: Clock
     ) -> None:
         delays = []
         for _ in range(6):
-            sweep.sweep()
+            drift.reconcile()
             delays.append(bench.claimable().run_at - clock())
             clock.advance(delays[-1])
             bench.finish()
@@ -87,7 +87,7 @@ class TestSweep:
         assert delays[-1] > 0
 
 
-class TestExamine:
+class TestDiagnose:
     def test_says_why_the_server_ended(self, bench: Bench) -> None:
         bench.runtime.watch(lambda _: None)
         database_id = bench.create()
@@ -95,11 +95,11 @@ class TestExamine:
         instance = bench.instance(database_id)
         os.kill(bench.pid(instance), signal.SIGKILL)
         assert wait_until(lambda: not bench.is_running(instance), 10)
-        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).sweep()
+        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).reconcile()
         operation = bench.claimable()
         bench.finish()
         assert bench.history(operation)[0] == (
-            "examine", "server_killed", "the server was ended by signal 9 (Killed)",
+            "diagnose", "server_killed", "the server was ended by signal 9 (Killed)",
         )  # fmt: skip
         with bench.context.store.read() as connection:
             newest, *_ = events.list_page(connection, events.of_database(database_id), 1, 0)
@@ -112,29 +112,28 @@ class TestExamine:
         ends = bench.context.metrics.render({}, {}).decode()
         assert 'dbyard_server_exits_total{cause="server_killed",technology="redis"} 1.0' in ends
 
-    def test_of_a_server_that_runs_again_says_nothing(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
-        sweep.sweep()
-        operation = bench.advance_to("launch")
+    def test_of_a_server_that_runs_again_says_nothing(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
+        drift.reconcile()
+        operation = bench.advance_to("start")
         bench.act(operation)
-        assert bench.act(replace(operation, step="examine")) == Next("launch")
+        assert bench.act(replace(operation, step="diagnose")) == Next("start")
 
 
-class TestLaunch:
-    def test_keeps_the_endpoint(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
+class TestStart:
+    def test_keeps_the_endpoint(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
         before = bench.instance(dead)
-        sweep.sweep()
+        drift.reconcile()
         bench.finish()
         assert bench.instance(dead) == before
         assert bench.is_running(before)
 
     def test_says_that_the_port_is_taken_and_tries_again(
-        self, bench: Bench, dead: str, sweep: DriftReconciler, clock: Clock
+        self, bench: Bench, dead: str, drift: DriftReconciler, clock: Clock
     ) -> None:
-        before = bench.instance(dead)
-        assert before.placement is not None
-        sweep.sweep()
+        before, address = bench.instance(dead), bench.address(dead)
+        drift.reconcile()
         operation = bench.claimable()
-        with socket.create_server((before.placement.host, before.placement.port)):
+        with socket.create_server((address.host, address.port)):
             for attempt in (1, 2, 3):
                 bench.finish()
                 latest = bench.latest(operation)
@@ -145,19 +144,20 @@ class TestLaunch:
         bench.finish()
         assert bench.latest(operation).status is OperationStatus.DONE
         assert bench.instance(dead) == before
+        assert bench.address(dead) == address
         assert bench.answers()
 
-    def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
-        sweep.sweep()
-        operation = bench.advance_to("launch")
+    def test_twice_leaves_the_server_alone(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
+        drift.reconcile()
+        operation = bench.advance_to("start")
         bench.act(operation)
         pid = bench.pid(bench.instance(dead))
         bench.act(operation)
         assert bench.pid(bench.instance(dead)) == pid
 
-    def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, sweep: DriftReconciler) -> None:
+    def test_of_a_lost_directory_is_an_error(self, bench: Bench, dead: str, drift: DriftReconciler) -> None:
         bench.runtime.destroy(bench.instance(dead).id, 1)
-        sweep.sweep()
-        operation = bench.advance_to("launch")
+        drift.reconcile()
+        operation = bench.advance_to("start")
         with pytest.raises(PermanentError, match="directory"):
             bench.act(operation)

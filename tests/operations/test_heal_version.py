@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbyard.errors import PermanentError
-from dbyard.model import Installation, InstanceSpec, Layout, Operation, OperationKind, Placement, Release
+from dbyard.model import InstanceSpec, Layout, Operation, OperationKind, Placement, Release
 from dbyard.operations import Context, Next, heal
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
@@ -19,10 +18,16 @@ from tests.builders import claim, get_ready
 
 
 class Runtime:
-    """Starts nothing, and remembers by which server it was asked to."""
+    """Starts nothing, and remembers by which server it was asked to. Has some full versions, the newest first."""
 
     def __init__(self) -> None:
+        self.full_versions: tuple[str, ...] = ()
         self.started: list[str] = []
+
+    def resolve(self, technology: str, version: str, full_version: str | None = None) -> Release | None:
+        known = self.full_versions
+        fitting = [each for each in known if full_version in (None, each)] or [each for each in known if full_version]
+        return Release(technology, version, fitting[0]) if fitting else None
 
     def layout(self, instance_id: str, _: Placement, release: Release) -> Layout:
         data, conf, log, run = (Path("/nowhere") / instance_id / name for name in ("data", "conf", "log", "run"))
@@ -30,19 +35,6 @@ class Runtime:
 
     def ensure(self, _spec: InstanceSpec, _placement: Placement, release: Release) -> None:
         self.started.append(release.full_version)
-
-
-class Machine:
-    """Has some full versions of a server, the newest first, and finds among them as `installations.find` does."""
-
-    def __init__(self, *full_versions: str) -> None:
-        self.full_versions = full_versions
-
-    def __call__(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
-        known = self.full_versions
-        fitting = [each for each in known if full_version in (None, each)] or [each for each in known if full_version]
-        root = Path("/nowhere")
-        return Installation(technology, version, fitting[0], root, (), root, "test") if fitting else None
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def healing(service: Service, token: str) -> Operation:
     create(service, authentication.authenticate(service, token), draft)
     get_ready(service)
     with service.store.tx() as connection:
-        (instance,) = instances.list_settled(connection)
+        (instance,) = instances.list_should_run(connection)
         operations.insert(connection, instance.database_id, OperationKind.HEAL, service.clock())
     return claim(service)
 
@@ -71,7 +63,6 @@ def context(service: Service, runtime: Runtime) -> Context:
         box=service.box,
         authority=service.authority,
         runtime=runtime,  # type: ignore[arg-type]
-        installed=Machine(),
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
         host=none,  # type: ignore[arg-type]
@@ -79,25 +70,27 @@ def context(service: Service, runtime: Runtime) -> Context:
     )
 
 
-class TestLaunch:
+class TestStart:
     def test_by_the_server_that_the_instance_records(
         self, context: Context, runtime: Runtime, healing: Operation
     ) -> None:
-        outcome = heal.launch(replace(context, installed=Machine("7.0.2", "7.0.1")), healing)
+        runtime.full_versions = ("7.0.2", "7.0.1")
+        outcome = heal.start(context, healing)
         assert (outcome, runtime.started) == (Next("await_ready"), ["7.0.1"])
 
     def test_by_a_newer_one_where_that_is_gone_and_records_it(
         self, context: Context, runtime: Runtime, healing: Operation
     ) -> None:
-        outcome = heal.launch(replace(context, installed=Machine("7.0.2")), healing)
+        runtime.full_versions = ("7.0.2",)
+        outcome = heal.start(context, healing)
         assert isinstance(outcome, Next)
         assert outcome.save is not None
         with context.store.tx() as connection:
             outcome.save(connection)
-            instance = instances.get_for(connection, healing.database_id)
+            instance = instances.get_primary(connection, healing.database_id)
         assert instance is not None
         assert (instance.full_version, runtime.started) == ("7.0.2", ["7.0.2"])
 
     def test_by_none_where_none_is_left(self, context: Context, healing: Operation) -> None:
         with pytest.raises(PermanentError, match=r"run dbyard engines install redis@7\.0"):
-            heal.launch(context, healing)
+            heal.start(context, healing)

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from dbyard import wire
 from dbyard.model import MIB, ExitStatus, InstanceState, InstanceStatus, Operation
 from dbyard.operations import Context, Wait, server
 from dbyard.operations.target import load
-from dbyard.service import Service, accounts, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases.create import create as create_database
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import operations
 from tests.builders import SPEC, claim
 from tests.conftest import Clock, World
@@ -38,7 +40,6 @@ def context(service: Service, world: World) -> Context:
         box=service.box,
         authority=service.authority,
         runtime=Stopped(),  # type: ignore[arg-type]
-        installed=world.installed,
         metrics=none,  # type: ignore[arg-type]
         now=service.clock,
         host=none,  # type: ignore[arg-type]
@@ -52,11 +53,11 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def create(service: Service, token: str, clock: Clock, technology: str, count: int) -> list[Operation]:
-    principal = accounts.authenticate(service, token)
+    principal = authentication.authenticate(service, token)
     plan = service.catalogue.technologies[technology].plans[0].name
     claimed = []
     for number in range(count):
-        databases.create(service, principal, wire.Draft(f"{technology}-{number}", technology, plan))
+        create_database(service, principal, CreateRequest(f"{technology}-{number}", technology, plan))
         clock.advance(1)
         claimed.append(claim(service))
     return claimed
@@ -67,7 +68,7 @@ def turns(context: Context, asking: Sequence[Operation]) -> list[bool]:
     return [server.wait_for_start_slot(context, each, load(context, each)) is None for each in asking]
 
 
-class TestDescribeEnd:
+class TestDescribeExit:
     @pytest.mark.parametrize(
         ("end", "code", "words"),
         [
@@ -85,14 +86,14 @@ class TestDescribeEnd:
         ],
     )
     def test_says_what_is_known(self, end: ExitStatus, code: str, words: str) -> None:
-        cause = server.describe_end(
+        cause = server.describe_exit(
             end, replace(SPEC, memory=448 * MIB, processes=(replace(SPEC.server, memory_exit=3),))
         )
         assert cause.code == code
         assert re.search(words, cause.message)
 
 
-class TestAwaitTurn:
+class TestStartSlot:
     def test_slow_starts_are_as_many_as_processors(
         self, context: Context, service: Service, token: str, clock: Clock
     ) -> None:

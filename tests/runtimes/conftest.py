@@ -29,6 +29,7 @@ from dbyard.model import (
 from dbyard.runtimes.local import LocalRuntime, processes, slots
 from dbyard.runtimes.local.slots import Slot
 from tests.disks import make_directory
+from tests.ports import PLATFORMS, bounds
 
 SERVER = """
 import os, signal, socket, sys, time
@@ -143,10 +144,10 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
     opened: list[LocalRuntime] = []
 
     def open_it(
-        where: Path | None = None, ports: tuple[int, int] = (23000, 23999), sandboxed: bool = True
+        where: Path | None = None, ports: tuple[int, int] | None = None, sandboxed: bool = True
     ) -> LocalRuntime:
         bwrap = installations.tool("bwrap") if sandboxed else None
-        opened.append(LocalRuntime(where or home, "127.0.0.1", ports, bwrap, find))
+        opened.append(LocalRuntime(where or home, "127.0.0.1", ports or bounds(PLATFORMS), bwrap, find))
         return opened[-1]
 
     yield open_it

@@ -23,10 +23,12 @@ from dbyard.runtimes import PortTaken
 from dbyard.runtimes.local import LocalRuntime, directories, members, ports, processes, slots, spawn
 from dbyard.runtimes.local.slots import Slot
 from tests import strangers
+from tests.ports import RUNTIME, own
 from tests.runtimes.conftest import Server, place
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 Open = Callable[..., LocalRuntime]
+PORT = own(RUNTIME).start
 
 
 def answers(server: Server) -> bool:
@@ -77,23 +79,23 @@ class TestPlace:
         assert stat.S_IMODE(directory(server).stat().st_mode) == 0o711
 
     def test_takes_no_port_that_another_home_has(self, open_runtime: Open, home: Path, program: Release) -> None:
-        first = open_runtime(home / "a", (15500, 15503))
-        second = open_runtime(home / "b", (15500, 15503))
+        four = (PORT, PORT + 3)
+        first, second = open_runtime(home / "a", four), open_runtime(home / "b", four)
         taken = {place(first, program).layout.port, place(second, program).layout.port}
-        assert taken == {15500, 15502}
+        assert taken == {PORT, PORT + 2}
         with pytest.raises(TemporaryError, match="no free port"):
             place(second, program)
 
     def test_takes_no_port_on_which_somebody_listens(self, open_runtime: Open, program: Release) -> None:
-        with socket.create_server(("127.0.0.1", 15600)):
-            assert place(open_runtime(ports=(15600, 15603)), program).layout.port == 15602
+        with socket.create_server(("127.0.0.1", PORT)):
+            assert place(open_runtime(ports=(PORT, PORT + 3)), program).layout.port == PORT + 2
 
     def test_takes_over_the_port_of_a_home_that_is_gone(self, open_runtime: Open, program: Release) -> None:
-        runtime = open_runtime(ports=(15610, 15611))
+        runtime = open_runtime(ports=(PORT, PORT + 1))
         claims = ports.claims_directory()
         claims.mkdir(parents=True, exist_ok=True)
-        (claims / "15610").write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
-        assert place(runtime, program).layout.port == 15610
+        (claims / str(PORT)).write_text(json.dumps({"home": "/nonexistent", "pid": 1}))
+        assert place(runtime, program).layout.port == PORT
 
     def test_gives_back_what_it_claimed_and_could_not_write_down(
         self, runtime: LocalRuntime, program: Release, monkeypatch: pytest.MonkeyPatch

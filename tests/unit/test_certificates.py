@@ -47,7 +47,7 @@ class TestIssue:
         handshake(tmp_path, leaf, leaf.authority, hostname)
 
     def test_other_names_and_addresses(self, tmp_path: Path) -> None:
-        leaf = Authority.load_or_make(tmp_path / "ca").issue("db", names=["db.example.org"], addresses=["::1"])
+        leaf = Authority.load_or_make(tmp_path / "ca").issue("db", ["db.example.org", "::1"])
         for hostname in ("db.example.org", "::1"):
             handshake(tmp_path, leaf, leaf.authority, hostname)
         with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):

@@ -63,7 +63,7 @@ class TestLimits:
 @pytest.fixture
 def real() -> Iterator[Cgroups]:
     """The control groups of this machine."""
-    found = cgroups.probe("test-cgroups")
+    found = cgroups.probe(f"test-{os.getpid()}")
     if found is None:
         pytest.skip("no control groups can be made here")
     yield found

@@ -22,9 +22,11 @@ from dbyard.reconciler.disk import (
     decide_for_machine,
     pause,
 )
-from dbyard.service import Service, accounts, databases
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import events, instances, operations
-from dbyard.wire import Draft
 from tests.builders import claim, get_ready
 from tests.conftest import World
 
@@ -130,10 +132,11 @@ def disks() -> Disks:
 @pytest.fixture
 def database_id(service: Service, token: str) -> str:
     """A running redis-starter-256: 2,048 MB of disk."""
-    databases.create(service, accounts.authenticate(service, token), Draft("my-redis-db", "redis", "redis-starter-256"))
+    request = CreateRequest("my-redis-db", "redis", "redis-starter-256")
+    create(service, authentication.authenticate(service, token), request)
     get_ready(service)
     with service.store.read() as connection:
-        return instances.list_watched(connection)[0].database_id
+        return instances.list_monitored(connection)[0].database_id
 
 
 @pytest.fixture
@@ -145,30 +148,32 @@ def watch(service: Service, disks: Disks, world: World) -> DiskMonitor:
         service.box,
         service.authority,
         parts,
-        world.installed,
+        parts,
+        parts,
         Metrics(),
         service.clock,
-        parts,
-        parts,
     )
     return DiskMonitor(context, threading.Event(), world.wake)
 
 
 def restriction(service: Service, database_id: str) -> Restriction:
     with service.store.read() as connection:
-        instance = instances.get_for(connection, database_id)
+        instance = instances.get_primary(connection, database_id)
     assert instance is not None
     return instance.restriction
 
 
 def finish(service: Service) -> None:
     operation = claim(service)
-    assert operation.kind is OperationKind.RESTRICT
+    assert operation.kind == OperationKind.CONFIGURE
     with service.store.tx() as connection:
+        instance = instances.get_primary(connection, operation.database_id)
+        assert instance is not None
+        instances.set_applied_restriction(connection, instance.id, instance.restriction)
         operations.finish(connection, operation, service.clock())
 
 
-class TestLook:
+class TestRunOnce:
     def test_restricts_by_an_operation_and_lifts_again(
         self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str, world: World
     ) -> None:
@@ -180,27 +185,30 @@ class TestLook:
         watch.run_once()  # the operation is at work: nothing more is asked for
         finish(service)
         disks.used = 100 * MIB
+        watch._due.clear()  # as if time had passed
         watch.run_once()
         assert restriction(service, database_id) is NONE
         finish(service)
         with service.store.read() as connection:
-            assert operations.active_id(connection, database_id) is None
+            assert operations.exclusive_of(connection, database_id) is None
             lifted, restricted, *_ = events.list_page(connection, events.of_database(database_id), 9, 0)
-        assert (lifted.type, lifted.data["reason"]) == (EventType.UNRESTRICTED, None)
-        assert (restricted.type, restricted.data["restriction"]) == (EventType.RESTRICTED, READ_ONLY)
+        assert (lifted.type, lifted.data["reason"]) == (EventType.DATABASE_UNRESTRICTED, None)
+        assert (restricted.type, restricted.data["restriction"]) == (EventType.DATABASE_RESTRICTED, READ_ONLY)
         assert (restricted.username, restricted.account_id) == ("dbyard", None)
 
-    def test_asks_again_for_what_could_not_be_applied(
+    def test_goes_on_during_an_operation_and_leaves_what_is_wanted(
         self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str
     ) -> None:
+        """The drift reconciler asks for what is not applied when the operation has ended."""
+        with service.store.tx() as connection:
+            operations.insert(connection, database_id, OperationKind.CONFIGURE, service.clock())
         disks.used = 1950 * MIB
         watch.run_once()
-        operation = claim(service)
-        with service.store.tx() as connection:
-            operations.fail(connection, operation, service.clock(), "deadline", "not done in time")
-        watch.run_once()
+        assert restriction(service, database_id) is READ_ONLY
         with service.store.read() as connection:
-            assert operations.active_id(connection, database_id) not in (None, operation.id)
+            (unconfigured,) = instances.list_unconfigured(connection)
+            assert len(operations.list_active(connection, database_id)) == 1
+        assert unconfigured.database_id == database_id
 
     def test_a_full_machine_stops_everybody(
         self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str
@@ -209,7 +217,7 @@ class TestLook:
         watch.run_once()
         assert restriction(service, database_id) is READ_ONLY
         with service.store.read() as connection:
-            instance = instances.get_for(connection, database_id)
+            instance = instances.get_primary(connection, database_id)
         assert instance is not None
         assert instance.restriction_reason == "the disk of the machine is nearly full"
 
@@ -257,4 +265,4 @@ class TestUsed:
     def test_what_was_asked_of_servers_that_are_gone_is_forgotten(self, disks: Disks, watch: DiskMonitor) -> None:
         watch.used("gone")
         watch.run_once()
-        assert watch._asked == {}
+        assert watch._shown == {}

@@ -1,4 +1,4 @@
-"""Who is started again for saying nothing, and who is not."""
+"""Which servers are started again because they do not answer, and which are not."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from dbyard.metrics import Metrics
-from dbyard.model import InstanceState, Restriction
+from dbyard.model import InstanceState, InstanceStatus, Restriction, Usage
 from dbyard.operations import server
 from dbyard.operations.server import ProbeResult
-from dbyard.reconciler import health as pulses
+from dbyard.reconciler import health
 from dbyard.reconciler.health import LivenessMonitor
 from dbyard.store.instances import MonitoredInstance
 
-PATIENCE = 300
+TIMEOUT = 300
 MINUTES = 60
 
 
@@ -26,29 +26,30 @@ class World:
     """Servers by what they say, a disk that they write to, and a clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        self.voices = {f"i-{number}": ProbeResult.ANSWERS for number in range(count)}
+        self.results = {f"i-{number}": ProbeResult.ANSWERS for number in range(count)}
         self.written = 0
         self.now = 1000.0
         self.restarted: list[str] = []
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(pulses, "load_database", lambda _, database_id: database_id)
-        monkeypatch.setattr(server, "listen", lambda _, target: self.voices[target])
+        monkeypatch.setattr(health, "load_database", lambda _, database_id, _instance_id: database_id)
+        monkeypatch.setattr(server, "probe", lambda _, target: self.results[target])
         monkeypatch.setattr(LivenessMonitor, "_restart", lambda _, watched: self.restarted.append(watched.id))
-        watched = [
-            MonitoredInstance(each, each, "redis", "plan", Restriction.NONE, failed=False) for each in self.voices
-        ]
+        watched = [MonitoredInstance(each, each, "redis", "plan", Restriction.NONE) for each in self.results]
         context: Any = SimpleNamespace(
             store=SimpleNamespace(cached=lambda *_: watched),
-            runtime=SimpleNamespace(state=lambda _: InstanceState.RUNNING, written=lambda _: self.written),
+            runtime=SimpleNamespace(status=lambda _: InstanceStatus(InstanceState.RUNNING), usage=self.usage),
             metrics=Metrics(),
         )
-        self.health = LivenessMonitor(context, threading.Event(), lambda: None, PATIENCE)
+        self.monitor = LivenessMonitor(context, threading.Event(), lambda: None, TIMEOUT)
+
+    def usage(self, _instance_id: str) -> Usage:
+        return Usage(None, None, None, None, self.written)
 
     def pass_minutes(self, minutes: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(minutes * MINUTES)):
             self.now += 1
             meanwhile()
-            self.health.run_once()
+            self.monitor.run_once()
 
 
 @pytest.fixture
@@ -56,21 +57,21 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch, 5)
 
 
-@pytest.mark.parametrize("voice", [ProbeResult.SILENT, ProbeResult.STUCK])
-def test_a_silent_server_is_restarted_in_the_end(world: World, voice: ProbeResult) -> None:
-    world.voices["i-0"] = voice
+@pytest.mark.parametrize("result", [ProbeResult.SILENT, ProbeResult.STUCK])
+def test_a_silent_server_is_restarted_in_the_end(world: World, result: ProbeResult) -> None:
+    world.results["i-0"] = result
     world.pass_minutes(4.9)
     assert world.restarted == []
     world.pass_minutes(1.5)
     assert set(world.restarted) == {"i-0"}
 
 
-def test_one_answer_forgives_everything(world: World) -> None:
-    world.voices["i-0"] = ProbeResult.SILENT
+def test_one_answer_clears_all_failures(world: World) -> None:
+    world.results["i-0"] = ProbeResult.SILENT
     world.pass_minutes(4.9)
-    world.voices["i-0"] = ProbeResult.ANSWERS
+    world.results["i-0"] = ProbeResult.ANSWERS
     world.pass_minutes(1.5)
-    world.voices["i-0"] = ProbeResult.SILENT
+    world.results["i-0"] = ProbeResult.SILENT
     world.pass_minutes(4.5)
     assert world.restarted == []
 
@@ -79,23 +80,23 @@ def test_one_that_writes_is_at_work_unless_it_says_that_it_is_stuck(world: World
     def write() -> None:
         world.written += 1
 
-    world.voices["i-0"] = ProbeResult.SILENT
+    world.results["i-0"] = ProbeResult.SILENT
     world.pass_minutes(30, write)
     assert world.restarted == []
-    world.voices["i-0"] = ProbeResult.STUCK
+    world.results["i-0"] = ProbeResult.STUCK
     world.pass_minutes(7, write)
     assert set(world.restarted) == {"i-0"}
 
 
 def test_most_servers_at_once_are_not_to_blame(world: World) -> None:
     for each in ("i-0", "i-1", "i-2"):
-        world.voices[each] = ProbeResult.SILENT
+        world.results[each] = ProbeResult.SILENT
     world.pass_minutes(30)
     assert world.restarted == []
-    world.voices["i-2"] = ProbeResult.ANSWERS
+    world.results["i-2"] = ProbeResult.ANSWERS
     world.pass_minutes(2)
     assert set(world.restarted) == {"i-0", "i-1"}
 
 
-def test_without_patience_nobody_is_asked(world: World) -> None:
-    assert LivenessMonitor(world.health._context, threading.Event(), lambda: None, 0).threads == []
+def test_without_a_timeout_none_is_probed(world: World) -> None:
+    assert LivenessMonitor(world.monitor._context, threading.Event(), lambda: None, 0).threads == []

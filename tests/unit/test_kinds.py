@@ -39,5 +39,3 @@ class TestPolicy:
 def test_no_query_names_a_kind_or_a_step(path: Path) -> None:
     names = {*OPERATIONS, *(step for kind in KINDS.values() for step in kind.steps)}
     assert re.findall(rf"'({'|'.join(sorted(names))})'", path.read_text()) == []
-
-

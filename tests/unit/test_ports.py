@@ -15,9 +15,12 @@ from dbyard.errors import TemporaryError
 from dbyard.runtimes.local import directories, slots
 from dbyard.runtimes.local.ports import Ports, is_free
 from dbyard.runtimes.local.slots import Slot
+from tests.ports import CLAIMS, own
 from tests.strangers import needs_open_root
 
-FIRST, LAST = 15900, 15909  # five pairs, below what platforms take, so that no server of theirs is in the way
+FIRST = own(CLAIMS).start
+LAST = FIRST + 9  # five pairs
+MANY = range(FIRST + 10, FIRST + 90, 2)
 Open = Callable[..., Ports]
 
 
@@ -64,7 +67,10 @@ class TestClaim:
         spawn = multiprocessing.get_context("spawn")
         found = spawn.Queue()
         workers = [
-            spawn.Process(target=place_many, args=(open_ports(home, 15910, 15989), [str(n) for n in range(10)], found))
+            spawn.Process(
+                target=place_many,
+                args=(open_ports(home, MANY.start, MANY.stop - 1), [str(n) for n in range(10)], found),
+            )
             for home in "abcd"
         ]
         for worker in workers:
@@ -72,7 +78,7 @@ class TestClaim:
         claimed = [found.get(timeout=30) for _ in range(40)]
         for worker in workers:
             worker.join()
-        assert sorted(claimed) == list(range(15910, 15990, 2))
+        assert sorted(claimed) == list(MANY)
 
     def test_leaves_out_what_is_not_usable_and_keeps_no_claim_of_it(self, open_ports: Open) -> None:
         ports = open_ports()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -13,23 +14,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbyard import installations
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, TemporaryError, Unavailable
 from dbyard.metrics import Metrics
-from dbyard.model import OPERATIONS, Database, EventType, Operation, OperationKind, OperationStatus
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Wait
+from dbyard.model import (
+    OPERATIONS,
+    Database,
+    EventType,
+    Operation,
+    OperationKind,
+    OperationPolicy,
+    OperationStatus,
+    Progress,
+)
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait
 from dbyard.reconciler import queue as queues
-from dbyard.reconciler.drift import heal_delay
+from dbyard.reconciler.drift import repeat_delay
 from dbyard.reconciler.queue import Queue, back_off
-from dbyard.reconciler.telling import tell_done
+from dbyard.reconciler.record_event import record_done
 from dbyard.service import Service
 from dbyard.store import Connection, Store, databases, events, operations
 from tests.conftest import Clock
 
-Script = list[Callable[[], Outcome]]
+Script = list[Any]
 MANY = 40
 ABANDONED = Done
-"""What `script` gets when an operation is abandoned."""
+"""What `script` gets when an operation has failed."""
+SAVED = Wait
+"""And when what that wants written is written."""
 
 
 class TestBackOff:
@@ -48,20 +59,20 @@ class TestBackOff:
 
     @given(st.floats(0, 600))
     def test_leaves_several_attempts_before_a_deadline(self, begin: float) -> None:
-        deadline, at, attempt = begin + OPERATIONS[OperationKind.CREATE].deadline, begin, 1
+        deadline, at, attempt = begin + OPERATIONS[OperationKind.CREATE].patience, begin, 1
         while at < deadline:
             at += back_off(attempt)
             attempt += 1
         assert attempt > 10
 
 
-class TestHealDelay:
+class TestRepeatDelay:
     @given(st.integers(0, 10_000))
     def test_never_shrinks_and_has_an_end(self, recent: int) -> None:
-        assert 0 <= heal_delay(recent) <= heal_delay(recent + 1) <= 30
+        assert 0 <= repeat_delay(recent) <= repeat_delay(recent + 1) <= 30
 
     def test_is_none_for_the_first(self) -> None:
-        assert [heal_delay(recent) for recent in range(4)] == [0, 0, 0, 1]
+        assert [repeat_delay(recent) for recent in range(4)] == [0, 0, 0, 1]
 
 
 @pytest.fixture
@@ -69,16 +80,7 @@ def context(service: Service, store: Store, clock: Clock) -> Context:
     """No step of these tests touches a runtime."""
     runtime: Any = None
     return Context(
-        store,
-        service.catalogue,
-        service.box,
-        service.authority,
-        runtime,
-        installations.find,
-        Metrics(),
-        clock,
-        runtime,
-        runtime,
+        store, service.catalogue, service.box, service.authority, runtime, runtime, runtime, Metrics(), now=clock
     )
 
 
@@ -110,8 +112,12 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     def step(_context: Context, _operation: Operation) -> Outcome:
         return acts.pop(0)()
 
-    steps = dict.fromkeys(("place", "launch", "secure"), step)
-    monkeypatch.setattr(queues, "KINDS", {OperationKind.CREATE: Kind(steps, lambda *_: acts.append(ABANDONED))})
+    def on_failure(_context: Context, _operation: Operation, _reason: str) -> Save:
+        acts.append(ABANDONED)
+        return lambda _connection: acts.append(SAVED)
+
+    kind = Kind(dict.fromkeys(("allocate", "start", "configure"), step), on_failure)
+    monkeypatch.setattr(queues, "KINDS", {OperationKind.CREATE: kind})
     return acts
 
 
@@ -211,33 +217,131 @@ class TestClaim:
                     operations.supersede(connection, "only-one", now)
                     holder = None
                 lost = [claim for claim in claims if claim is not holder]
-                assert not any(operations.advance(connection, claim, "launch", now) for claim in lost)
-                assert holder is None or operations.advance(connection, holder, "launch", now)
+                assert not any(operations.advance(connection, claim, "start", now) for claim in lost)
+                assert holder is None or operations.advance(connection, holder, "start", now)
 
 
-class TestTelling:
-    @pytest.mark.parametrize(
-        ("steps", "told_of"),
-        [
-            ([("examine", "server_killed")], "server_killed"),
-            ([("restart", "unresponsive")], "unresponsive"),
-            ([("examine", "busy"), ("examine", "server_exited")], "server_exited"),
-            ([("examine", "busy"), ("examine", "done")], None),
-            ([("examine", "done"), ("launch", "port_taken")], None),
-        ],
-    )
-    def test_of_a_heal_has_its_cause(self, store: Store, steps: list[tuple[str, str]], told_of: str | None) -> None:
+class TestRecordDone:
+    def test_of_a_heal_has_its_cause(self, store: Store) -> None:
+        cause = {"code": "server_killed", "message": "why"}
         with store.tx() as connection:
             insert_database(connection, "queued-0")
             operations.insert(connection, "queued-0", OperationKind.HEAL, 0.0)
             claimed = operations.claim(connection, 0.0)
             assert claimed is not None
-            for step, outcome in steps:
-                assert operations.advance(connection, replace(claimed, step=step), "launch", 0.0, outcome, "why")
-            tell_done(connection, claimed, 0.0)
+            assert operations.advance(connection, claimed, "start", 0.0, "server_killed", "why", {"cause": cause})
+            record_done(connection, claimed, 0.0)
         ((kind, data),) = told(store)
-        assert kind == EventType.OPERATION_DONE
-        assert data.get("cause") == (told_of and {"code": told_of, "message": "why"})
+        assert (kind, data["cause"]) == (EventType.OPERATION_DONE, cause)
+
+    def test_is_left_out_where_the_kind_is_not_announced(self, store: Store) -> None:
+        with store.tx() as connection:
+            insert_database(connection, "queued-0")
+            operations.insert(connection, "queued-0", OperationKind.CONFIGURE, 0.0)
+            claimed = operations.claim(connection, 0.0)
+            assert claimed is not None
+            record_done(connection, claimed, 0.0)
+        assert told(store) == []
+
+
+class TestLease:
+    def test_is_renewed_while_a_step_runs(
+        self, queue: Queue, order: Callable[[], str], script: Script, clock: Clock
+    ) -> None:
+        order()
+
+        def long() -> Outcome:
+            for _ in range(3):
+                clock.advance(operations.LEASE / 2)
+                queue._renew_leases()
+                assert queue.claim() is None
+            return Done()
+
+        script.append(long)
+        claimed = queue.claim()
+        assert claimed is not None
+        queue._run_listed(claimed)
+        assert script == []
+        assert not queue.is_busy()
+
+
+class TestCancel:
+    def test_ends_one_that_waits_at_once(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        operation_id = order()
+        script.append(lambda: Wait(1000, "the moon"))
+        run(queue)
+        with store.tx() as connection:
+            operations.request_cancel(connection, operation_id, clock())
+        run(queue)
+        assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "cancelled")
+        assert script == [ABANDONED, SAVED]
+
+    def test_ends_one_that_runs_with_its_step(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        operation_id = order()
+
+        def cancelled_meanwhile() -> Outcome:
+            with store.tx() as connection:
+                operations.request_cancel(connection, operation_id, clock())
+            return Next("start")
+
+        script.append(cancelled_meanwhile)
+        run(queue)
+        assert (latest(store).step, latest(store).error_code) == ("start", "cancelled")
+
+
+class TestProgress:
+    @pytest.fixture(autouse=True)
+    def stalling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        policy = replace(OPERATIONS[OperationKind.CREATE], deadline=None, stall=100.0)
+        monkeypatch.setitem(OPERATIONS, OperationKind.CREATE, policy)
+
+    def test_gives_more_time_and_is_shown(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        for done in (1.0, 2.0, 3.0):
+            script.append(lambda done=done: Wait(90, "copying", progress=Progress(done, 3.0, "GB")))  # type: ignore[misc]
+            run(queue)
+            clock.advance(90)
+            assert latest(store).progress == Progress(done, 3.0, "GB")
+        assert latest(store).status is OperationStatus.PENDING
+
+    def test_that_does_not_come_ends_it(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
+    ) -> None:
+        order()
+        for _ in range(2):
+            script.append(lambda: Wait(60, "copying", progress=Progress(1.0)))
+            run(queue)
+            clock.advance(60)
+        script.append(lambda: Wait(60, "copying", progress=Progress(1.0)))
+        run(queue)
+        clock.advance(60)
+        run(queue)
+        assert latest(store).error_code == "deadline"
+
+
+class TestBeside:
+    def test_a_background_operation_runs_with_an_exclusive_one(
+        self, queue: Queue, order: Callable[[], str], store: Store, clock: Clock
+    ) -> None:
+        order()
+        with store.tx() as connection:
+            for _ in range(2):
+                operations.insert(connection, "queued-0", "copy", clock())
+            with pytest.raises(sqlite3.IntegrityError):
+                operations.insert(connection, "queued-0", OperationKind.HEAL, clock())
+        claimed = {each.kind for _ in range(3) if (each := queue.claim())}
+        assert claimed == {OperationKind.CREATE, "copy"}
+
+    @pytest.fixture(autouse=True)
+    def copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        policy = OperationPolicy("run", deadline=100.0, exclusive=False, owns_server=False)
+        monkeypatch.setitem(OPERATIONS, "copy", policy)
 
 
 class TestOutcomes:
@@ -245,7 +349,7 @@ class TestOutcomes:
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store
     ) -> None:
         order()
-        script += [lambda: Next("launch"), lambda: Next("secure"), lambda: Done()]
+        script += [lambda: Next("start"), lambda: Next("configure"), lambda: Done()]
         claimed = queue.claim()
         assert claimed is not None
         queue.run(claimed)
@@ -260,7 +364,7 @@ class TestOutcomes:
         for _ in range(3):
             script.append(lambda: Wait(5, "not yet"))
             run(queue)
-            assert (latest(store).step, latest(store).attempt, latest(store).error) == ("place", 0, "not yet")
+            assert (latest(store).step, latest(store).attempt, latest(store).error) == ("allocate", 0, "not yet")
             assert queue.claim() is None
             clock.advance(5)
 
@@ -298,7 +402,7 @@ class TestOutcomes:
         script.append(raising(PermanentError("never", code="lost")))
         run(queue)
         assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "lost")
-        assert script == [ABANDONED]
+        assert script == [ABANDONED, SAVED]
         ((kind, data),) = told(store)
         assert (kind, data["error"]) == (EventType.OPERATION_FAILED, {"code": "lost", "message": "never"})
 
@@ -341,7 +445,7 @@ class TestOutcomes:
         script.append(lambda: Wait(1000, "the moon"))
         run(queue)
         assert latest(store).run_at <= latest(store).deadline_at
-        clock.advance(OPERATIONS[OperationKind.CREATE].deadline)
+        clock.advance(OPERATIONS[OperationKind.CREATE].patience)
         run(queue)
         assert (latest(store).status, latest(store).error_code) == (OperationStatus.ERROR, "deadline")
         assert "the moon" in (latest(store).error or "")
@@ -350,7 +454,7 @@ class TestOutcomes:
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
     ) -> None:
         order()
-        may_take = OPERATIONS[OperationKind.CREATE].deadline
+        may_take = OPERATIONS[OperationKind.CREATE].patience
         for _ in range(4):
             script.append(lambda: Wait(may_take / 2, "others come first", counts=False))
             run(queue)
@@ -367,14 +471,14 @@ class TestOutcomes:
     ) -> None:
         order()
         saved: list[str] = []
-        script.append(lambda: Next("launch", lambda _: saved.append("first")))
+        script.append(lambda: Next("start", lambda _: saved.append("first")))
         lost = queue.claim()
         assert lost is not None
         clock.advance(operations.LEASE)
         assert queue.claim() is not None
         queue.run(lost)
         assert saved == []
-        assert latest(store).step == "place"
+        assert latest(store).step == "allocate"
 
     def test_a_store_that_cannot_be_written_is_tried_again(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store, monkeypatch: pytest.MonkeyPatch

@@ -98,11 +98,10 @@ def context(service: Service, catalogue: Catalogue, world: World, played: Played
         service.box,
         service.authority,
         parts,
-        world.installed,
+        parts,
+        parts,
         Metrics(),
         lambda: 0.0,
-        parts,
-        parts,
     )
 
 

@@ -15,8 +15,8 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 from zipfile import BadZipFile, ZipFile
 
 from dbyard.errors import InstallationError
@@ -145,7 +145,7 @@ def _item(artifact: Artifact, directory: Path) -> str:
         "type": artifact.type,
         "outputDirectory": str(directory / artifact.into),
     }
-    text = "".join(f"<{field}>{escape(value)}</{field}>" for field, value in fields.items())
+    text = "".join(f"<{field}>{escape(value, quote=False)}</{field}>" for field, value in fields.items())
     return f"\n      <artifactItem>{text}</artifactItem>"
 
 

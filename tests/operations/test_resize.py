@@ -1,4 +1,4 @@
-"""update, step by step: with a restart, without one, and back when the server cannot run with the new plan."""
+"""resize, step by step: with a restart, without one, and back when the server cannot run with the new plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from dbyard.engines import redis as engine
 from dbyard.errors import Conflict, Invalid, TemporaryError
-from dbyard.model import Credentials, InstanceSpec, Layout, OperationStatus, RenderInput, Restriction
+from dbyard.model import Applied, Credentials, InstanceSpec, Layout, OperationStatus, RenderInput, Restriction
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import database_users, plan_changes
 from dbyard.service.databases.connection import get as get_connection
@@ -49,16 +49,13 @@ def plan_of(bench: Bench, database_id: str) -> str:
 
 
 def stats(bench: Bench, database_id: str) -> Mapping[str, int | float]:
-    placement = bench.instance(database_id).placement
-    assert placement is not None
     with bench.context.store.read() as connection:
-        database, sealed = databases.get(connection, database_id), databases.credential_of(connection, database_id)
+        database = databases.get(connection, database_id)
     assert database is not None
-    assert sealed is not None
-    return ask(bench.service, database, placement, sealed)
+    return ask(bench.service, database)
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object) -> Applied:
     raise TemporaryError("no", code="resize_failed")
 
 
@@ -79,7 +76,7 @@ class TestResize:
         self, bench: Bench, database_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pid = bench.pid(bench.instance(database_id))
-        monkeypatch.setattr(engine, "resize", refuse)
+        monkeypatch.setattr(engine, "configure", refuse)
         change(bench, LARGE)
         operation = bench.claimable()
         bench.finish()
@@ -97,10 +94,10 @@ class TestResize:
 
 
 class TestRestart:
-    @pytest.mark.parametrize("step", ["stop", "launch", "await_ready", "restrict"])
+    @pytest.mark.parametrize("step", ["stop", "start", "await_ready", "configure"])
     def test_killed_after_a_step_it_goes_on(self, bench: Bench, large: str, step: str) -> None:
         with bench.context.store.tx() as connection:
-            found = instances.get_for(connection, large)
+            found = instances.get_primary(connection, large)
             assert found is not None
             instances.set_restriction(connection, found.id, Restriction.READ_ONLY, "it is full", 1.0)
         change(bench, SMALL)
@@ -109,8 +106,6 @@ class TestRestart:
         bench.queue.run(operation)
         assert bench.latest(operation).status is OperationStatus.DONE
         assert (plan_of(bench, large), bench.answers()) == (SMALL, True)
-        with bench.context.store.read() as connection:
-            assert databases.previous_plan_of(connection, large) is None
 
 
 class TestFailure:
@@ -130,7 +125,7 @@ class TestFailure:
         assert "does not run with its new plan" in (failed.error or "")
         with pytest.raises(Conflict, match="does not run"):
             get_connection(bench.service, bench.principal, NAME)
-        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).sweep()
+        DriftReconciler(bench.context, bench.queue._stopping, lambda: None).reconcile()
         bench.finish()
         assert plan_of(bench, large) == LARGE
         assert get_connection(bench.service, bench.principal, NAME) == before
