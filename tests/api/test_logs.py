@@ -15,11 +15,8 @@ LOG = [
     "starting",
     "2027-01-15 07:59:58.123 UTC [17] LOG:  database system is ready",
     "\tat a line without a time",
-    "19:M 15 Jan 2027 07:59:59.5 * Ready to accept connections",
-    "[2027-01-15T08:00:00,250][INFO ][o.o.n.Node] started",
-    "ts=2027-01-15T08:00:01.654321Z lvl=info msg=x",
-    "2027-01-15  8:00:02 0 [Note] mariadbd: ready for connections.",
-    "2027-13-45 99:00:00 is no time",
+    "2027-01-15 07:59:59.500 UTC [17] LOG:  checkpoint starting",
+    "2027-13-45 99:00:00.000 UTC is no time",
 ]
 
 
@@ -42,8 +39,7 @@ def test_a_link_shows_the_lines_without_a_token(api: TestClient, made: dict[str,
     del api.headers["Authorization"]
     answer = api.get(f"{path}&n=20&filter=")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
-    times = ["07:59:58.123000"] * 3 + ["07:59:59.500000", "08:00:00.250000", "08:00:01.654321"]
-    times += ["08:00:02.000000"] * 2
+    times = ["07:59:58.123000"] * 3 + ["07:59:59.500000"] * 2
     wanted = [f"2027-01-15 {time} +0000 UTC [postgresql-1] {line}" for time, line in zip(times, LOG, strict=True)]
     assert answer.text.splitlines() == wanted
     assert answer.text.splitlines()[0].split(" ")[4] == "[postgresql-1]"

@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
-from dbyard.cli.connect import client_arguments, find_program
+from dbyard.cli.connect import find_program
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Platform
@@ -117,9 +117,3 @@ class TestFindProgram:
         root = _put_manifest(engines, "postgresql", "17.10.0")
         (root / "installation.json").write_text(manifest)
         assert find_program("postgresql") is None
-
-
-class TestClientArguments:
-    @pytest.mark.parametrize(("technology", "connection"), [("mysql", MYSQL), ("redis", REDIS)])
-    def test_have_no_password(self, technology: str, connection: wire.Connection) -> None:
-        assert not [each for each in client_arguments(technology, connection) if "pw" in each]

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -22,9 +22,22 @@ import pytest
 from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
 from dbyard.errors import NotReady
-from dbyard.model import Address, Certificate, Credentials, Installation, InstanceSpec, Layout, RenderInput
+from dbyard.model import (
+    Address,
+    Applied,
+    Certificate,
+    Credentials,
+    Installation,
+    InstanceSpec,
+    Layout,
+    Plan,
+    RenderInput,
+    RestartNeeded,
+    Restriction,
+)
 from dbyard.runtimes.local.ports import is_free
 from tests.disks import make_directory
+from tests.engines.desired import desire
 from tests.ports import LAUNCHED, own
 from tests.strangers import where_all_may_pass
 
@@ -83,8 +96,29 @@ class Server:
                 time.sleep(0.002)
         pytest.fail(f"the server is not ready: {said}\n{self.log()}")
 
-    def secure(self) -> None:
-        self.engine.secure(self.endpoint, self.credentials)
+    def configure(
+        self,
+        restriction: Restriction = Restriction.NONE,
+        *,
+        reset: bool = False,
+        plan: Plan | None = None,
+        credentials: Credentials | None = None,
+    ) -> Applied | RestartNeeded:
+        """Bring the server to its credentials, as the platform does."""
+        credentials = credentials or self.credentials
+        desired = desire(credentials, plan or self.node.plan, restriction, reset=reset)
+        return self.engine.configure(self.endpoint, credentials.admin_password, desired)
+
+    def restart(self, *, signum: int | None = None, **changes: object) -> Server:
+        """Stopped, and started as `render` gives it with changes of its input."""
+        self.stop(signum)
+        self.node = replace(self.node, **changes)  # type: ignore[arg-type]
+        return self.start()
+
+    def update_files(self, **changes: object) -> None:
+        """What a runtime does for a running server."""
+        self.node = replace(self.node, **changes)  # type: ignore[arg-type]
+        self._write(self.spec)
 
     def stop(self, signum: int | None = None) -> int:
         assert self.process is not None

@@ -115,7 +115,7 @@ class TestRender:
 @pytest.fixture(scope="module")
 def shared(launch_shared: Launch) -> Server:
     server = launch_shared("opensearch", "2.19")
-    server.secure()
+    server.configure()
     return server
 
 
@@ -124,7 +124,7 @@ def server(shared: Server) -> Iterator[Server]:
     """The shared server, empty."""
     ask(shared, "DELETE", "/*,-.*?expand_wildcards=open,closed")
     yield shared
-    engine.restrict(shared.endpoint, shared.credentials, Restriction.NONE)
+    shared.configure(Restriction.NONE)
 
 
 def call(
@@ -277,7 +277,7 @@ class TestRestrict:
         fill(server, "books", range(100))
         fill(server, "other", range(10))
         for _ in range(2):
-            engine.restrict(server.endpoint, server.credentials, Restriction.READ_ONLY)
+            server.configure(Restriction.READ_ONLY)
         assert call(server, "PUT", "/books/_doc/new", {"a": 1})[0] == 403
         assert call(server, "PUT", "/another", {})[0] == 403
         assert call(server, "PUT", "/books/_settings", {"index": {"refresh_interval": "1s"}})[0] == 403
@@ -289,15 +289,15 @@ class TestRestrict:
         ask(server, "DELETE", "/other")
         assert not ask(server, "POST", "/books/_bulk", '{"delete":{"_id":"6"}}\n')["errors"]
         assert ask(server, "POST", "/books/_bulk", '{"index":{"_id":"x"}}\n{"a":1}\n')["errors"]
-        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        server.configure(Restriction.NONE)
         fill(server, "books", range(10))
 
     def test_closed_refuses_everything(self, server: Server) -> None:
         fill(server, "books", range(1))
-        engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+        server.configure(Restriction.CLOSED)
         for path in ("/", "/books/_search", "/_cluster/health"):
             assert call(server, "GET", path)[0] == 403
-        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        server.configure(Restriction.NONE)
         assert count(server, "books") == 1
 
 
@@ -312,15 +312,15 @@ class TestStats:
         assert 0 < told["heap_used"] <= told["heap_limit"]
 
 
-class TestSecure:
+class TestConfigure:
     def test_again_changes_nothing(self, server: Server) -> None:
-        server.secure()
-        server.secure()
+        server.configure()
+        server.configure()
         fill(server, "books", range(1))
 
     def test_makes_a_tenant_that_is_not_there(self, server: Server) -> None:
         other = replace(server.credentials, user="other_1", password="another-password-0123")
-        engine.secure(server.endpoint, other)
+        server.configure(credentials=other)
         assert call(server, "GET", "/", user=other.user, password=other.password)[0] == 200
 
     def test_the_wrong_admin_is_refused(self, server: Server) -> None:
@@ -328,7 +328,7 @@ class TestSecure:
         with pytest.raises(NotReady):
             engine.ping(server.endpoint, wrong)
         with pytest.raises(TemporaryError):
-            engine.secure(server.endpoint, wrong)
+            server.configure(credentials=wrong)
 
     def test_a_server_that_is_not_there_is_not_ready(self, server: Server) -> None:
         with pytest.raises(NotReady):
@@ -378,7 +378,7 @@ class TestServer:
 def original(launch_shared: Launch) -> Server:
     """Elasticsearch itself, where somebody has asked for it."""
     server = launch_shared("elasticsearch", "7.17")
-    server.secure()
+    server.configure()
     return server
 
 
@@ -387,7 +387,7 @@ class TestElasticsearch:
     """What is done in another way there."""
 
     def test_tenant_writes_and_searches_and_is_green(self, original: Server) -> None:
-        original.secure()
+        original.configure()
         fill(original, "books", range(1000))
         found = ask(original, "POST", "/books/_search", {"query": {"match": {"word": "w3"}}, "size": 1})
         assert found["hits"]["total"]["value"] == 143
@@ -425,12 +425,12 @@ class TestElasticsearch:
     def test_a_full_disk_may_be_read_and_freed(self, original: Server, restriction: Restriction) -> None:
         fill(original, "books", range(10))
         for _ in range(2):
-            engine.restrict(original.endpoint, original.credentials, restriction)
+            original.configure(restriction)
         assert call(original, "PUT", "/books/_doc/new", {"a": 1})[0] == 403
         assert count(original, "books") == 10
         ask(original, "DELETE", "/books")
         for _ in range(2):
-            engine.restrict(original.endpoint, original.credentials, Restriction.NONE)
+            original.configure(Restriction.NONE)
         fill(original, "books", range(10))
         ask(original, "DELETE", "/books")
 

@@ -20,8 +20,11 @@ import pytest
 
 from dbyard import installations
 from dbyard.engines import influxdb as engine
+from dbyard.engines.influxdb.access import Observed, plan_statements
+from dbyard.engines.influxdb.session import ask
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from tests.engines.desired import desire
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -132,7 +135,7 @@ class TestRender:
 
 class TestPlanStatements:
     def test_everything_is_missing(self) -> None:
-        statements = engine.plan_statements(engine.Observed(database=False, user=False, grant=False), CREDENTIALS)
+        statements = plan_statements(Observed(database=False, privileges={}), desire(CREDENTIALS))
         assert statements == [
             'CREATE DATABASE "app_1234"',
             "CREATE USER \"app_1234\" WITH PASSWORD 'tenant-secret-0123'",
@@ -140,12 +143,12 @@ class TestPlanStatements:
         ]
 
     def test_nothing_is_missing(self) -> None:
-        assert engine.plan_statements(engine.Observed(database=True, user=True, grant=True), CREDENTIALS) == []
+        assert plan_statements(Observed(True, {"app_1234": "ALL PRIVILEGES"}), desire(CREDENTIALS)) == []
 
     def test_quotes(self) -> None:
         odd = replace(CREDENTIALS, user='a"b', password="c'd\\e")
-        statements = engine.plan_statements(engine.Observed(database=True, user=False, grant=True), odd)
-        assert statements == [r"""CREATE USER "a\"b" WITH PASSWORD 'c\'d\\e'"""]
+        statements = plan_statements(Observed(database=True, privileges={}), desire(odd))
+        assert statements[0] == r"""CREATE USER "a\"b" WITH PASSWORD 'c\'d\\e'"""
 
 
 class Tenant:
@@ -187,7 +190,7 @@ needs_1_8 = pytest.mark.skipif(
 @pytest.fixture
 def server(launch: Launch) -> Server:
     server = launch("influxdb", "1.6")
-    server.secure()
+    server.configure()
     return server
 
 
@@ -226,7 +229,7 @@ class TestTenant:
         assert "not authorized" in refused.text or "requires admin" in refused.text
 
     def test_sees_its_database_alone(self, server: Server, tenant: Tenant) -> None:
-        engine.secure(server.endpoint, replace(server.credentials, user="other", database="other"))
+        server.configure(credentials=replace(server.credentials, user="other", database="other"))
         (result,) = tenant.query("SHOW DATABASES").json()["results"]
         assert result["series"][0]["values"] == [[server.credentials.database]]
         assert tenant.query("SELECT * FROM other..m").status_code == 403
@@ -271,7 +274,7 @@ class TestVersions:
     @pytest.mark.parametrize("version", ["1.6", pytest.param("1.8", marks=needs_1_8)])
     def test_points_survive_a_restart_and_a_kill(self, launch: Launch, version: str) -> None:
         server = launch("influxdb", version)
-        server.secure()
+        server.configure()
         with (tenant := connect(server)).http:
             assert tenant.write(points(0, 1000)).status_code == 204
             assert server.stop() == 0
@@ -307,24 +310,24 @@ def write_until_killed(server: Server) -> int:
     return acknowledged
 
 
-class TestSecure:
+class TestConfigure:
     def test_repeating_is_free(self, server: Server, tenant: Tenant) -> None:
-        server.secure()
+        server.configure()
         assert tenant.write(points(0, 1)).status_code == 204
 
     @pytest.mark.parametrize("done", [0, 1, 2, 3])
     def test_goes_on_where_it_was_killed(self, launch: Launch, done: int) -> None:
         server = launch("influxdb", "1.6")
-        missing = engine.plan_statements(engine.Observed(False, False, False), server.credentials)
+        missing = plan_statements(Observed(False, {}), desire(server.credentials))
         for statement in missing[:done]:
-            engine._tell(server.endpoint, server.credentials, [statement])
-        server.secure()
+            ask(server.endpoint, server.credentials.admin_password, [statement], 15)
+        server.configure()
         with (tenant := connect(server)).http:
             assert tenant.write(points(0, 1)).status_code == 204
 
     def test_a_refusal_is_worth_another_try(self, server: Server) -> None:
         with pytest.raises(TemporaryError, match="authorization failed"):
-            engine.secure(server.endpoint, replace(server.credentials, admin_password="wrong"))
+            server.configure(credentials=replace(server.credentials, admin_password="wrong"))
 
     def test_nobody_can_make_himself_the_admin(self, launch: Launch) -> None:
         server = launch("influxdb", "1.6")
@@ -337,23 +340,23 @@ class TestRestrict:
     def test_read_only_and_back(self, server: Server, tenant: Tenant) -> None:
         tenant.write(points(0, 10))
         for _ in range(2):
-            engine.restrict(server.endpoint, server.credentials, Restriction.READ_ONLY)
+            server.configure(Restriction.READ_ONLY)
         assert tenant.count() == 10
         refused = (tenant.write(points(10, 1)), tenant.query("SELECT v INTO n FROM m"), tenant.query("DELETE FROM m"))
         assert [answer.status_code for answer in refused] == [403, 403, 403]
         server.stop()
         server.start()
         assert tenant.write(points(10, 1)).status_code == 403
-        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        server.configure(Restriction.NONE)
         assert tenant.write(points(10, 1)).status_code == 204
 
     def test_closed_and_back(self, server: Server, tenant: Tenant) -> None:
         tenant.write(points(0, 10))
         for _ in range(2):
-            engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+            server.configure(Restriction.CLOSED)
         assert tenant.query("SELECT * FROM m").status_code == 403
         assert tenant.write(points(10, 1)).status_code == 403
-        engine.restrict(server.endpoint, server.credentials, Restriction.NONE)
+        server.configure(Restriction.NONE)
         assert tenant.count() == 10
 
     def test_closing_ends_what_runs(self, server: Server, tenant: Tenant) -> None:
@@ -370,7 +373,7 @@ class TestRestrict:
         deadline = time.monotonic() + 10
         while "sum(x)" not in tenant.query("SHOW QUERIES").text and not told and time.monotonic() < deadline:
             time.sleep(0.01)
-        engine.restrict(server.endpoint, server.credentials, Restriction.CLOSED)
+        server.configure(Restriction.CLOSED)
         asking.join(15)
         assert "interrupted" in "".join(told), told
 
@@ -385,9 +388,12 @@ class TestStats:
     def test_not_ready_where_nobody_listens(self) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            for ask in (engine.stats, engine.ping, engine.secure):
+            address = Address(*closed.getsockname())
+            for ask_server in (engine.stats, engine.ping):
                 with pytest.raises(NotReady, match="refused"):
-                    ask(Address(*closed.getsockname()), CREDENTIALS)
+                    ask_server(address, CREDENTIALS)
+            with pytest.raises(NotReady, match="refused"):
+                engine.configure(address, CREDENTIALS.admin_password, desire(CREDENTIALS))
 
 
 class TestPing:
@@ -411,8 +417,9 @@ class TestPing:
         with ExitStack() as stack:
             for _ in range(server.node.plan.connections - 1):
                 stack.enter_context(connected(server))
-            with pytest.raises(NotReady, match="no more connections"):
+            with pytest.raises(TemporaryError, match="no more connections") as full:
                 take_the_rest(server, stack)
+            assert full.value.code == "held"
             engine.ping(server.endpoint, server.credentials)
 
 
@@ -420,7 +427,7 @@ def take_the_rest(server: Server, stack: ExitStack) -> None:
     """Connections of before may still hold a place."""
     for _ in range(server.node.plan.connections):
         stack.enter_context(connected(server))
-        engine.secure(server.endpoint, server.credentials)
+        server.configure()
 
 
 def connected(server: Server) -> socket.socket:

@@ -21,10 +21,11 @@ from pymongo.errors import AutoReconnect, ClientBulkWriteException, OperationFai
 
 import dbyard
 from dbyard.engines import mongodb
-from dbyard.engines.mongodb import client, users
+from dbyard.engines.mongodb import session, users
 from dbyard.engines.mongodb.mongod import system_key
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from tests.engines.desired import desire
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -69,8 +70,8 @@ class TestRenderSecantusDB:
     def test_argv(self) -> None:
         spec = render()
         assert spec.server.argv[:3] == ("/usr/bin/python3", "-sP", "/i/conf/serve.py")
-        assert spec.server.argv[3:6] == ("/i/log/server.log", "dbyard", "64")
-        assert spec.server.argv[6:] == ("--config", "/i/conf/secantusd.toml", "--auth", "--sync-on-commit")
+        assert spec.server.argv[3:7] == ("/i/log/server.log", "dbyard", "64", "/i/conf/access")
+        assert spec.server.argv[7:] == ("--config", "/i/conf/secantusd.toml", "--auth", "--sync-on-commit")
         assert spec.server.env["PYTHONPATH"] == "/e/lib"
 
     def test_limits(self) -> None:
@@ -134,7 +135,7 @@ class TestRenderMongod:
 
     def test_the_key_is_base64_and_not_the_password(self) -> None:
         key = content(render("mongod-8.0.4"), "keyfile")
-        assert key == system_key(CREDENTIALS) + "\n"
+        assert key == system_key(CREDENTIALS.admin_password) + "\n"
         assert CREDENTIALS.admin_password not in key
         assert 6 <= len(key) <= 1024
 
@@ -152,20 +153,24 @@ class TestUrl:
 
 class TestPlanCommands:
     def commands(self, user: dict[str, Any] | None, restriction: Restriction, has_role: bool = True) -> list[str]:
-        return [next(iter(each)) for each in users.plan_commands(user, has_role, CREDENTIALS, restriction)]
+        desired = desire(CREDENTIALS, plan(), restriction)
+        return [next(iter(each)) for each in users.plan_commands(desired.users[0], user, has_role, desired)]
 
     def test_nothing_is_left_to_do_for_what_is_there(self) -> None:
         assert self.commands(READ_WRITE, Restriction.NONE) == []
         assert self.commands(None, Restriction.CLOSED) == []
 
     def test_the_tenant_never_owns_its_database(self) -> None:
-        (command,) = users.plan_commands(None, False, CREDENTIALS, Restriction.NONE)
+        desired = desire(CREDENTIALS)
+        (command,) = users.plan_commands(desired.users[0], None, False, desired)
         assert command["roles"] == [{"role": "readWrite", "db": "my_db_1234"}]
         assert command["mechanisms"] == ["SCRAM-SHA-256"]
 
     def test_each_restriction(self) -> None:
-        assert self.commands(READ_WRITE, Restriction.READ_ONLY, has_role=False) == ["createRole", "updateUser"]
-        assert self.commands(READ_WRITE, Restriction.READ_ONLY) == ["updateUser"]
+        assert self.commands(READ_WRITE, Restriction.READ_ONLY, has_role=False) == [
+            *("createRole", "dropUser", "createUser")
+        ]
+        assert self.commands(READ_WRITE, Restriction.READ_ONLY) == ["dropUser", "createUser"]
         assert self.commands(READ_WRITE, Restriction.CLOSED) == ["dropUser"]
         assert self.commands(None, Restriction.NONE) == ["createUser"]
         assert self.commands(None, Restriction.READ_ONLY) == ["createUser"]
@@ -181,7 +186,7 @@ def server(launch: Launch) -> Server:
 
 @pytest.fixture
 def secured(server: Server) -> Server:
-    server.secure()
+    server.configure()
     return server
 
 
@@ -194,12 +199,12 @@ def connect(server: Server, **options: Any) -> Iterator[Client]:
 
 @contextmanager
 def as_admin(server: Server) -> Iterator[Client]:
-    with client.admin(server.endpoint, server.credentials, 10) as connected:
+    with session.admin(server.endpoint, server.credentials.admin_password, 10) as connected:
         yield connected
 
 
 def restrict(server: Server, restriction: Restriction) -> None:
-    mongodb.restrict(server.endpoint, server.credentials, restriction)
+    server.configure(restriction)
 
 
 class TestTenant:
@@ -327,25 +332,30 @@ class TestEscapes:
             assert database.things.count_documents({}) == 1
 
 
-class TestSecure:
+class TestConfigure:
     def test_repeating_changes_nothing(self, secured: Server) -> None:
         with connect(secured) as mine:
             mine.get_default_database().items.insert_one({"_id": 1})
-            secured.secure()
+            secured.configure()
             assert mine.get_default_database().items.find_one() == {"_id": 1}
 
     def test_a_new_password_replaces_the_old_one(self, secured: Server) -> None:
         old = secured.credentials
         secured.credentials = replace(old, password="newPassword-0123456789_abcdef")
-        assert not client.lets_in(secured.endpoint, secured.credentials)
-        secured.secure()
-        assert client.lets_in(secured.endpoint, secured.credentials)
-        assert not client.lets_in(secured.endpoint, old)
+        secured.configure()
+        with connect(secured) as mine, pytest.raises(OperationFailure):
+            mine.get_default_database().items.find_one()
+        secured.configure(reset=True)
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_one({"_id": 1})
+        secured.credentials = old
+        with connect(secured) as mine, pytest.raises(OperationFailure):
+            mine.get_default_database().items.find_one()
 
     def test_refusals_say_why(self, server: Server) -> None:
-        server.credentials = replace(server.credentials, user="")
-        with pytest.raises(TemporaryError, match=r"the server refuses: .*username"):
-            server.secure()
+        server.credentials = replace(server.credentials, password="")
+        with pytest.raises(TemporaryError, match=r"the server refuses: .*pwd"):
+            server.configure()
 
 
 class TestRestrict:
@@ -436,7 +446,7 @@ class TestConnections:
         server = launch("mongodb", "0.7", start=False)
         server.node = replace(server.node, plan=replace(server.node.plan, connections=5))
         server.start()
-        server.secure()
+        server.configure()
         with ExitStack() as stack:
             for _ in range(5):
                 mine = stack.enter_context(connect(server, maxPoolSize=1))

@@ -15,9 +15,10 @@ import pymysql
 import pytest
 
 from dbyard.engines import mysql
-from dbyard.engines.mysql import Observed
+from dbyard.engines.mysql.access import Observed, plan_missing
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
+from tests.engines.desired import desire
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -27,7 +28,7 @@ LAYOUT = Layout("127.0.0.1", 20001, 20002, *PATHS)
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
-NOTHING = Observed(database=False, user=False, grant=False)
+NOTHING = Observed(database=False, locked={}, may_write={})
 
 
 def plan(memory_mb: int = 512, disk_mb: int = 10240, connections: int = 30) -> Plan:
@@ -109,16 +110,16 @@ class TestRender:
         )
 
 
-class TestPlanStatements:
+class TestPlanMissing:
     def test_a_grant_covers_one_database_only(self) -> None:
-        *_, grant = mysql.plan_statements(NOTHING, CREDENTIALS)
+        *_, grant = plan_missing(NOTHING, desire(CREDENTIALS))
         assert grant == "GRANT ALL PRIVILEGES ON `my\\_db\\_1234`.* TO `my_db_1234`@'%'"
 
     def test_nothing_is_left_to_do_for_what_is_there(self) -> None:
-        assert mysql.plan_statements(Observed(database=True, user=True, grant=True), CREDENTIALS) == []
+        assert plan_missing(Observed(True, {"my_db_1234": False}, {"my_db_1234": True}), desire(CREDENTIALS)) == []
 
     def test_the_password_itself_is_in_no_statement(self) -> None:
-        assert CREDENTIALS.password not in repr(mysql.plan_statements(NOTHING, CREDENTIALS))
+        assert CREDENTIALS.password not in repr(plan_missing(NOTHING, desire(CREDENTIALS)))
 
 
 @pytest.fixture
@@ -151,10 +152,10 @@ def rows(connection: pymysql.Connection[Any], query: str) -> list[Any]:
         return list(cursor.fetchall())
 
 
-class TestSecure:
+class TestConfigure:
     def test_the_tenant_has_everything_in_its_database(self, server: Server) -> None:
-        server.secure()
-        server.secure()
+        server.configure()
+        server.configure()
         with connect(server) as connection:
             for statement in (
                 "CREATE TABLE t (i INT PRIMARY KEY, s TEXT)",
@@ -186,25 +187,25 @@ class TestSecure:
         ],
     )
     def test_the_tenant_has_nothing_outside_it(self, server: Server, statement: str) -> None:
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             rows(connection, "CREATE TABLE t (i TEXT)")
             with pytest.raises(pymysql.err.OperationalError, match="denied"):
                 rows(connection, statement)
 
     def test_the_tenant_reads_no_file_of_the_server(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             assert rows(connection, "SELECT LOAD_FILE('/etc/passwd')") == [(None,)]
 
     @pytest.mark.parametrize("done", range(4))
     def test_killed_after_any_statement_it_ends_the_same(self, server: Server, done: int) -> None:
-        statements = mysql.plan_statements(NOTHING, server.credentials)
+        statements = plan_missing(NOTHING, desire(server.credentials))
         assert len(statements) == 3
         with admin(server) as connection:
             for statement in statements[:done]:
                 rows(connection, statement)
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             rows(connection, "CREATE TABLE t (i INT)")
             assert rows(connection, "SHOW GRANTS")[1:] == [
@@ -212,7 +213,7 @@ class TestSecure:
             ]
 
     def test_only_the_admin_and_the_tenant_are_left(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with admin(server) as connection:
             users = rows(connection, "SELECT User, Host FROM mysql.global_priv ORDER BY User")
             plain = rows(connection, "SELECT User FROM mysql.user WHERE authentication_string IN ('', 'invalid')")
@@ -222,28 +223,28 @@ class TestSecure:
             connect(server, user="root", password="", database=None)
 
     def test_a_tenants_own_password_is_not_undone(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             rows(connection, "SET PASSWORD = PASSWORD('mine')")
-        server.secure()
+        server.configure()
         connect(server, password="mine").close()
 
     def test_refusals_say_why(self, server: Server) -> None:
         with pytest.raises(TemporaryError, match="too long"):
-            mysql.secure(server.endpoint, replace(server.credentials, user="x" * 200))
+            server.configure(credentials=replace(server.credentials, user="x" * 200))
 
 
 class TestConnections:
     @pytest.mark.parametrize("hostname", ["127.0.0.1", "localhost"])
     def test_tls_is_offered_and_passes_full_verification(self, server: Server, hostname: str) -> None:
-        server.secure()
+        server.configure()
         context = ssl.create_default_context(cadata=server.credentials.certificate.authority)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         with connect(server, host=hostname, ssl_disabled=False, ssl=context) as connection:
             assert rows(connection, "SHOW STATUS LIKE 'Ssl_version'") == [("Ssl_version", "TLSv1.3")]
 
     def test_mariadbs_own_client_takes_the_parts_of_the_url(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         client = server.layout.bin.parent / "bin" / "mariadb"
         access = ["--host=127.0.0.1", f"--port={server.endpoint.port}", f"--user={server.credentials.user}"]
         answer = server.run(
@@ -258,7 +259,7 @@ class TestConnections:
         assert answer == "42\n"
 
     def test_the_admin_gets_in_when_the_tenant_has_taken_every_connection(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         taken = [connect(server) for _ in range(server.node.plan.connections)]
         with pytest.raises(pymysql.err.OperationalError, match="max_user_connections"):
             connect(server)
@@ -299,7 +300,7 @@ class TestServer:
         assert not [path for path in server.layout.data.parent.rglob("*") if path.is_socket()]
 
     def test_acknowledged_rows_survive_a_kill(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             rows(connection, "CREATE TABLE t (i INT)")
             rows(connection, "INSERT INTO t SELECT seq FROM seq_1_to_1000")
@@ -307,12 +308,12 @@ class TestServer:
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
         server.start()
-        server.secure()
+        server.configure()
         with connect(server) as connection:
             assert rows(connection, "SELECT COUNT(*) FROM t") == [(1000,)]
 
     def test_writes_its_own_log_and_leaves_no_secret_in_it(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         assert "ready for connections" in (server.layout.log / "server.log").read_text()
         for secret in (server.credentials.password, server.credentials.admin_password):
             assert secret not in server.log()

@@ -16,9 +16,10 @@ import psycopg
 import pytest
 
 from dbyard.engines import postgresql
-from dbyard.engines.postgresql import Observed
+from dbyard.engines.postgresql.access import Observed, plan_missing
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
+from tests.engines.desired import desire
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -29,7 +30,9 @@ LAYOUT = Layout("127.0.0.1", 20001, 20002, *PATHS)
 CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
-NOTHING = Observed(user=False, can_log_in=False, database=False, spare_user=False, spare_database=False)
+NOTHING = Observed(
+    users={}, database=False, is_open=False, read_only=False, has_plan=True, spare_user=False, spare_database=False
+)
 SPARE_ONLY = replace(NOTHING, spare_user=True, spare_database=True)
 SECURED = ([("dbyard", True), ("my_test_db_1234", True)], "my_test_db_1234", False)
 FORBIDDEN = [
@@ -110,6 +113,7 @@ class TestRender:
         rules = next(file.content for file in render().files if file.path.name == "pg_hba.conf")
         assert rules.splitlines() == [
             'host all "dbyard" samehost scram-sha-256',
+            'host replication "dbyard" samehost scram-sha-256',
             'host "my_db_1234" "my_db_1234" all scram-sha-256',
         ]
 
@@ -142,9 +146,9 @@ class TestRender:
         )
 
 
-class TestPlanStatements:
+class TestPlanMissing:
     def test_a_spare_becomes_the_tenants_in_one_transaction(self) -> None:
-        (batch,) = postgresql.plan_statements(SPARE_ONLY, CREDENTIALS)
+        (batch,) = plan_missing(SPARE_ONLY, desire(CREDENTIALS))
         assert batch[:2] == [
             'ALTER ROLE spare RENAME TO "my_db_1234"',
             'ALTER DATABASE spare RENAME TO "my_db_1234"',
@@ -152,19 +156,19 @@ class TestPlanStatements:
         assert batch[-1].startswith('ALTER ROLE "my_db_1234" LOGIN PASSWORD \'SCRAM-SHA-256$4096:')
 
     def test_without_a_spare_the_database_is_created_by_itself(self) -> None:
-        batches = postgresql.plan_statements(NOTHING, CREDENTIALS)
+        batches = plan_missing(NOTHING, desire(CREDENTIALS))
         assert batches[:2] == [
             ['CREATE ROLE "my_db_1234" NOLOGIN'],
             ['CREATE DATABASE "my_db_1234" OWNER "my_db_1234"'],
         ]
 
     def test_nothing_is_left_to_do_for_who_can_log_in(self) -> None:
-        done = replace(NOTHING, user=True, can_log_in=True, database=True)
-        assert postgresql.plan_statements(done, CREDENTIALS) == []
+        done = replace(NOTHING, users={"my_db_1234": True}, database=True, is_open=True)
+        assert plan_missing(done, desire(CREDENTIALS)) == []
 
     def test_the_password_itself_is_in_no_statement(self) -> None:
         for observed in (NOTHING, SPARE_ONLY):
-            assert CREDENTIALS.password not in repr(postgresql.plan_statements(observed, CREDENTIALS))
+            assert CREDENTIALS.password not in repr(plan_missing(observed, desire(CREDENTIALS)))
 
 
 @pytest.fixture(params=VERSIONS)
@@ -199,10 +203,10 @@ def one(connection: psycopg.Connection, query: str) -> object:
     return row[0]
 
 
-class TestSecure:
+class TestConfigure:
     def test_the_tenant_owns_its_database_and_no_other(self, server: Server) -> None:
-        server.secure()
-        server.secure()
+        server.configure()
+        server.configure()
         with tenant(server) as connection:
             connection.execute("CREATE SCHEMA app; CREATE TABLE app.t (i int); INSERT INTO app.t VALUES (1)")
             connection.execute("CREATE TABLE public.t (i int)")
@@ -211,7 +215,7 @@ class TestSecure:
         assert databases == [("my_test_db_1234",), ("postgres",), ("template0",), ("template1",)]
 
     def test_the_tenant_has_no_power_over_server_files_or_programs(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with tenant(server) as connection:
             for statement in FORBIDDEN:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -224,7 +228,7 @@ class TestSecure:
 
     @pytest.mark.parametrize("database", ["postgres", "template1"])
     def test_the_tenant_cannot_enter_another_database(self, server17: Server, database: str) -> None:
-        server17.secure()
+        server17.configure()
         with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
             tenant(server17, dbname=database)
 
@@ -234,29 +238,29 @@ class TestSecure:
         if not spare:
             drop_spare(server17)
         run_statements(server17, SPARE_ONLY if spare else NOTHING, done)
-        server17.secure()
+        server17.configure()
         with tenant(server17) as connection:
             connection.execute("CREATE TABLE t (i int)")
         assert state(server17) == SECURED
 
     def test_without_a_spare_it_creates_everything(self, server: Server) -> None:
         drop_spare(server)
-        server.secure()
+        server.configure()
         with tenant(server) as connection:
             assert one(connection, "SELECT current_database()") == "my_test_db_1234"
         assert state(server) == SECURED
 
     def test_a_tenants_own_password_is_not_undone(self, server17: Server) -> None:
-        server17.secure()
+        server17.configure()
         with tenant(server17) as connection:
             connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'")
-        server17.secure()
+        server17.configure()
         tenant(server17, password="mine").close()
 
     def test_refusals_say_why(self, server17: Server) -> None:
         wrong = replace(server17.credentials, database="x" * 64, user="pg_x")
         with pytest.raises(TemporaryError, match="reserved"):
-            postgresql.secure(server17.endpoint, wrong)
+            server17.configure(credentials=wrong)
 
 
 def drop_spare(server: Server) -> None:
@@ -267,7 +271,7 @@ def drop_spare(server: Server) -> None:
 
 def run_statements(server: Server, observed: Observed, count: int) -> None:
     """The first `count` of the five missing statements, each one committed by itself."""
-    batches = postgresql.plan_statements(observed, server.credentials)
+    batches = plan_missing(observed, desire(server.credentials))
     statements = [statement for batch in batches for statement in batch]
     assert len(statements) == 5
     with admin(server) as connection:
@@ -292,7 +296,7 @@ def state(server: Server) -> tuple[list[tuple[str, bool]], object, object]:
 
 class TestConnections:
     def test_tls_is_offered_and_passes_full_verification(self, server: Server, tmp_path: Path) -> None:
-        server.secure()
+        server.configure()
         authority = tmp_path / "ca.crt"
         authority.write_text(server.credentials.certificate.authority)
         with tenant(server, sslmode="verify-full", sslrootcert=str(authority)) as connection:
@@ -301,17 +305,17 @@ class TestConnections:
             assert one(connection, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is False
 
     def test_psql_takes_the_url(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         url = server.engine.url(server.endpoint, server.credentials)
         assert server.run(str(server.layout.bin / "psql"), "-Atc", "SELECT 42", url) == "42\n"
 
     def test_a_wrong_password_is_refused(self, server17: Server) -> None:
-        server17.secure()
+        server17.configure()
         with pytest.raises(psycopg.OperationalError, match="authentication failed"):
             tenant(server17, password="wrong")
 
     def test_the_admin_gets_in_when_the_tenant_has_taken_every_connection(self, server17: Server) -> None:
-        server17.secure()
+        server17.configure()
         taken = [tenant(server17) for _ in range(server17.node.plan.connections)]
         with pytest.raises(psycopg.OperationalError, match="reserved"):
             tenant(server17)
@@ -369,19 +373,19 @@ class TestServer:
         assert tuple(argv) == server.spec.server.argv
 
     def test_acknowledged_rows_survive_a_kill(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with tenant(server) as connection:
             connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i")
         assert server.process is not None
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
         server.start()
-        server.secure()
+        server.configure()
         with tenant(server) as connection:
             assert one(connection, "SELECT count(*) FROM t") == 1000
 
     def test_writes_its_own_log_and_leaves_no_secret_in_it(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with tenant(server) as connection, pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("SELECT * FROM missing_table")
         server.stop()  # so that all of the log is written
@@ -391,7 +395,7 @@ class TestServer:
         assert stat.S_IMODE((server.layout.log / "server.log").stat().st_mode) == 0o600
 
     def test_a_greedy_query_fails_alone(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with tenant(server) as bystander, tenant(server) as greedy:
             with pytest.raises(psycopg.errors.OutOfMemory):
                 greedy.execute("SELECT string_agg(repeat('x', 1000000), '') FROM generate_series(1, 900)")

@@ -14,8 +14,9 @@ import pytest
 import redis
 
 from dbyard.engines import redis as engine
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
+from tests.engines.desired import desire
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -149,7 +150,7 @@ def connect(server: Server, **changes: Any) -> redis.Redis:
 
 class TestTenant:
     def test_may_do_what_applications_do(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         with connect(server, single_connection_client=True) as client:
             for command in ALLOWED:
                 client.execute_command(*command.split(" "))
@@ -216,14 +217,10 @@ class TestClients:
         assert server.run(cli, "-p", str(server.endpoint.port), "PING", env=env) == "PONG\n"
 
 
-class TestSecure:
+class TestConfigure:
     def test_repeating_is_free(self, server: Server) -> None:
-        server.secure()
-        server.secure()
-
-    def test_says_when_the_tenant_is_refused(self, server: Server) -> None:
-        with pytest.raises(TemporaryError, match="invalid username-password"):
-            engine.secure(server.endpoint, replace(server.credentials, password="wrong"))
+        server.configure()
+        server.configure()
 
 
 class TestPing:
@@ -231,9 +228,10 @@ class TestPing:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             endpoint = Address(*closed.getsockname())
-            for ask in (engine.ping, engine.secure):
-                with pytest.raises(NotReady, match="refused"):
-                    ask(endpoint, CREDENTIALS)
+            with pytest.raises(NotReady, match="refused"):
+                engine.ping(endpoint, CREDENTIALS)
+            with pytest.raises(NotReady, match="refused"):
+                engine.configure(endpoint, CREDENTIALS.admin_password, desire(CREDENTIALS))
 
     def test_a_stopped_server_is_not_ready_after_a_second(self, server: Server) -> None:
         assert server.process is not None
@@ -256,7 +254,6 @@ class TestPing:
             for _ in range(server.node.plan.connections)
         ]
         engine.ping(server.endpoint, server.credentials)
-        engine.secure(server.endpoint, server.credentials)
         for client in taken:
             client.close()
 
@@ -291,7 +288,7 @@ class TestServer:
             assert client.get("k") == b"1"
 
     def test_writes_its_own_log_and_leaves_no_secret_in_it(self, server: Server) -> None:
-        server.secure()
+        server.configure()
         assert "Ready to accept connections" in (server.layout.log / "server.log").read_text()
         for secret in (server.credentials.password, server.credentials.admin_password):
             assert secret not in server.log()

@@ -104,7 +104,7 @@ def _one(row: Any) -> int:
 @pytest.fixture(params=VERSIONS, ids=lambda each: "-".join(each))
 def server(request: pytest.FixtureRequest, launch: Launch) -> Server:
     server = launch(*request.param)
-    server.secure()
+    server.configure()
     return server
 
 
@@ -113,7 +113,7 @@ def connect(server: Server) -> Any:
 
 
 def restrict(server: Server, restriction: Restriction) -> None:
-    server.engine.restrict(server.endpoint, server.credentials, restriction)
+    server.configure(restriction)
 
 
 class TestReadOnly:

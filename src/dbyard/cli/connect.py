@@ -6,24 +6,27 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import click
 
+from dbyard import engines
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
     from dbyard import wire
+    from dbyard.engines import Client
 
 
 @dataclass(frozen=True)
 class Program:
     """An executable and what its environment needs to start it."""
 
+    client: Client
     path: Path
     libraries: tuple[Path, ...] = ()
 
@@ -43,42 +46,24 @@ def connect(database: str, arguments: tuple[str, ...]) -> None:
     program = find_program(technology)
     if program is None:
         raise click.ClickException(_without_program(technology, connection))
-    argv = [str(program.path), *client_arguments(technology, connection), *arguments]
+    argv = [str(program.path), *program.client.client_arguments(connection), *arguments]
     sys.stdout.flush()
-    os.execve(argv[0], argv, _environment(program, technology, connection))  # noqa: S606
+    os.execve(argv[0], argv, _environment(program, connection))  # noqa: S606
 
 
 def find_program(technology: str) -> Program | None:
     """The technology's client on PATH, else in the newest installation that has one."""
-    names = _PROGRAMS.get(technology, ())
-    for name in names:
+    client = engines.load_client(technology)
+    if client is None:
+        return None
+    for name in client.PROGRAMS:
         if found := shutil.which(name):
-            return Program(Path(found))
+            return Program(client, Path(found))
     for place, libraries in _installations(technology):
-        for name in names:
+        for name in client.PROGRAMS:
             if os.access(place / name, os.X_OK):
-                return Program(place / name, libraries)
+                return Program(client, place / name, libraries)
     return None
-
-
-def client_arguments(technology: str, connection: wire.Connection) -> list[str]:
-    """What a technology's client takes to get to a database; its password goes by the environment."""
-    host, port, user, name = connection.host, str(connection.port), connection.user, connection.database
-    if technology == "postgresql":
-        return [_without_password(connection)]
-    if technology == "mysql":
-        # A password in somebody's option files would win over the one in the environment.
-        return ["--no-defaults", "--protocol=tcp", f"--host={host}", f"--port={port}", f"--user={user}", name]
-    tls = ["--tls"] if connection.url.startswith("rediss:") else []
-    return ["-h", host, "-p", port, "--user", user, "-n", name, *tls]
-
-
-_PROGRAMS: Mapping[str, tuple[str, ...]] = {
-    "postgresql": ("psql",),
-    "mysql": ("mariadb", "mysql"),
-    "redis": ("redis-cli",),
-}
-_PASSWORDS: Mapping[str, str] = {"postgresql": "PGPASSWORD", "mysql": "MYSQL_PWD", "redis": "REDISCLI_AUTH"}
 
 
 def _technology(connection: wire.Connection) -> str:
@@ -89,10 +74,11 @@ def _technology(connection: wire.Connection) -> str:
 def _without_program(technology: str, connection: wire.Connection) -> str:
     """The URL still goes to stdout: another client takes it."""
     click.echo(connection.url)
-    names = _PROGRAMS.get(technology)
-    if not names:
+    client = engines.load_client(technology)
+    if client is None:
         return f"dbyard knows no client program of {technology}; the URL above is for yours"
-    return f"{names[0]} is not on this machine: `dbyard engines install {technology}` brings it; or use the URL above"
+    program = client.PROGRAMS[0]
+    return f"{program} is not on this machine: `dbyard engines install {technology}` brings it; or use the URL above"
 
 
 def _installations(technology: str) -> list[tuple[Path, tuple[Path, ...]]]:
@@ -118,8 +104,8 @@ def _read_manifest(path: Path) -> tuple[Path, tuple[Path, ...]] | None:
         return None
 
 
-def _environment(program: Program, technology: str, connection: wire.Connection) -> dict[str, str]:
-    environment = {**os.environ, _PASSWORDS[technology]: connection.password}
+def _environment(program: Program, connection: wire.Connection) -> dict[str, str]:
+    environment = {**os.environ, program.client.PASSWORD_VARIABLE: connection.password}
     if program.libraries:
         environment["LD_LIBRARY_PATH"] = _joined(program.libraries, os.environ.get("LD_LIBRARY_PATH"))
     return environment
@@ -127,9 +113,3 @@ def _environment(program: Program, technology: str, connection: wire.Connection)
 
 def _joined(libraries: Sequence[Path], inherited: str | None) -> str:
     return ":".join([*map(str, libraries), *([inherited] if inherited else [])])
-
-
-def _without_password(connection: wire.Connection) -> str:
-    parts = urlsplit(connection.url)
-    place = f"[{connection.host}]" if ":" in connection.host else connection.host
-    return parts._replace(netloc=f"{quote(connection.user, safe='')}@{place}:{connection.port}").geturl()

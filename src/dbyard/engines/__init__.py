@@ -116,5 +116,7 @@ def load_client(name: str) -> Client | None:
     """The client program of an engine, if dbyard knows one; imports no database driver."""
     try:
         return cast(Client, import_module(f"dbyard.engines.{name}.client_program"))
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(f"dbyard.engines.{name}"):
+            raise
         return None

@@ -50,7 +50,7 @@ from dbyard.model.specs import (
     RenderInput,
     Usage,
 )
-from dbyard.model.states import Capability, DataAccess, DatabaseStatus, InstanceState, JobStatus, Restriction, Scope
+from dbyard.model.states import DataAccess, DatabaseStatus, InstanceState, JobStatus, Restriction, Scope
 
 __all__ = [
     "DAY",
@@ -63,7 +63,6 @@ __all__ = [
     "Address",
     "Allocation",
     "Applied",
-    "Capability",
     "Capacity",
     "Certificate",
     "Command",

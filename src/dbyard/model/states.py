@@ -5,13 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Capability(StrEnum):
-    """What an engine can do beyond create, ping, secure and delete; each names functions that the engine then has."""
-
-    RESIZE = "resize"
-    """`resize`: a plan with more of everything, without a restart."""
-
-
 class DatabaseStatus(StrEnum):
     """Derived from the operations and the instances of a database, never stored. Clients know no other words."""
 

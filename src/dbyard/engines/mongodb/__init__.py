@@ -8,6 +8,8 @@ file written anew holds at once, and there is nothing to `reload`. A mongod has 
 of a tenant's covers users, and the sessions of one that is changed are ended.
 """
 
+from __future__ import annotations
+
 from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
 from dbyard.engines.mongodb.logs import log_time

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dbyard.engines.log_times import read_time
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d+) GMT ")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d+) (?:GMT|UTC) ")
 
 
 def log_time(line: str) -> datetime | None:

@@ -29,7 +29,7 @@ _RECORD, _BEGUN, _STATUS, _OUTPUT = "job.json", "begun", "status", "output.log"
 _PROGRESS, _RESULT = "progress", "result"
 _PROGRESS_BYTES, _RESULT_BYTES = 4096, 64 * 1024
 _LOG_LINES = 10
-_NUMBER = r"\d{1,18}(?:\.\d{1,9})?"
+_NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
 _LINE = re.compile(rf"({_NUMBER})(?: ({_NUMBER})(?: ([A-Za-z%/]{{1,16}}))?)?")
 
 
@@ -44,8 +44,7 @@ def run(home: Home, spec: JobSpec) -> None:
         record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv}
         _build(box, spec, record)
         env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
-        pid = spawn.start_job(argv, env, box.directory / _OUTPUT, spec.stdin)
-        if process := processes.read(pid):
+        if process := spawn.start_job(argv, env, box.directory / _OUTPUT, spec.stdin):
             record |= {"pid": process.pid, "start_time": process.start_time}
             directories.write_json(box.directory / _RECORD, record, durable=False)
 
@@ -63,6 +62,9 @@ def look(home: Home, job_id: str) -> JobState:
         code = _read_status(directory)  # it may have come before the wrapper's end
     if code is None and not (directory / _BEGUN).exists():
         return JobState(JobStatus.ABSENT)
+    if code is None and (left := members.list_job_members(home, job_id)):
+        members.kill_once(left)  # without its wrapper nobody would learn how it ends
+        return JobState(JobStatus.RUNNING, _read_progress(directory))
     return _ended(directory, code)
 
 
@@ -131,7 +133,7 @@ def _sandbox(home: Home, spec: JobSpec) -> SandboxSpec:
     work = directory / "work"
     writable = (work, data) if spec.data is DataAccess.WRITE else (work,)
     readable = (data,) if spec.data is DataAccess.READ else ()
-    return SandboxSpec(directory, work, writable, readable, slot.uid, installation)
+    return SandboxSpec(directory, work, writable, readable, slot.uid, installation, is_init=False)
 
 
 def _wrapper(home: Home, spec: JobSpec, box: SandboxSpec) -> list[str]:

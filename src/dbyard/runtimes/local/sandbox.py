@@ -36,6 +36,8 @@ class SandboxSpec:
     cgroup: tuple[Path, ...] = ()
     address_space: int | None = None
     nice: int = 0
+    is_init: bool = True
+    """It is the first process of its pid namespace: all others end with it, and it ignores most signals."""
 
 
 def for_instance(
@@ -78,7 +80,7 @@ def passwd(uid: int) -> str:
 
 def _shell(box: SandboxSpec) -> str:
     parts = [f"echo 0 > {shlex.quote(str(path))}" for path in box.cgroup]
-    parts += ["ulimit -c 0", f"cd {shlex.quote(str(box.directory / 'run'))}"]
+    parts += ["ulimit -c 0", f"cd {shlex.quote(str(box.workdir))}"]
     if box.address_space is not None:
         parts.append(f"ulimit -v {box.address_space // 1024}")
     if box.nice:
@@ -94,7 +96,9 @@ def _as_uid(uid: int) -> list[str]:
 
 def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]:
     root = box.installation.root
-    argv = [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
+    argv = [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    if box.is_init:
+        argv.append("--as-pid-1")
     if info_fd is not None:
         argv += ["--info-fd", str(info_fd)]
     argv += ["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"]

@@ -42,16 +42,17 @@ def start(
     return _await_program(pid, tuple(argv)) if pid else None
 
 
-def start_job(argv: Sequence[str], env: Mapping[str, str], output: Path, stdin: str) -> int:
-    """Start a detached program; what it reads is only in memory, never in a file or an argument. Its pid."""
+def start_job(argv: Sequence[str], env: Mapping[str, str], output: Path, stdin: str) -> Process | None:
+    """Start a detached program; what it reads is only in memory, never in a file. None when it ended at once."""
     fd, out = os.memfd_create("stdin"), _open_output(output)
     try:
         _write_all(fd, stdin.encode())
         os.lseek(fd, 0, os.SEEK_SET)
-        return _spawn_detached(argv, env, [(os.POSIX_SPAWN_DUP2, fd, 0)], out)
+        pid = _spawn_detached(argv, env, [(os.POSIX_SPAWN_DUP2, fd, 0)], out)
     finally:
         os.close(fd)
         os.close(out)
+    return _await_program(pid, tuple(argv))
 
 
 def run(

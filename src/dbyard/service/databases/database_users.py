@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dbyard import engines
 from dbyard.errors import NotFound
 from dbyard.model import Database, EventType, OperationKind, Principal
 from dbyard.secrets import make_password
@@ -16,7 +17,6 @@ from dbyard.store import credentials, events
 
 _RESET_SECONDS = 3.0
 """How long a reset waits until the server has the new password; the reset does not depend on that."""
-_ENCRYPTION = {"postgresql": "SCRAM-SHA-256"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +65,5 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
 
 
 def _user(service: Service, database: Database, name: str) -> DatabaseUser:
-    return DatabaseUser(name, _ENCRYPTION.get(service.catalogue.get(database.technology).type_name))
+    engine = engines.load(service.catalogue.get(database.technology).engine)
+    return DatabaseUser(name, engine.PASSWORD_ENCRYPTION or None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from dbyard import engines
 from dbyard.errors import NotFound
 from dbyard.model import Database, Principal
 from dbyard.service import Service
@@ -32,9 +34,16 @@ class LogLink:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLine:
+    text: str
+    at: datetime | None
+    """When the server wrote it, by its own account; None where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerLog:
     database: Database
-    lines: Sequence[str]
+    lines: Sequence[LogLine]
     """The last ones, oldest first."""
 
 
@@ -72,7 +81,8 @@ def read_link(service: Service, database_id: str, token: str | None, lines: int)
         instance = instances.get_primary(reading, database.id) if database else None
     if database is None or instance is None or database.deleted_at is not None:
         raise NotFound(_NO_LINK)
-    return ServerLog(database, service.logs(instance.id, lines))
+    engine = engines.load(service.catalogue.get(database.technology).engine)
+    return ServerLog(database, [LogLine(line, engine.log_time(line)) for line in service.logs(instance.id, lines)])
 
 
 def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:

@@ -1,0 +1,19 @@
+"""The desired state of a test's server."""
+
+from __future__ import annotations
+
+from dbyard.model import Credentials, Desired, Plan, Restriction, User
+
+SMALL_PLAN = Plan("id", "plan", "Plan", "", "", 256, 5120, 100, 1.0, 1)
+
+
+def desire(
+    credentials: Credentials,
+    plan: Plan = SMALL_PLAN,
+    restriction: Restriction = Restriction.NONE,
+    *,
+    reset: bool = False,
+) -> Desired:
+    """Of the credentials' tenant; without one if they name none."""
+    users = (User(credentials.user, credentials.password, reset),) if credentials.user else ()
+    return Desired(credentials.database, users, restriction, plan)

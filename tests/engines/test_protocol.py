@@ -1,0 +1,78 @@
+"""Every engine is what `dbyard.engines` says: mypy checks the assignments here, the tests what mypy cannot see."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from dbyard import catalogue, engines
+from dbyard.engines import Client, Engine, Reload, elasticsearch, influxdb, mongodb, mysql, postgresql, redis
+from dbyard.engines.mysql import client_program as mysql_client
+from dbyard.engines.postgresql import client_program as postgresql_client
+from dbyard.engines.redis import client_program as redis_client
+
+ENGINES: dict[str, Engine] = {
+    "postgresql": postgresql,
+    "mysql": mysql,
+    "redis": redis,
+    "mongodb": mongodb,
+    "elasticsearch": elasticsearch,
+    "influxdb": influxdb,
+}
+RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
+CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
+
+PROTOCOLS: dict[type, dict[str, object]] = {Engine: {**ENGINES}, Reload: {**RELOADS}, Client: {**CLIENTS}}
+CONFORMING = [
+    pytest.param(protocol, module, id=f"{protocol.__name__}-{name}")
+    for protocol, modules in PROTOCOLS.items()
+    for name, module in modules.items()
+]
+DRIVERS = {"psycopg", "pymysql", "redis", "pymongo", "bcrypt", "cryptography"}
+
+
+def test_every_technology_of_the_catalogue_has_one() -> None:
+    assert {each.engine for each in catalogue.load().technologies.values()} == set(ENGINES)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_is_what_is_loaded(name: str) -> None:
+    assert engines.load(name) is ENGINES[name]
+    assert name == ENGINES[name].TECHNOLOGY
+    assert isinstance(engines.load(name), Reload) is (name in RELOADS)
+    assert engines.load_client(name) is CLIENTS.get(name)
+
+
+@pytest.mark.parametrize(("protocol", "module"), CONFORMING)
+def test_has_the_same_signatures(protocol: type, module: ModuleType) -> None:
+    for name, promised in public(protocol).items():
+        if inspect.isfunction(promised):
+            found = inspect.signature(getattr(module, name))
+            wanted = inspect.signature(promised)
+            parameters = list(wanted.parameters.values())[1:]
+            assert list(found.parameters.values()) == parameters, name
+            assert found.return_annotation == wanted.return_annotation, name
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_has_nothing_else_that_is_public(name: str) -> None:
+    """Beyond the names of its own users a module offers nothing that callers could come to need."""
+    promised = set(public(Engine)) | (set(public(Reload)) if name in RELOADS else set())
+    exported = set(vars(ENGINES[name])["__all__"])
+    assert exported - promised <= {"ADMIN", "TENANT"}
+    assert promised <= exported
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_program_is_found_without_any_driver(name: str) -> None:
+    code = f"import sys; from dbyard import engines; assert engines.load_client({name!r}); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert DRIVERS & set(modules) == set()
+
+
+def public(protocol: type) -> dict[str, object]:
+    return {name: member for name, member in vars(protocol).items() if not name.startswith("_")}
