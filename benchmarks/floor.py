@@ -149,7 +149,7 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
 def _layout(directory: Path, installation: Installation) -> Layout:
     data, conf, log, run = (directory / name for name in _DIRECTORIES)
     where = (data, conf, log, run, installation.bin, installation.root)
-    return Layout("127.0.0.1", free_port(), *where, full_version=installation.full_version)
+    return Layout("127.0.0.1", free_port(), free_port(), *where, full_version=installation.full_version)
 
 
 def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from starlette.testclient import TestClient
 
 from dbyard import catalogue as catalogues
@@ -25,6 +26,9 @@ from dbyard.store import Store
 from dbyard.web.app import create_app
 from tests.answers import Checked
 from tests.groups import arrange
+
+settings.register_profile("dbyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dbyard")  # a busy machine is no fault of the code
 
 _OWN = pytest.StashKey[Path]()
 

@@ -30,11 +30,11 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
         "cancel": (f"{_CLI}.history:cancel", "End an operation of a database that can be cancelled."),
-        "retry": (f"{_CLI}.history:retry", "Do again what a failed operation was asked for."),
+        "retry": (f"{_CLI}.history:retry", "Do again what a failed operation of a database was asked for."),
         "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),
     },
     "Platform": {
-        "user": (f"{_CLI}.users:user", "Make, list, disable and enable people's accounts."),
+        "user": (f"{_CLI}.users:user", "Create, list, disable and enable accounts."),
         "project": (f"{_CLI}.projects:project", "Make, list, rename and delete projects."),
         "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
         "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,12 +37,14 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from dbyard.wire import accounts, apps, database_users, details, projects
+from dbyard.wire import accounts, addons, catalogue, database_users, details, logs, projects, tokens
 from dbyard.wire.events import EventsAnswer
 
 T = TypeVar("T")
 
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+STREAM_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+"""A stream is never silent for so long: the platform sends a heartbeat every 15 seconds."""
 _REFUSALS: Mapping[int, type[RequestError]] = {
     error.status: error
     for error in (
@@ -106,7 +109,20 @@ class Client:
 
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""
-        return self._ask("GET", _path(database, "logs"), wire.LogsAnswer, params={"lines": str(lines)}).lines
+        return self._ask("GET", _path(database, "logs"), logs.LogsAnswer, params={"lines": str(lines)}).lines
+
+    def follow_logs(self, database: str, lines: int) -> Iterator[str]:
+        """The last lines, then new ones as they come; ends when the database is gone or the platform stops."""
+        params = {"lines": str(lines), "follow": "true"}
+        url, headers = self.url + _path(database, "logs"), {"Accept": "text/event-stream"}
+        with (
+            self._reaching(),
+            self._http.stream("GET", url, params=params, headers=headers, timeout=STREAM_TIMEOUT) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                raise _refusal(response, self.url)
+            yield from read_events(response.iter_bytes())
 
     def get_details(self, database: str) -> details.DatabaseDetails:
         """Which server stands behind it, what it may use, and what its disk allows."""
@@ -119,7 +135,7 @@ class Client:
     def change_plan(self, database: wire.Database, plan: str) -> None:
         """By the plan's id or name. It is in force as soon as the database can be used again."""
         path = f"/v1/apps/{database.id}/addons/ad-{database.id}"
-        self._send("PATCH", path, body=apps.ChangeAddon(apps.NewPlan(plan)))
+        self._send("PATCH", path, body=addons.ChangeAddon(addons.NewPlan(plan)))
 
     def list_users(self, database: str) -> list[database_users.DatabaseUser]:
         return self._ask("GET", f"{_details_path(database)}/users", database_users.DatabaseUsersAnswer).users
@@ -135,17 +151,17 @@ class Client:
         params = {"page": str(page), "per_page": str(per_page), **({"all": "true"} if everybody else {})}
         return self._ask("GET", path, EventsAnswer, params=params)
 
-    def list_tokens(self) -> list[wire.Token]:
-        return self._ask("GET", "/v1/tokens", wire.TokensAnswer).tokens
+    def list_tokens(self) -> list[tokens.Token]:
+        return self._ask("GET", "/v1/tokens", tokens.TokensAnswer).tokens
 
-    def create_token(self, new: wire.NewToken) -> wire.Token:
+    def create_token(self, new: tokens.NewToken) -> tokens.Token:
         """This answer and that of `renew_token` are the only ones that have the token's value."""
-        return self._ask("POST", "/v1/tokens", wire.TokenAnswer, body=wire.CreateToken(new)).token
+        return self._ask("POST", "/v1/tokens", tokens.TokenAnswer, body=tokens.CreateToken(new)).token
 
-    def renew_token(self, token_id: str) -> wire.Token:
+    def renew_token(self, token_id: str) -> tokens.Token:
         """The same token with another value; the old one is worthless."""
         path = f"/v1/tokens/{_segment(token_id, 'Token')}/renew"
-        return self._ask("PATCH", path, wire.TokenAnswer).token
+        return self._ask("PATCH", path, tokens.TokenAnswer).token
 
     def revoke_token(self, token_id: str) -> None:
         self._send("DELETE", f"/v1/tokens/{_segment(token_id, 'Token')}")
@@ -178,14 +194,14 @@ class Client:
         path = f"/v1/users/{_segment(user, 'User')}"
         return self._ask("PATCH", path, accounts.AccountAnswer, body=accounts.UpdateAccount(change)).user
 
-    def list_providers(self) -> list[wire.AddonProvider]:
+    def list_providers(self) -> list[catalogue.AddonProvider]:
         """The technologies with their versions and plans; no token needed."""
-        return self._ask("GET", "/v1/addon_providers", wire.AddonProvidersAnswer).addon_providers
+        return self._ask("GET", "/v1/addon_providers", catalogue.AddonProvidersAnswer).addon_providers
 
-    def list_plans(self, technology: str) -> list[wire.Plan]:
+    def list_plans(self, technology: str) -> list[catalogue.Plan]:
         """No token needed."""
         path = f"/v1/addon_providers/{_segment(technology, 'Technology')}/plans"
-        return self._ask("GET", path, wire.PlansAnswer).plans
+        return self._ask("GET", path, catalogue.PlansAnswer).plans
 
     def get_health(self) -> wire.Health:
         """No token needed."""
@@ -209,15 +225,20 @@ class Client:
     ) -> httpx2.Response:
         content = None if body is None else msgspec.json.encode(body)
         sent = {"Content-Type": "application/json", **(headers or {})} if content else headers
-        try:
+        with self._reaching():
             response = self._http.request(method, self.url + path, content=content, params=params, headers=sent)
+        if not response.is_success:
+            raise _refusal(response, self.url)
+        return response
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
         except httpx2.ConnectError as error:
             raise Unreachable(f"nothing answers at {self.url} ({error}); {_HINT}") from error
         except httpx2.RequestError as error:
             raise Unreachable(f"{self.url} did not answer: {_words(error)}") from error
-        if not response.is_success:
-            raise _refusal(response, self.url)
-        return response
 
 
 _HINT = "start a platform with `dbyard serve`, or name another one in DBYARD_URL"
@@ -251,6 +272,19 @@ def wait_closed(connection: wire.Connection, *, timeout: float) -> None:
         if time.monotonic() > deadline:
             raise TimedOut(f"port {connection.port} is still open after {timeout:g} s; the platform works on it")
         time.sleep(pause)
+
+
+def read_events(parts: Iterable[bytes]) -> Iterator[str]:
+    """The data of each server-sent event, as our platform sends them: lines end with a line feed."""
+    rest, fields = b"", list[str]()
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                fields.append(line.removeprefix(b"data: ").decode(errors="replace"))
+            elif not line and fields:
+                yield "\n".join(fields)
+                fields = []
 
 
 def is_loopback(host: str) -> bool:

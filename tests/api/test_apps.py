@@ -16,7 +16,7 @@ from dbyard.service.accounts import authentication
 from dbyard.service.databases import databases, status
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
-from dbyard.store import operations
+from dbyard.store import instances, operations
 from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock
 
@@ -67,6 +67,9 @@ class TestGet:
         get_ready(service)
         assert status() == ("running", "running")
         with service.store.tx() as connection:
+            instance = instances.get_primary(connection, made["id"])
+            assert instance is not None
+            instances.set_down(connection, instance.id, service.clock(), "the server does not run")
             operations.insert(connection, made["id"], OperationKind.HEAL, service.clock())
         assert status() == ("stopped", "running")
 

@@ -28,11 +28,11 @@ from tests.builders import open_account, seed_body
 from tests.conftest import Clock
 
 DATABASE_API = [
-    (method, route.path)
+    (name, route.path)
     for route in list_routes(catalogue.load())
-    for method, verb in route.methods.items()
+    for name, method in route.methods.items()
     if route.path.startswith("/api/")
-    and not verb.public
+    and not method.public
     and ("{database}" in route.path or "{operation}" in route.path)
 ]
 PASSWORD = "correct horse battery"

@@ -1,4 +1,4 @@
-"""Every route with every verb, asked by everybody who could: the route table decides, so a new route is covered."""
+"""Every route with every method, asked by everybody who could: the route table decides, so a new route is covered."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tests.conftest import Clock, World, make_service
 
 Case = tuple[str, str, Method]
 CASES: list[Case] = [
-    (method, route.path, verb)
+    (name, route.path, method)
     for route in list_routes(catalogues.load())
-    for method, verb in route.methods.items()
-    if not verb.public
+    for name, method in route.methods.items()
+    if not method.public
 ]
 
 # Who asks. The database, `default` and `owner`'s other things are what everybody asks for.
@@ -173,24 +173,24 @@ def asking(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestCl
         yield client
 
 
-def expect(who: str, method: str, path: str, verb: Method) -> int | None:
+def expect(who: str, name: str, path: str, method: Method) -> int | None:
     """The status that refuses them; None when they are let in."""
     if who in OUTSIDE:
         return 401
     if who in ("addon", "other addon") and not path.startswith("/api/"):
         return 401
-    if who == "jwt" and verb.auth is AuthScheme.API_TOKEN:
+    if who == "jwt" and method.auth is AuthScheme.API_TOKEN:
         return 401  # it could make itself younger
-    if verb.scope is Scope.ADMIN:
+    if method.scope is Scope.ADMIN:
         return None if who == "admin" else 403
     if who == "read-only":
-        return None if verb.needed(method) is Scope.READ else 403
+        return None if method.needed(name) is Scope.READ else 403
     if who == "collaborator":
         foreign = "{project}" in path or "{token_id}" in path
-        return 404 if foreign else 403 if (method, path) in OWNER_ONLY else None
+        return 404 if foreign else 403 if (name, path) in OWNER_ONLY else None
     if who == "bound":
-        return 404 if "{token_id}" in path else 403 if (method, path) in PROJECT_CHANGES else None
-    if who == "bound elsewhere" and (method, path) == ("POST", "/v1/projects"):
+        return 404 if "{token_id}" in path else 403 if (name, path) in PROJECT_CHANGES else None
+    if who == "bound elsewhere" and (name, path) == ("POST", "/v1/projects"):
         return 403
     if who in ("bound elsewhere", "other addon", "other", "admin"):
         return 404 if "{" in path else None
@@ -238,20 +238,20 @@ def test_lists_hold_nothing_of_others(asking: TestClient, template: Template, pa
 
 
 def test_what_only_an_owner_may_is_documented() -> None:
-    told = {(method, path) for method, path, verb in CASES if 403 in verb.errors and path.partition("{")[2]}
+    told = {(name, path) for name, path, method in CASES if 403 in method.errors and path.partition("{")[2]}
     assert {each for each in told if "{database}" in each[1] or "{app}" in each[1]} == OWNER_ONLY
 
 
 def _ask(client: TestClient, template: Template, case: Case, who: str, ids: dict[str, str]) -> Response:
-    method, path, verb = case
+    name, path, method = case
     query = "?confirm=my-postgres-db&current_name=my-postgres-db"
     value, headers = template.tokens[who], {}
-    if value and verb.auth is AuthScheme.API_TOKEN:
+    if value and method.auth is AuthScheme.API_TOKEN:
         headers = {"Authorization": b"Basic " + base64.b64encode(f":{value}".encode())}
     elif value:
         headers = {"Authorization": f"Bearer {value}".encode()}
-    body = BODIES.get(path, {}) if method in ("POST", "PUT", "PATCH") else None
-    return client.request(method, path.format(**ids) + query, headers=headers, json=body)  # type: ignore[arg-type]
+    body = BODIES.get(path, {}) if name in ("POST", "PUT", "PATCH") else None
+    return client.request(name, path.format(**ids) + query, headers=headers, json=body)  # type: ignore[arg-type]
 
 
 def _state(store: Store) -> list[tuple[int, ...]]:

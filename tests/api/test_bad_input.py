@@ -16,10 +16,10 @@ from dbyard.web.routes import Method
 from tests.builders import seed_body
 
 METHODS = [
-    (method, route.path, verb) for route in list_routes(catalogue.load()) for method, verb in route.methods.items()
+    (name, route.path, method) for route in list_routes(catalogue.load()) for name, method in route.methods.items()
 ]
-WITH_BODY = [(method, path, verb) for method, path, verb in METHODS if verb.body]
-WITH_NAMES = [(method, path) for method, path, _ in METHODS if "{" in path]
+WITH_BODY = [(name, path, method) for name, path, method in METHODS if method.body]
+WITH_NAMES = [(name, path) for name, path, _ in METHODS if "{" in path]
 MOST = 16 * 1024
 """No refusal is longer, whatever was sent."""
 
@@ -60,9 +60,9 @@ def assert_refused(answer: Any) -> None:
     assert "x-injected" not in answer.headers
 
 
-def fill(verb: Method, value: object) -> dict[str, object]:
-    """A body of the verb with the value in every field."""
-    fields = msgspec.structs.fields(verb.body) if verb.body else ()
+def fill(method: Method, value: object) -> dict[str, object]:
+    """A body of the method with the value in every field."""
+    fields = msgspec.structs.fields(method.body) if method.body else ()
     return {field.encode_name: _fill(field.type, value) for field in fields}
 
 
@@ -84,9 +84,9 @@ def state(api: TestClient, service: Service) -> list[Any]:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_texts_in_bodies(api: TestClient, service: Service, database: str, text: str) -> None:
     before = state(api, service)
-    for method, path, verb in WITH_BODY:
-        assert_refused(api.request(method, _named(path, database), json=fill(verb, text)))
-        assert_refused(api.request(method, _named(path, database), json={text: text, **fill(verb, text)}))
+    for name, path, method in WITH_BODY:
+        assert_refused(api.request(name, _named(path, database), json=fill(method, text)))
+        assert_refused(api.request(name, _named(path, database), json={text: text, **fill(method, text)}))
     assert state(api, service) == before
 
 
@@ -97,8 +97,8 @@ def test_texts_in_bodies(api: TestClient, service: Service, database: str, text:
 )
 def test_other_types_in_bodies(api: TestClient, service: Service, database: str, value: object) -> None:
     before = state(api, service)
-    for method, path, verb in WITH_BODY:
-        assert_refused(api.request(method, _named(path, database), json=fill(verb, value)))
+    for name, path, method in WITH_BODY:
+        assert_refused(api.request(name, _named(path, database), json=fill(method, value)))
     assert state(api, service) == before
 
 
@@ -106,26 +106,26 @@ def test_other_types_in_bodies(api: TestClient, service: Service, database: str,
 @pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":', "}")])
 def test_depth(api: TestClient, database: str, depth: int, left: str, right: str) -> None:
     deep = left * depth + "0" + right * depth
-    for method, path, verb in WITH_BODY:
-        body = json.dumps(fill(verb, "DEEP")).replace('"DEEP"', deep)
-        assert_refused(api.request(method, _named(path, database), content=body.encode()))
+    for name, path, method in WITH_BODY:
+        body = json.dumps(fill(method, "DEEP")).replace('"DEEP"', deep)
+        assert_refused(api.request(name, _named(path, database), content=body.encode()))
 
 
 def test_text_that_is_no_text(api: TestClient, database: str) -> None:
-    for method, path, verb in WITH_BODY:
-        body = json.dumps(fill(verb, "TEXT")).encode()
+    for name, path, method in WITH_BODY:
+        body = json.dumps(fill(method, "TEXT")).encode()
         for wrong in (rb'"\ud800"', b'"\xff\xfe"', b'"\xc0\x80"', b'"\x00"', rb'"\u00"', b"NaN", b"-Infinity"):
-            answer = api.request(method, _named(path, database), content=body.replace(b'"TEXT"', wrong))
+            answer = api.request(name, _named(path, database), content=body.replace(b'"TEXT"', wrong))
             assert_refused(answer)
             assert answer.status_code == 400
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_NAMES)
-def test_names_in_paths(api: TestClient, service: Service, database: str, method: str, path: str) -> None:
+@pytest.mark.parametrize(("name", "path"), WITH_NAMES)
+def test_names_in_paths(api: TestClient, service: Service, database: str, name: str, path: str) -> None:
     before = state(api, service)
     for segment in SEGMENTS:
         place = "/".join(segment if each.startswith("{") else each for each in path.split("/"))
-        answer = api.request(method, place, params={"confirm": "my-postgres-db", "current_name": "my-postgres-db"})
+        answer = api.request(name, place, params={"confirm": "my-postgres-db", "current_name": "my-postgres-db"})
         assert_refused(answer)
         assert answer.status_code == 404
     assert state(api, service) == before
@@ -143,12 +143,12 @@ def test_an_encoded_slash_is_none(api: TestClient, database: str) -> None:
 )
 def test_queries(api: TestClient, service: Service, database: str, query: str) -> None:
     before = state(api, service)
-    for method, path, verb in METHODS:
-        names = [each.name for each in verb.parameters if each.place == "query" and set(each.schema) > {"type"}]
-        for name in names:
+    for name, path, method in METHODS:
+        queries = [each.name for each in method.parameters if each.place == "query" and set(each.schema) > {"type"}]
+        for query_name in queries:
             place = _named(path, database)
-            assert_refused(api.request(method, f"{place}?{name}={query}"))
-            assert_refused(api.request(method, f"{place}?{name}={query}&{name}=1&{'a=b&' * 500}"))
+            assert_refused(api.request(name, f"{place}?{query_name}={query}"))
+            assert_refused(api.request(name, f"{place}?{query_name}={query}&{query_name}=1&{'a=b&' * 500}"))
     assert state(api, service) == before
 
 

@@ -47,7 +47,7 @@ class TestCreate:
         database = create(api)
         assert world.wakes == 1
         operation = claim(service)
-        assert (operation.database_id, operation.kind, operation.step) == (database["id"], "create", "place")
+        assert (operation.database_id, operation.kind, operation.step) == (database["id"], "create", "allocate")
 
     def test_takes_the_project_that_is_asked_for(self, api: TestClient) -> None:
         project = create(api)["project_id"]
@@ -425,9 +425,12 @@ class TestOperations:
             "created_at",
             "finished_at",
             "deadline_at",
+            "progress",
+            "cancellable",
+            "retriable",
         ]
         assert operation["error"] == {"code": "port_taken", "message": "somebody listens on port 20017"}
-        assert (operation["kind"], operation["status"], operation["step"]) == ("create", "error", "place")
+        assert (operation["kind"], operation["status"], operation["step"]) == ("create", "error", "allocate")
         assert operation["created_at"] == "2027-01-15T08:00:00Z"
         (step,) = operation["steps"]
         assert step["outcome"] == "port_taken"

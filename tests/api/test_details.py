@@ -88,7 +88,7 @@ class TestDescribe:
         get_ready(service)
         with service.store.tx() as connection:
             operation = operations.insert(connection, made["id"], OperationKind.HEAL, clock())
-            connection.execute("UPDATE operation SET kind = 'update' WHERE id = ?", (operation,))
+            connection.execute("UPDATE operation SET kind = 'resize' WHERE id = ?", (operation,))
         clock.advance(60)
         assert describe(api, made["id"])["status"] == "updating"
         with service.store.tx() as connection:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from dbyard.web.api import docs
 
 FILES = [route.path for route in docs.routes()]
-STATIC = Path(docs.__file__).parent / "static"
+STATIC = Path(docs.__file__).parents[1] / "static"
 
 
 class TestPage:

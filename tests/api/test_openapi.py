@@ -17,27 +17,27 @@ from dbyard import catalogue
 from dbyard.service.accounts.tokens import END_RULE
 from dbyard.web.app import list_routes
 
-VERBS = [
-    (method, route.path, verb)
+METHODS = [
+    (name, route.path, method)
     for route in list_routes(catalogue.load())
-    for method, verb in route.methods.items()
+    for name, method in route.methods.items()
     if not route.path.startswith("/docs")  # a page for people
 ]
-RIGHT = [(GenerationMode.POSITIVE, method, path) for method, path, _ in VERBS]
+RIGHT = [(GenerationMode.POSITIVE, name, path) for name, path, _ in METHODS]
 WRONG = [
-    (GenerationMode.NEGATIVE, method, path)
-    for method, path, verb in VERBS
-    if verb.body or any(each.place == "query" and set(each.schema) > {"type"} for each in verb.parameters)
+    (GenerationMode.NEGATIVE, name, path)
+    for name, path, method in METHODS
+    if method.body or any(each.place == "query" and set(each.schema) > {"type"} for each in method.parameters)
 ]
 UNSAYABLE = {"has already been taken", "is reserved", "was already used with another body", END_RULE}
 """What no schema can say: which names are used up or ours, which keys are used up, and what time it is."""
 
 
-@pytest.mark.parametrize(("mode", "method", "path"), RIGHT + WRONG)
+@pytest.mark.parametrize(("mode", "name", "path"), RIGHT + WRONG)
 def test_every_answer_is_as_documented(
-    anonymous: TestClient, token: str, mode: GenerationMode, method: str, path: str
+    anonymous: TestClient, token: str, mode: GenerationMode, name: str, path: str
 ) -> None:
-    operation = schemathesis.openapi.from_asgi("/openapi.json", anonymous.app)[path][method]
+    operation = schemathesis.openapi.from_asgi("/openapi.json", anonymous.app)[path][name]
 
     @given(operation.as_strategy(generation_mode=mode))
     @settings(max_examples=10, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
@@ -53,13 +53,13 @@ def test_every_answer_is_as_documented(
 
 def test_every_route_is_described(anonymous: TestClient) -> None:
     paths = anonymous.get("/openapi.json").json()["paths"]
-    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    assert described == {(method, path) for method, path, _ in VERBS}
+    described = {(name.upper(), path) for path, methods in paths.items() for name in methods}
+    assert described == {(name, path) for name, path, _ in METHODS}
 
 
 def test_the_guide_has_every_route(anonymous: TestClient) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     document = anonymous.get("/openapi.json").json()
     for path, methods in document["paths"].items():
-        for method in methods:
-            assert re.search(f"{method.upper()} {re.escape(path)}", guide), (method, path)
+        for name in methods:
+            assert re.search(f"{name.upper()} {re.escape(path)}", guide), (name, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,9 +18,17 @@ from dbyard.__main__ import main
 from tests.ports import CLOSED, own
 
 Answer = tuple[int, object]
+End = None
 
 
-class Platform:
+class Streamed:
+    """An answer in parts: server-sent events, sent as the test puts them in, until it puts `End`."""
+
+    def __init__(self) -> None:
+        self.parts: queue.Queue[bytes | None] = queue.Queue()
+
+
+class FakePlatform:
     """Routes to answers: the first of a route's is used up until the last, which stays."""
 
     def __init__(self) -> None:
@@ -45,19 +54,31 @@ class Platform:
         return [(target, body) for each, target, _, body in self.requests if each == method]
 
 
-def _handler(platform: Platform) -> type[BaseHTTPRequestHandler]:
+def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, answer = platform.answer(self.command, self.path, dict(self.headers), body)
+            if isinstance(answer, Streamed):
+                self.send_stream(answer)
+                return
             content = b"" if answer is None else msgspec.json.encode(answer)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def send_stream(self, streamed: Streamed) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            while (part := streamed.parts.get()) is not End:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
@@ -68,8 +89,8 @@ def _handler(platform: Platform) -> type[BaseHTTPRequestHandler]:
 
 
 @pytest.fixture
-def platform() -> Iterator[Platform]:
-    made = Platform()
+def platform() -> Iterator[FakePlatform]:
+    made = FakePlatform()
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made
@@ -79,7 +100,7 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture
-def run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def run(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run `dbyard ARGS` in this process against the platform; the result has exit_code, stdout and stderr."""
     monkeypatch.setenv("DBYARD_URL", platform.url)
     monkeypatch.setenv("DBYARD_TOKEN", "tk-us-test")

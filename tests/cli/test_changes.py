@@ -14,7 +14,7 @@ from dbyard import wire
 from dbyard.wire import database_users
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 PLAN = "postgresql-starter-1024"
@@ -23,7 +23,7 @@ CLOSED = (409, wire.NotUsable("The database is closed: 101 % of its disk is used
 
 
 @pytest.fixture
-def one(platform: Platform, database: wire.Database) -> Platform:
+def one(platform: FakePlatform, database: wire.Database) -> FakePlatform:
     platform.on("GET", f"/v1/databases/{database.name}", (200, wire.DatabaseAnswer(database)))
     fields = ("app_1", False, True, dict[str, str]())
     users = database_users.DatabaseUsersAnswer([database_users.DatabaseUser(*fields)])
@@ -36,7 +36,7 @@ def one(platform: Platform, database: wire.Database) -> Platform:
 
 class TestResize:
     @pytest.fixture
-    def changing(self, platform: Platform, database: wire.Database, connection: wire.Connection) -> Platform:
+    def changing(self, platform: FakePlatform, database: wire.Database, connection: wire.Connection) -> FakePlatform:
         changed = msgspec.structs.replace(database, plan=PLAN)
         platform.on("GET", f"/v1/databases/{database.name}", (200, wire.DatabaseAnswer(database)))
         platform.on("GET", f"/v1/databases/{database.id}", (200, wire.DatabaseAnswer(changed)))
@@ -45,10 +45,10 @@ class TestResize:
         return platform
 
     def test_waits_until_it_can_be_used_with_the_plan(
-        self, run: Run, changing: Platform, database: wire.Database, operation: wire.Operation
+        self, run: Run, changing: FakePlatform, database: wire.Database, operation: wire.Operation
     ) -> None:
-        update = msgspec.structs.replace(operation, kind="update")
-        changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([update])))
+        resize = msgspec.structs.replace(operation, kind="resize")
+        changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([resize])))
         result = run("resize", database.name, PLAN)
         assert (result.exit_code, result.stdout) == (0, "")
         assert result.stderr.endswith(f"{database.name} has the plan {PLAN}\n")
@@ -56,17 +56,17 @@ class TestResize:
         assert json.loads(body) == {"addon": {"plan_id": PLAN}}
 
     def test_that_went_back_is_a_failure(
-        self, run: Run, changing: Platform, database: wire.Database, operation: wire.Operation
+        self, run: Run, changing: FakePlatform, database: wire.Database, operation: wire.Operation
     ) -> None:
         heal = msgspec.structs.replace(operation, kind="heal")
         error = wire.OperationError("server_exited", "the server ended")
-        failed = msgspec.structs.replace(operation, kind="update", status="error", error=error)
+        failed = msgspec.structs.replace(operation, kind="resize", status="error", error=error)
         changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([heal, failed])))
         result = run("resize", database.name, PLAN)
         assert result.exit_code == 1
         assert "has the plan that it had before: the server ended" in result.stderr
 
-    def test_without_waiting(self, run: Run, changing: Platform, database: wire.Database) -> None:
+    def test_without_waiting(self, run: Run, changing: FakePlatform, database: wire.Database) -> None:
         result = run("resize", database.name, PLAN, "--no-wait")
         assert (result.exit_code, result.stderr) == (0, f"{database.name} gets the plan {PLAN}\n")
 
@@ -75,7 +75,7 @@ class TestResetPassword:
     def test_prints_the_new_url_once_it_works(
         self,
         run: Run,
-        one: Platform,
+        one: FakePlatform,
         database: wire.Database,
         connection: wire.Connection,
         operation: wire.Operation,
@@ -87,14 +87,14 @@ class TestResetPassword:
         assert len(one.sent("POST")) == 1
 
     def test_does_not_wait_for_a_full_disk(
-        self, run: Run, one: Platform, database: wire.Database, operation: wire.Operation
+        self, run: Run, one: FakePlatform, database: wire.Database, operation: wire.Operation
     ) -> None:
-        done = msgspec.structs.replace(operation, kind="rotate", status="done")
+        done = msgspec.structs.replace(operation, kind="configure", status="done")
         one.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([done])))
         one.on("GET", f"/v1/databases/{database.name}/connection", CLOSED)
         result = run("reset-password", database.name)
         assert (result.exit_code, result.stdout) == (5, "")
         assert "101 % of its disk is used" in result.stderr
 
-    def test_of_an_unknown_database(self, run: Run, platform: Platform) -> None:
+    def test_of_an_unknown_database(self, run: Run, platform: FakePlatform) -> None:
         assert run("reset-password", "nobodys-db").exit_code == 3

@@ -17,7 +17,7 @@ from dbyard import wire
 from dbyard.cli.connect import find_program
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 MYSQL = wire.Connection("mysql://u_1:pw@127.0.0.1:20002/u_1", "127.0.0.1", 20002, "u_1", "pw", "u_1", "")
@@ -54,7 +54,7 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "engines"
 
 
-def _connect(platform: Platform, connection: wire.Connection, *arguments: str) -> list[str]:
+def _connect(platform: FakePlatform, connection: wire.Connection, *arguments: str) -> list[str]:
     platform.on("GET", "/v1/databases/my-db/connection", (200, wire.ConnectionAnswer(connection)))
     done = subprocess.run(
         [sys.executable, "-m", "dbyard", "connect", "my-db", *arguments],
@@ -67,26 +67,26 @@ def _connect(platform: Platform, connection: wire.Connection, *arguments: str) -
 
 
 class TestConnect:
-    def test_psql(self, platform: Platform, engines: Path, tmp_path: Path, connection: wire.Connection) -> None:
+    def test_psql(self, platform: FakePlatform, engines: Path, tmp_path: Path, connection: wire.Connection) -> None:
         _put_spy(tmp_path / "path", "psql")
         said = _connect(platform, connection, "-c", "SELECT 1", "--help")
         url = f"postgresql://app_1@127.0.0.1:{connection.port}/app_1?sslmode=prefer"
         assert said == [url, "-c", "SELECT 1", "--help", "password s3cr3t  ", "libraries "]
 
-    def test_mariadb(self, platform: Platform, engines: Path, tmp_path: Path) -> None:
+    def test_mariadb(self, platform: FakePlatform, engines: Path, tmp_path: Path) -> None:
         _put_spy(tmp_path / "path", "mysql")
         said = _connect(platform, MYSQL)
         assert said[0] == "--no-defaults"
         assert "--user=u_1" in said
         assert said[-3:] == ["u_1", "password  pw ", "libraries "]
 
-    def test_redis_cli_of_an_installation(self, platform: Platform, engines: Path) -> None:
+    def test_redis_cli_of_an_installation(self, platform: FakePlatform, engines: Path) -> None:
         root = _put_manifest(engines, "redis", "7.0.15", bin="usr/bin", libraries=["usr/lib"])
         _put_spy(root / "usr/bin", "redis-cli")
         said = _connect(platform, REDIS)
         assert said[-2:] == ["password   pw", f"libraries {root}/usr/lib"]
 
-    def test_without_a_program_the_url_is_printed(self, run: Run, platform: Platform, engines: Path) -> None:
+    def test_without_a_program_the_url_is_printed(self, run: Run, platform: FakePlatform, engines: Path) -> None:
         platform.on("GET", "/v1/databases/my-db/connection", (200, wire.ConnectionAnswer(REDIS)))
         result = run("connect", "my-db")
         assert (result.exit_code, result.stdout) == (1, REDIS.url + "\n")

@@ -17,9 +17,10 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
+from dbyard.wire.logs import LogsAnswer
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 CREATE = ("create", "my-postgres-db", "--technology", "postgresql", "--plan", "postgresql-starter-512")
@@ -27,7 +28,7 @@ BUSY = (409, wire.NotUsable("my-postgres-db is being created", "op-1"))
 
 
 @pytest.fixture
-def one(platform: Platform, database: wire.Database, connection: wire.Connection) -> Platform:
+def one(platform: FakePlatform, database: wire.Database, connection: wire.Connection) -> FakePlatform:
     """A platform with the database, by name and id, ready."""
     for key in (database.name, database.id):
         platform.on("GET", f"/v1/databases/{key}", (200, wire.DatabaseAnswer(database)))
@@ -39,14 +40,14 @@ def one(platform: Platform, database: wire.Database, connection: wire.Connection
 
 
 @pytest.fixture
-def creating(one: Platform, operation: wire.Operation) -> Platform:
+def creating(one: FakePlatform, operation: wire.Operation) -> FakePlatform:
     one.on("GET", "/v1/databases/my-postgres-db/connection", BUSY)
     one.on("GET", "/v1/databases/my-postgres-db/operations", (200, wire.OperationsAnswer([operation])))
     return one
 
 
 class TestCreate:
-    def test_prints_the_url_alone(self, run: Run, one: Platform, connection: wire.Connection) -> None:
+    def test_prints_the_url_alone(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         result = run(*CREATE, "--version", "15")
         assert result.exit_code == 0
         assert result.stdout == connection.url + "\n"
@@ -60,7 +61,9 @@ class TestCreate:
             }
         }
 
-    def test_shows_the_steps_while_it_waits(self, run: Run, creating: Platform, connection: wire.Connection) -> None:
+    def test_shows_the_steps_while_it_waits(
+        self, run: Run, creating: FakePlatform, connection: wire.Connection
+    ) -> None:
         ready = (200, wire.ConnectionAnswer(connection))
         creating.on("GET", "/v1/databases/my-postgres-db/connection", BUSY, BUSY, ready)
         result = run(*CREATE)
@@ -68,27 +71,27 @@ class TestCreate:
         assert result.stderr.count("create, launch") == 1
 
     def test_a_failed_operation_gives_cause_and_log(
-        self, run: Run, creating: Platform, operation: wire.Operation
+        self, run: Run, creating: FakePlatform, operation: wire.Operation
     ) -> None:
         failed = msgspec.structs.replace(operation, status="error", error=wire.OperationError("not_ready", "no answer"))
         creating.on("GET", "/v1/databases/my-postgres-db/operations", (200, wire.OperationsAnswer([failed])))
-        creating.on("GET", "/v1/databases/my-postgres-db/logs", (200, wire.LogsAnswer(["FATAL: no space"])))
+        creating.on("GET", "/v1/databases/my-postgres-db/logs", (200, LogsAnswer(["FATAL: no space"])))
         result = run(*CREATE)
         assert result.exit_code == 1
         assert result.stdout == ""
         assert "create failed at launch: no answer" in result.stderr
         assert "FATAL: no space" in result.stderr
 
-    def test_no_wait_prints_the_id(self, run: Run, creating: Platform, database: wire.Database) -> None:
+    def test_no_wait_prints_the_id(self, run: Run, creating: FakePlatform, database: wire.Database) -> None:
         result = run(*CREATE, "--no-wait")
         assert (result.exit_code, result.stdout) == (0, database.id + "\n")
 
-    def test_waiting_too_long(self, run: Run, creating: Platform) -> None:
+    def test_waiting_too_long(self, run: Run, creating: FakePlatform) -> None:
         result = run(*CREATE, "--timeout", "0")
         assert result.exit_code == 7
         assert "the platform works on it" in result.stderr
 
-    def test_refusals_are_all_shown(self, run: Run, one: Platform) -> None:
+    def test_refusals_are_all_shown(self, run: Run, one: FakePlatform) -> None:
         one.on("POST", "/v1/databases", (422, wire.Errors({"name": ["is taken"], "plan": ["is none", "of mysql"]})))
         result = run(*CREATE)
         assert result.exit_code == 5
@@ -96,14 +99,14 @@ class TestCreate:
             assert line in result.stderr
 
     def test_json_has_database_and_connection(
-        self, run: Run, one: Platform, database: wire.Database, connection: wire.Connection
+        self, run: Run, one: FakePlatform, database: wire.Database, connection: wire.Connection
     ) -> None:
         made = json.loads(run(*CREATE, "--json").stdout)
         assert made["database"]["id"] == database.id
         assert made["connection"]["url"] == connection.url
         assert json.loads(run(*CREATE, "--json", "--no-wait").stdout)["connection"] is None
 
-    def test_ctrl_c_says_that_the_work_goes_on(self, creating: Platform) -> None:
+    def test_ctrl_c_says_that_the_work_goes_on(self, creating: FakePlatform) -> None:
         waiting = subprocess.Popen(
             [sys.executable, "-m", "dbyard", *CREATE],
             env={**os.environ, "DBYARD_URL": creating.url, "DBYARD_TOKEN": "tk-us-test"},
@@ -124,83 +127,83 @@ class TestCreate:
 
 
 class TestList:
-    def test_piped_lines_are_whole(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_piped_lines_are_whole(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         wide = msgspec.structs.replace(database, project_id="pr-" + "x" * 300)
         one.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([wide])))
         head, row = run("list").stdout.splitlines()
         assert head.split() == ["NAME", "TECHNOLOGY", "PLAN", "ID", "PROJECT"]
         assert row.split() == [wide.name, wide.technology, wide.plan, wide.id, wide.project_id]
 
-    def test_none(self, run: Run, one: Platform) -> None:
+    def test_none(self, run: Run, one: FakePlatform) -> None:
         one.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([])))
         assert len(run("list").stdout.splitlines()) == 1
 
-    def test_json_is_a_list_of_the_apis_objects(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_json_is_a_list_of_the_apis_objects(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         assert json.loads(run("list", "--json").stdout) == [msgspec.to_builtins(database)]
 
 
 class TestShow:
-    def test_has_everything_but_the_password(self, run: Run, one: Platform, connection: wire.Connection) -> None:
+    def test_has_everything_but_the_password(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         result = run("show", "my-postgres-db")
         assert "running" in result.stdout
         assert str(connection.port) in result.stdout
         assert connection.password not in result.stdout
 
     def test_says_why_it_cannot_be_used(
-        self, run: Run, one: Platform, database: wire.Database, operation: wire.Operation
+        self, run: Run, one: FakePlatform, database: wire.Database, operation: wire.Operation
     ) -> None:
         one.on("GET", f"/v1/databases/{database.id}/connection", BUSY)
         one.on("GET", f"/v1/databases/{database.id}/operations", (200, wire.OperationsAnswer([operation])))
         assert "my-postgres-db is being created (create, launch)" in run("show", "my-postgres-db").stdout
 
-    def test_json_is_the_apis_object(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_json_is_the_apis_object(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         assert json.loads(run("show", database.id, "--json").stdout) == msgspec.to_builtins(database)
 
     @pytest.mark.parametrize("name", ["no-such-db", "", ".", "..", "a/b", "../tokens", "a?b"])
-    def test_what_is_not_there(self, run: Run, one: Platform, name: str) -> None:
+    def test_what_is_not_there(self, run: Run, one: FakePlatform, name: str) -> None:
         result = run("show", name)
         assert result.exit_code == 3
         assert "Database not found" in result.stderr
 
 
 class TestUrl:
-    def test_alone_on_its_line(self, run: Run, one: Platform, connection: wire.Connection) -> None:
+    def test_alone_on_its_line(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         assert run("url", "my-postgres-db").stdout == connection.url + "\n"
 
-    def test_json_is_the_connection(self, run: Run, one: Platform, connection: wire.Connection) -> None:
+    def test_json_is_the_connection(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         assert json.loads(run("url", "my-postgres-db", "--json").stdout) == msgspec.to_builtins(connection)
 
-    def test_not_yet(self, run: Run, creating: Platform) -> None:
+    def test_not_yet(self, run: Run, creating: FakePlatform) -> None:
         result = run("url", "my-postgres-db")
         assert (result.exit_code, result.stdout) == (5, "")
 
 
 class TestDelete:
-    def test_asks_for_the_name(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_asks_for_the_name(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         result = run("delete", "my-postgres-db", input="my-postgres-db\n")
         assert result.exit_code == 0
         assert result.stdout == ""
         assert one.sent("DELETE") == [(f"/v1/databases/{database.id}?confirm=my-postgres-db", b"")]
 
-    def test_another_name_deletes_nothing(self, run: Run, one: Platform) -> None:
+    def test_another_name_deletes_nothing(self, run: Run, one: FakePlatform) -> None:
         result = run("delete", "my-postgres-db", input="other\n")
         assert result.exit_code == 1
         assert one.sent("DELETE") == []
 
-    def test_no_answer_deletes_nothing(self, run: Run, one: Platform) -> None:
+    def test_no_answer_deletes_nothing(self, run: Run, one: FakePlatform) -> None:
         assert run("delete", "my-postgres-db").exit_code == 1
         assert one.sent("DELETE") == []
 
-    def test_confirm_asks_nothing(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_confirm_asks_nothing(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         assert run("delete", database.id, "--confirm", "my-postgres-db").exit_code == 0
         assert one.sent("DELETE") == [(f"/v1/databases/{database.id}?confirm=my-postgres-db", b"")]
 
-    def test_waits_until_the_port_is_closed(self, run: Run, one: Platform, connection: wire.Connection) -> None:
+    def test_waits_until_the_port_is_closed(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         with socket.create_server((connection.host, connection.port)):
             result = run("delete", "my-postgres-db", "--confirm", "my-postgres-db", "--timeout", "0")
         assert result.exit_code == 7
         assert str(connection.port) in result.stderr
 
-    def test_of_one_that_never_ran(self, run: Run, one: Platform, database: wire.Database) -> None:
+    def test_of_one_that_never_ran(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         one.on("GET", f"/v1/databases/{database.id}/connection", BUSY)
         assert run("delete", "my-postgres-db", "--confirm", "my-postgres-db").exit_code == 0

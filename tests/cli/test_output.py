@@ -18,13 +18,13 @@ import pytest
 from dbyard import wire
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|4[0-7])[0-9;]*m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def _on_a_terminal(platform: Platform, *arguments: str, width: int = 60, **environment: str) -> str:
+def _on_a_terminal(platform: FakePlatform, *arguments: str, width: int = 60, **environment: str) -> str:
     """All that a terminal gets from `dbyard ARGUMENTS`."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -49,14 +49,14 @@ def _on_a_terminal(platform: Platform, *arguments: str, width: int = 60, **envir
 
 
 @pytest.fixture
-def wide(platform: Platform, database: wire.Database) -> wire.Database:
+def wide(platform: FakePlatform, database: wire.Database) -> wire.Database:
     made = msgspec.structs.replace(database, project_id="pr-" + "x" * 90 + "[red]")
     platform.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([made])))
     return made
 
 
 class TestTable:
-    def test_folds_to_the_width_and_loses_nothing(self, platform: Platform, wide: wire.Database) -> None:
+    def test_folds_to_the_width_and_loses_nothing(self, platform: FakePlatform, wide: wire.Database) -> None:
         shown = CONTROL.sub("", _on_a_terminal(platform, "list"))
         lines = shown.splitlines()
         assert max(map(len, lines)) <= 60
@@ -64,13 +64,13 @@ class TestTable:
         assert shown.count("x") == wide.project_id.count("x")
         assert "…" not in shown
 
-    def test_no_color(self, platform: Platform, wide: wire.Database) -> None:
+    def test_no_color(self, platform: FakePlatform, wide: wire.Database) -> None:
         assert not COLOUR.search(_on_a_terminal(platform, "list", NO_COLOR="1"))
 
 
 class TestProgress:
     def test_one_living_line_then_the_url_alone(
-        self, platform: Platform, database: wire.Database, connection: wire.Connection, operation: wire.Operation
+        self, platform: FakePlatform, database: wire.Database, connection: wire.Connection, operation: wire.Operation
     ) -> None:
         busy = (409, wire.NotUsable("being created", "op-1"))
         platform.on("POST", "/v1/databases", (201, wire.DatabaseAnswer(database)))

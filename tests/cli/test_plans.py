@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from click.testing import Result
 
-from dbyard import wire
+from dbyard.wire import Error
+from dbyard.wire import catalogue as wire
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 PLAN = wire.Plan(
@@ -19,15 +20,15 @@ PLAN = wire.Plan(
 )
 
 
-def test_plans(run: Run, platform: Platform) -> None:
+def test_plans(run: Run, platform: FakePlatform) -> None:
     platform.on("GET", "/v1/addon_providers/redis/plans", (200, wire.PlansAnswer([PLAN])))
     row = run("plans", "redis").stdout.splitlines()[1]
     assert row.split() == ["redis-starter-256", "Starter", "256M", "256", "1024", "100", "0.5", "One", "node"]
     assert json.loads(run("plans", "redis", "--json").stdout)[0]["name"] == "redis-starter-256"
 
 
-def test_unknown_technology(run: Run, platform: Platform) -> None:
-    platform.on("GET", "/v1/addon_providers/oracle/plans", (404, wire.Error("Addon provider not found")))
+def test_unknown_technology(run: Run, platform: FakePlatform) -> None:
+    platform.on("GET", "/v1/addon_providers/oracle/plans", (404, Error("Addon provider not found")))
     result = run("plans", "oracle")
     assert result.exit_code == 3
     assert "Addon provider not found" in result.stderr

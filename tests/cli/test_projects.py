@@ -14,7 +14,7 @@ from dbyard import wire
 from dbyard.wire.projects import Project, ProjectAnswer, ProjectOwner, ProjectsAnswer
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ ODD = Project("pr-3", "pr-2", False, NOW, NOW, OWNER)
 
 
 @pytest.fixture(autouse=True)
-def _known(platform: Platform) -> None:
+def _known(platform: FakePlatform) -> None:
     platform.on("GET", "/v1/projects", (200, ProjectsAnswer([FIRST, ODD, SHOP])))
 
 
@@ -37,7 +37,7 @@ def test_list(run: Run) -> None:
     assert [each["id"] for each in json.loads(run("project", "list", "--json").stdout)] == ["pr-1", "pr-3", "pr-2"]
 
 
-def test_create_prints_the_id_alone(run: Run, platform: Platform) -> None:
+def test_create_prints_the_id_alone(run: Run, platform: FakePlatform) -> None:
     platform.on("POST", "/v1/projects", (201, ProjectAnswer(SHOP)))
     assert run("project", "create", "shop", "--default").stdout == "pr-2\n"
     ((_, body),) = platform.sent("POST")
@@ -48,14 +48,14 @@ def test_create_prints_the_id_alone(run: Run, platform: Platform) -> None:
 @pytest.mark.parametrize(
     ("arguments", "change"), [(("rename", "KEY", "web"), {"name": "web"}), (("default", "KEY"), {"default": True})]
 )
-def test_changes(run: Run, platform: Platform, key: str, arguments: tuple[str, ...], change: object) -> None:
+def test_changes(run: Run, platform: FakePlatform, key: str, arguments: tuple[str, ...], change: object) -> None:
     platform.on("PATCH", "/v1/projects/pr-2", (200, ProjectAnswer(SHOP)))
     assert run("project", *(key if each == "KEY" else each for each in arguments)).exit_code == 0
     ((_, body),) = platform.sent("PATCH")
     assert json.loads(body) == {"project": change}
 
 
-def test_delete(run: Run, platform: Platform) -> None:
+def test_delete(run: Run, platform: FakePlatform) -> None:
     platform.on("DELETE", "/v1/projects/pr-2", (409, wire.Error("Cannot delete project with existing apps")))
     result = run("project", "delete", "shop")
     assert (result.exit_code, "existing apps" in result.stderr) == (5, True)
@@ -63,7 +63,9 @@ def test_delete(run: Run, platform: Platform) -> None:
     assert (result.exit_code, "yours are default, pr-2, shop" in result.stderr) == (3, True)
 
 
-def test_a_database_is_created_in_a_project_by_its_name(run: Run, platform: Platform, database: wire.Database) -> None:
+def test_a_database_is_created_in_a_project_by_its_name(
+    run: Run, platform: FakePlatform, database: wire.Database
+) -> None:
     platform.on("POST", "/v1/databases", (201, wire.DatabaseAnswer(database)))
     arguments = ("create", "my-postgres-db", "-t", "redis", "-p", "redis-starter-256", "--no-wait")
     assert run(*arguments, "--project", "shop").exit_code == 0

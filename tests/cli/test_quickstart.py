@@ -152,7 +152,7 @@ class TestCommands:
         assert dbyard("connect", "my-second-db", "-Atc", "SELECT 6 * 7") == "42\n"
         assert "ready to accept connections" in dbyard("logs", "my-second-db")
         steps = [step["step"] for step in json.loads(dbyard("operations", "my-second-db", "--json"))[0]["steps"]]
-        assert steps == ["place", "launch", "secure"]
+        assert steps == ["allocate", "start", "configure"]
         dbyard("delete", "my-second-db", "--confirm", "my-second", code=5)
         dbyard("delete", "my-second-db", "--confirm", "my-second-db")
         with pytest.raises(psycopg.OperationalError):

@@ -13,7 +13,7 @@ from dbyard import wire
 from dbyard.cli.session import find_token
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Platform
+    from tests.cli.conftest import FakePlatform
 
 Run = Callable[..., Result]
 HERE = "http://127.0.0.1:7878"
@@ -82,20 +82,20 @@ class TestFindToken:
 
 
 class TestSession:
-    def test_the_token_goes_as_a_bearer(self, run: Run, platform: Platform) -> None:
+    def test_the_token_goes_as_a_bearer(self, run: Run, platform: FakePlatform) -> None:
         platform.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([])))
         assert run("list").exit_code == 0
         (_, _, headers, _) = platform.requests[0]
         assert headers["Authorization"] == "Bearer tk-us-test"
 
-    def test_a_refused_token_says_where_it_came_from(self, run: Run, platform: Platform) -> None:
+    def test_a_refused_token_says_where_it_came_from(self, run: Run, platform: FakePlatform) -> None:
         platform.on("GET", "/v1/databases", (401, wire.Error("the token is not known")))
         result = run("list")
         assert result.exit_code == 4
         assert "the token is not known" in result.stderr
         assert "DBYARD_TOKEN" in result.stderr
 
-    def test_no_platform(self, run: Run, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_platform(self, run: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBYARD_URL", "http://127.0.0.1:1")
         result = run("list")
         assert result.exit_code == 6

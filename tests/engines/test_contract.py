@@ -253,7 +253,7 @@ class TestAlias:
     ) -> None:
         other, _ = _other(version)
         paths = (tmp_path / each for each in ("data", "conf", "log", "run", "bin", "root"))
-        layout = Layout("127.0.0.1", 20000, *paths, full_version=version.version)
+        layout = Layout("127.0.0.1", 20000, 20001, *paths, full_version=version.version)
         credentials = Credentials("admin-secret", "user_1", "tenant-secret", "user_1", authority.issue("my-db"))
         mine, found = (
             engines.load(each.engine).render(

@@ -27,6 +27,7 @@ from dbyard.errors import (
     Unreachable,
     UnsupportedMediaType,
 )
+from dbyard.wire.tokens import NewToken
 
 
 class Canned(HTTPServer):
@@ -127,7 +128,7 @@ class TestRefusals:
     def test_invalid_keeps_the_fields(self, server: Canned, client: Client) -> None:
         server.status, server.body = 422, b'{"errors": {"name": ["is taken"], "plan": ["is none", "is odd"]}}'
         with pytest.raises(Invalid) as caught:
-            client.create_token(wire.NewToken("x"))
+            client.create_token(NewToken("x"))
         assert caught.value.fields == {"name": ["is taken"], "plan": ["is none", "is odd"]}
 
     def test_another_status_is_told(self, server: Canned, client: Client) -> None:

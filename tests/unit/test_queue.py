@@ -110,7 +110,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     acts: Script = []
 
     def step(_context: Context, _operation: Operation) -> Outcome:
-        return acts.pop(0)()
+        outcome: Outcome = acts.pop(0)()
+        return outcome
 
     def on_failure(_context: Context, _operation: Operation, _reason: str) -> Save:
         acts.append(ABANDONED)
@@ -304,7 +305,7 @@ class TestProgress:
     ) -> None:
         order()
         for done in (1.0, 2.0, 3.0):
-            script.append(lambda done=done: Wait(90, "copying", progress=Progress(done, 3.0, "GB")))  # type: ignore[misc]
+            script.append(lambda done=done: Wait(90, "copying", progress=Progress(done, 3.0, "GB")))
             run(queue)
             clock.advance(90)
             assert latest(store).progress == Progress(done, 3.0, "GB")

@@ -36,6 +36,11 @@ class Played:
     sandbox: bool = True
     made: int = 0
 
+    missing: set[tuple[str, str]] = field(default_factory=set)
+
+    def resolve(self, technology: str, version: str, full_version: str | None = None) -> Release | None:
+        return None if (technology, version) in self.missing else Release(technology, version, f"{version}.1")
+
     def may_run(self) -> bool:
         return self.sandbox
 
@@ -124,7 +129,7 @@ class TestLook:
     def test_of_servers_that_are_there_and_can_be_given_away(
         self, keep: Callable[[int], RunningSpares], played: Played, world: World, time: Time
     ) -> None:
-        world.missing = {("elasticsearch", "2.19")}
+        played.missing = {("elasticsearch", "2.19")}
         kept = keep(1)
         for _ in range(3):
             kept.run_once()
@@ -150,7 +155,7 @@ class TestLook:
     def test_replaces_one_that_died_more_and_more_slowly(
         self, keep: Callable[[int], RunningSpares], played: Played, world: World, time: Time
     ) -> None:
-        world.missing = {("elasticsearch", "2.19")}
+        played.missing = {("elasticsearch", "2.19")}
         kept = keep(1)
         kept.run_once()
         for made, delay in enumerate([30.0, 60.0, 120.0], start=2):
@@ -174,7 +179,7 @@ class TestLook:
         def refuse(*_: object) -> None:
             raise TemporaryError("no")
 
-        world.missing = {("elasticsearch", "2.19")}
+        played.missing = {("elasticsearch", "2.19")}
         kept = keep(1)
         with monkeypatch.context() as patch:
             patch.setattr(RunningSpares, "_start", refuse)
@@ -234,7 +239,7 @@ class TestPreparedSpares:
     ) -> None:
         kinds = ["redis-7.0.1", "redis-7.0.0", "postgresql-15.1", "mysql-10.11.1", ELASTICSEARCH]
         played.pool = [Spare(f"spare-{number}", kind, alive=False) for number, kind in enumerate(kinds)]
-        world.missing = {("mysql", "10.11")}
+        played.missing = {("mysql", "10.11")}
         kept = Spares(context, threading.Event(), 0, lambda: False)
         assert kept._next_needed() is None
         assert played.kinds() == ["postgresql-15.1", "redis-7.0.1", ELASTICSEARCH]

@@ -114,18 +114,18 @@ class TestCreate:
     def test_writes_all_or_nothing(
         self, service: Service, admin: Principal, monkeypatch: pytest.MonkeyPatch, world: World
     ) -> None:
-        monkeypatch.setattr(operations, "insert", lambda *_: 1 / 0)
+        monkeypatch.setattr(operations, "insert", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             create(service, admin, REQUEST, IdempotencyKey("key", b"body"))
         with service.store.read() as connection:
-            for table in ("database", "instance", "credential", "operation", "idempotency"):
+            for table in ("database", "instance", "endpoint", "credential", "operation", "idempotency"):
                 assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0  # noqa: S608
         assert world.wakes == 0
 
     def test_remembers_which_server_was_installed(self, service: Service, admin: Principal) -> None:
         create(service, admin, REQUEST)
         with service.store.read() as connection:
-            row = connection.execute("SELECT full_version, generation, port FROM instance").fetchone()
+            row = connection.execute("SELECT full_version, generation, placement FROM instance").fetchone()
         assert tuple(row) == ("17.1", 1, None)
 
 

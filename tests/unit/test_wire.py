@@ -8,6 +8,7 @@ import pytest
 from dbyard import wire
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.web.api.databases import read_create_request
+from dbyard.wire.tokens import Token
 
 
 class TestReadCreateRequest:
@@ -41,7 +42,7 @@ class TestSecrets:
         token = msgspec.json.decode(
             b'{"id":"1","name":"n","created_at":"2027-01-15T08:00:00Z","issued_at":"2027-01-15T08:00:00Z",'
             b'"last_used_at":null,"scope":"read","project_id":null,"expires_at":null,"token":"tk-us-hush"}',
-            type=wire.Token,
+            type=Token,
         )
         assert token.token == "tk-us-hush"
         assert "hush" not in repr(token)

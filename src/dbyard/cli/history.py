@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     from dbyard.client import Client
     from dbyard.wire import events as events_wire
 
+
 _FOLLOW_EVERY = 1.0
-_FOLLOW_LINES = 1000
-"""How far back a follower looks for what is new; more lines than these in one interval are not all seen."""
 
 
 @click.command()
@@ -115,32 +113,14 @@ def events(database: str | None, number: int, page: int, everybody: bool, as_jso
 
 
 def _follow(client: Client, database: str, lines: int) -> None:
-    seen = client.get_logs(database, max(lines, _FOLLOW_LINES))
-    _print_lines(seen[len(seen) - lines :] if lines < len(seen) else seen)
     try:
-        while True:
-            time.sleep(_FOLLOW_EVERY)
-            latest = client.get_logs(database, _FOLLOW_LINES)
-            _print_lines(unseen(seen, latest))
-            seen = latest
+        _print_lines(client.follow_logs(database, lines))
     except KeyboardInterrupt:
         return
+    click.echo(f"the log of {database} has ended", err=True)
 
 
-def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
-    """The lines of `latest` that `seen` has not, in order. A log of several files grows in its middle as well."""
-    known = Counter(seen)
-    known.subtract(latest)
-    excess = {line: -count for line, count in known.items() if count < 0}
-    new = []
-    for line in reversed(latest):
-        if excess.get(line, 0) > 0:
-            excess[line] -= 1
-            new.append(line)
-    return new[::-1]
-
-
-def _print_lines(lines: Sequence[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
 

@@ -1,4 +1,4 @@
-"""What people and programs see: tables, JSON, and the progress of a wait."""
+"""What is printed: tables, JSON, and the progress of a wait."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
-    from dbyard import wire
+    from dbyard.wire import tokens as wire
 
 Scope = Literal["read", "write", "admin"]
 
@@ -48,7 +48,7 @@ def create(name: str, scope: Scope | None, project: str | None, expires: int | N
 
     It is shown this once: the platform keeps only its digest. What is not said is as of the token in use.
     """
-    from dbyard.wire import NewToken
+    from dbyard.wire.tokens import NewToken
 
     with session() as client:
         project_id = find_project(client, project).id if project is not None else None
@@ -81,7 +81,7 @@ def renew(token_id: str, as_json: bool) -> None:
 @token.command()
 @click.argument("token_id", metavar="ID")
 def revoke(token_id: str) -> None:
-    """Revoke a token: whoever uses it is refused from now on."""
+    """Revoke a token: it is refused from now on."""
     with session() as client:
         client.revoke_token(token_id)
     click.echo(f"token {token_id} is revoked", err=True)

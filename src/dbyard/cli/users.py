@@ -1,4 +1,4 @@
-"""user create, list, disable, enable, password: the accounts of people, for administrators."""
+"""user create, list, disable, enable, password: accounts, for administrators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dbyard.cli.session import session
 
 @click.group()
 def user() -> None:
-    """Make, list, disable and enable people's accounts."""
+    """Create, list, disable and enable accounts."""
 
 
 @user.command()
 @click.argument("name")
-@click.option("--email", metavar="ADDRESS", required=True, help="Nobody else may have it.")
+@click.option("--email", metavar="ADDRESS", required=True, help="No other account may have it.")
 @click.option("--admin", is_flag=True, help="May do what administrators may.")
 @click.option(
     "--password", is_flag=True, help="Ask for a password to log in with; without one tokens are the only way."

@@ -1,4 +1,4 @@
-"""Who uses the platform: accounts, their tokens and their projects."""
+"""Accounts, their tokens and their projects."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: an account, by one of its tokens, which may do less than the account."""
+    """An account and the token that it uses, which may do less than the account."""
 
     account: Account
     token_id: str
-    """Empty for somebody who gave a password: good for making a token and nothing else."""
+    """Empty after a login by password, which may only create a token."""
     scope: Scope = Scope.ADMIN
     project_id: str | None = None
     """The only project that is there for the token; None for all that the account may see."""
     database_id: str | None = None
-    """The only database that is there for an addon token, by the Database API alone."""
+    """The only database that a database token may use, through the Database API alone."""
     expires_at: float | None = None
     """When the API token ends, and all that was made with it; None for never."""
 

@@ -132,11 +132,7 @@ def admin_password_of(context: Context, target: Target) -> str:
 
 def password_of(context: Context, target: Target) -> str:
     """The tenant's."""
-    return open_password(context, target.database.id, target.credential)
-
-
-def open_password(context: Context, database_id: str, credential: SealedCredential) -> str:
-    return context.box.open(credential.password, table="credential", column="password", row=database_id)
+    return stored_credentials.open_password(context.box, target.database.id, target.credential)
 
 
 def credentials_of(context: Context, target: Target) -> Credentials:

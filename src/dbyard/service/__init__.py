@@ -1,7 +1,7 @@
-"""The use cases: what can be asked of the platform, by whom, and what it answers.
+"""The use cases: everything that a client may do.
 
-Each is a plain function of a `Service` in the modules beside this one. Whoever builds the platform gives a `Service`
-what the use cases need of the world; they know no runtime and no HTTP.
+Each is a plain function of a `Service` in the modules below: it takes typed requests and returns model objects. The
+daemon puts into the `Service` what the use cases need of the world; they know no runtime and no HTTP.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def get(service: Service, key: str) -> Technology:
     """By slug or alias."""
     technology = service.catalogue.technology(key)
     if technology is None:
-        raise NotFound("Addon provider not found", resource="technology")
+        raise NotFound("Technology not found", resource="technology")
     return technology
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dbyard.secrets import Box
 from dbyard.store import Connection
 
 
@@ -16,6 +17,15 @@ class SealedCredential:
     password: bytes
     pending: bool = False
     """Whether the server may not have the password yet."""
+
+
+def seal_password(box: Box, database_id: str, password: str) -> bytes:
+    return box.seal(password, table="credential", column="password", row=database_id)
+
+
+def open_password(box: Box, database_id: str, credential: SealedCredential) -> str:
+    """Raises ConfigError under another master key."""
+    return box.open(credential.password, table="credential", column="password", row=database_id)
 
 
 def insert(connection: Connection, database_id: str, credential: SealedCredential) -> None:

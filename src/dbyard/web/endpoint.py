@@ -1,4 +1,7 @@
-"""The only asynchronous code: authenticate, decode, handle, encode. Handlers are plain functions of a `Call`."""
+"""What happens to a request: authenticate, decode, handle, encode. Handlers are plain functions of a `Call`.
+
+This module, `authentication` and `streams` are the only asynchronous code.
+"""
 
 from __future__ import annotations
 
@@ -168,6 +171,7 @@ def _run(method: Method, call: Call) -> Reply:
 
 
 def _resolve(method: Method, call: Call) -> None:
+    """Other names of the same thing in the path; for the caller's own things, so a public path has none."""
     for parameter in method.parameters:
         if parameter.resolve is not None:
             call.path[parameter.name] = parameter.resolve(call, call.path[parameter.name])

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1, with an end to what it keeps of a request that never ends, and errors in JSON."""
+"""uvicorn's HTTP/1.1, with a limit on what it keeps of a request, errors in JSON, and streams that end at a stop."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Also ends a stream, which would keep the server from stopping; only streams are sent in chunks."""
+        """Also end a stream, which would keep the server from stopping; only streams are sent in chunks."""
         cycle = self.cycle
         if cycle is not None and cycle.chunked_encoding and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self.transport.write(b"0\r\n\r\n")
+            self.transport.close()
         super().shutdown()
 
     def send_400_response(self, msg: str) -> None:

@@ -1,15 +1,15 @@
 """The HTTP contract as msgspec structs: every body that the API reads or answers, shared by the server and the client.
 
-A field that may be absent has a default; unknown keys are ignored everywhere. Dates are RFC 3339 in UTC. What the
-Database API answers is in `details`.
+A field that may be absent has a default; unknown keys are ignored everywhere. Dates are RFC 3339 in UTC.
+Databases, their operations and errors are here, the other resources in modules of their own.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 Date = Annotated[datetime, Meta(tz=True)]
 
@@ -71,12 +71,6 @@ class ConnectionAnswer(Struct, frozen=True):
     connection: Connection
 
 
-class LogsAnswer(Struct, frozen=True):
-    """The last lines that the server wrote to its own log, oldest first."""
-
-    lines: list[str]
-
-
 # ---- operations -------------------------------------------------------------------------------------------------
 
 
@@ -131,143 +125,6 @@ class OperationsAnswer(Struct, frozen=True):
     """Newest first."""
 
     operations: list[Operation]
-
-
-# ---- tokens -----------------------------------------------------------------------------------------------------
-
-
-class Token(Struct, frozen=True):
-    """`token` is the bearer value: it is in the answer that created or renewed it and never again.
-
-    `project_id` is the only project that it is good for, `expires_at` when it ends by itself; null for all, never.
-    """
-
-    id: str
-    name: str
-    created_at: Date
-    issued_at: Date
-    last_used_at: Date | None
-    scope: str
-    project_id: str | None
-    expires_at: Date | None
-    token: str | UnsetType = UNSET
-
-    def __repr__(self) -> str:
-        return f"Token(id={self.id!r}, name={self.name!r})"
-
-
-class TokenAnswer(Struct, frozen=True):
-    token: Token
-
-
-class TokensAnswer(Struct, frozen=True):
-    tokens: list[Token]
-
-
-class NewToken(Struct, frozen=True, omit_defaults=True):
-    """What is left out is as of the token that asks. It ends `expires_in` seconds from now, or at `expires_at`."""
-
-    name: str
-    scope: Literal["read", "write", "admin"] | None = None
-    project_id: str | None = None
-    expires_in: Annotated[int, Meta(ge=1, le=10 * 365 * 86400)] | None = None
-    expires_at: Date | None = None
-
-
-class CreateToken(Struct, frozen=True):
-    token: NewToken
-
-
-# ---- the catalogue ----------------------------------------------------------------------------------------------
-
-
-class Price(Struct, frozen=True):
-    price: str
-    currency: str
-    period: str
-
-
-class PlanProperties(Struct, frozen=True):
-    """What a database of the plan may use: memory and disk in MB, connections at once, cpu in cores.
-
-    `memory_mb` is for its work; the server as a whole is held to `memory_limit_mb`.
-    """
-
-    memory_mb: int
-    memory_limit_mb: int
-    disk_mb: int
-    connections: int
-    cpu: float
-
-
-class Plan(Struct, frozen=True):
-    id: str
-    name: str
-    display_name: str
-    description: str
-    position: int
-    properties: PlanProperties
-    price: float = 0.0
-    pricings: dict[str, Price] = {}
-    sku: str | None = None
-    on_demand: bool = False
-    disabled: bool = False
-    disabled_alternative_plan_id: str | None = None
-    to_be_discontinued: bool = False
-    trial_available: bool = False
-    hds_available: bool = False
-
-
-class PlansAnswer(Struct, frozen=True):
-    plans: list[Plan]
-
-
-class Category(Struct, frozen=True):
-    id: str
-    name: str
-    description: str
-    position: int
-
-
-class AddonCategoriesAnswer(Struct, frozen=True):
-    addon_categories: list[Category]
-
-
-class ServerVersion(Struct, frozen=True):
-    """A version that can be asked for; `server` names the program that really answers.
-
-    `works_with` and `lacks` say what a client may rely on and what not, `notice` what whoever installs it has to know.
-    """
-
-    version: str
-    server: str
-    licence: str
-    default: bool
-    on_request: bool
-    works_with: str
-    lacks: str
-    notice: str
-    installed: bool
-
-
-class AddonProvider(Struct, frozen=True):
-    """A technology; `id` is its slug."""
-
-    id: str
-    name: str
-    short_description: str
-    description: str
-    category: Category
-    provider_name: str
-    provider_url: str
-    logo_url: str
-    hds_available: bool
-    versions: list[ServerVersion]
-    plans: list[Plan]
-
-
-class AddonProvidersAnswer(Struct, frozen=True):
-    addon_providers: list[AddonProvider]
 
 
 # ---- errors and the platform itself -----------------------------------------------------------------------------

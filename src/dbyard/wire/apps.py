@@ -1,10 +1,10 @@
-"""The app that each database is for the clients of Scalingo's API, and its one addon."""
+"""The app that each database is for the clients of Scalingo's API."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from dbyard.wire import Date, Plan
+from dbyard.wire import Date
 
 
 class Owner(Struct, frozen=True):
@@ -62,81 +62,10 @@ class UpdateApp(Struct, frozen=True):
 
 
 class RenameApp(Struct, frozen=True):
-    """`current_name` shows that whoever asks knows which app it is."""
+    """`current_name` shows that the client means this app."""
 
     current_name: str
     new_name: str
-
-
-class ProviderOf(Struct, frozen=True):
-    id: str
-    name: str
-    logo_url: str
-
-
-class Addon(Struct, frozen=True):
-    """`status` is provisioning, running or suspended (it never got ready)."""
-
-    id: str
-    app_id: str
-    resource_id: str
-    status: str
-    plan: Plan
-    addon_provider: ProviderOf
-    provisioned_at: Date | None
-    deprovisioned_at: Date | None
-    updated_at: Date
-
-
-class AddonAnswer(Struct, frozen=True):
-    addon: Addon
-
-
-class AddonsAnswer(Struct, frozen=True):
-    """One, always."""
-
-    addons: list[Addon]
-
-
-class AddonWithToken(Addon, frozen=True):
-    token: str
-
-    def __repr__(self) -> str:
-        return f"AddonWithToken(id={self.id!r})"
-
-
-class AddonTokenAnswer(Struct, frozen=True):
-    addon: AddonWithToken
-
-
-class NewPlan(Struct, frozen=True):
-    plan_id: str
-
-
-class ChangeAddon(Struct, frozen=True):
-    addon: NewPlan
-
-
-class ChangedAddonAnswer(Struct, frozen=True):
-    """The addon with its new plan; the names of the variables with its URL stand under both keys that clients read."""
-
-    addon: Addon
-    message: str
-    variables: list[str]
-    vars: list[str]
-
-
-class Variable(Struct, frozen=True):
-    id: str
-    name: str
-    value: str
-
-    def __repr__(self) -> str:
-        return f"Variable(name={self.name!r})"
-
-
-class VariablesAnswer(Struct, frozen=True):
-    variables: list[Variable]
 
 
 class AppOperation(Struct, frozen=True):
@@ -163,29 +92,6 @@ class DrainsAnswer(Struct, frozen=True):
     """None, always."""
 
     drains: list[Drain]
-
-
-class DatabaseEndpoint(Struct, frozen=True):
-    id: str
-    database_id: str
-    hostname: str
-    port: int
-    type: str
-
-
-class EndpointsAnswer(Struct, frozen=True):
-    endpoints: list[DatabaseEndpoint]
-
-
-class NetPeering(Struct, frozen=True):
-    id: str
-    database_id: str
-
-
-class NetPeeringsAnswer(Struct, frozen=True):
-    """None, always."""
-
-    net_peerings: list[NetPeering]
 
 
 class ResourceError(Struct, frozen=True):

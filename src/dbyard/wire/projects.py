@@ -1,4 +1,4 @@
-"""Projects: what databases are kept in, each with one owner; and who works in them beside the owner."""
+"""Projects: what databases are kept in, each with one owner."""
 
 from __future__ import annotations
 
@@ -57,35 +57,3 @@ class ProjectChange(Struct, frozen=True, omit_defaults=True):
 
 class UpdateProject(Struct, frozen=True):
     project: ProjectChange
-
-
-# ---- collaborators ----------------------------------------------------------------------------------------------
-
-
-class Collaborator(Struct, frozen=True):
-    """`id` and `user_id` are the account's. Nobody has to accept: `status` is `accepted` at once."""
-
-    id: str
-    user_id: str
-    app_id: str
-    username: str
-    email: str
-    status: str = "accepted"
-    invitation_link: str = ""
-    is_limited: bool = False
-
-
-class CollaboratorAnswer(Struct, frozen=True):
-    collaborator: Collaborator
-
-
-class CollaboratorsAnswer(Struct, frozen=True):
-    collaborators: list[Collaborator]
-
-
-class Invitation(Struct, frozen=True):
-    email: str
-
-
-class InviteCollaborator(Struct, frozen=True):
-    collaborator: Invitation

@@ -130,5 +130,5 @@ def _engine(service: Service, database: Database) -> Engine:
 
 def _credentials(service: Service, access: _Access) -> Credentials:
     sealed = access.credential
-    password = service.box.open(sealed.password, table="credential", column="password", row=access.database.id)
+    password = credentials.open_password(service.box, access.database.id, sealed)
     return Credentials("", sealed.username, password, sealed.dbname, Certificate("", "", service.authority.pem))

@@ -89,7 +89,7 @@ def _insert_server(service: Service, connection: Connection, database: Database,
     endpoints.insert(connection, Endpoint(make_id(), database.id, EndpointRole.PRIMARY, None, instance.id))
     suffix = f"{random.SystemRandom().randrange(10_000):04}"
     user, dbname = engines.load(valid.technology.engine).name_tenant(database.name, suffix)
-    password = service.box.seal(make_password(), table="credential", column="password", row=database.id)
+    password = credentials.seal_password(service.box, database.id, make_password())
     credentials.insert(connection, database.id, SealedCredential(user, dbname, password))
 
 

@@ -44,7 +44,7 @@ def list_all(service: Service, principal: Principal, key: str) -> Sequence[Datab
 
 
 def reset_password(service: Service, principal: Principal, key: str, user: str) -> PasswordReset:
-    """Give the user a new password; the server takes it within moments, and the old one ends.
+    """Give the user a new password; the server gets it within moments, and the old one ends.
 
     The connection has the new password from here on, whatever happens to the answer. Raises Conflict as `queue` does.
     """
@@ -55,7 +55,7 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
         if credential is None or credential.username != user:
             raise NotFound("User not found", resource="user")
         operation_id = queue(service, connection, database, OperationKind.CONFIGURE)
-        sealed = service.box.seal(password, table="credential", column="password", row=database.id)
+        sealed = credentials.seal_password(service.box, database.id, password)
         credentials.set_password(connection, database.id, sealed)
         data = event_data(database) | {"user": user}
         events.record(connection, principal, EventType.PASSWORD_RESET, service.clock(), database=database, data=data)

@@ -24,7 +24,7 @@ _NO_LINK = "The link to these logs is not valid, or no longer: ask for another o
 
 @dataclass(frozen=True, slots=True)
 class LogLink:
-    """Whoever has the token may read the log of the database for a while."""
+    """Its token gives access to the log of the database, and to nothing else, for a while."""
 
     database_id: str
     token: str

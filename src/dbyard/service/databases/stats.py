@@ -21,7 +21,7 @@ def ask(service: Service, database: Database) -> Mapping[str, int | float]:
     login = Credentials(
         admin_password=service.box.derive("admin", instance.lineage),
         user=sealed.username,
-        password=service.box.open(sealed.password, table="credential", column="password", row=database.id),
+        password=credentials.open_password(service.box, database.id, sealed),
         database=sealed.dbname,
         certificate=Certificate("", "", service.authority.pem),
     )

@@ -1,4 +1,4 @@
-"""`/docs`: a page for people that draws `/openapi.json`. All that it needs comes from here, nothing from elsewhere."""
+"""`/docs`: a page that draws `/openapi.json` in a browser. All its files are served from here."""
 
 from __future__ import annotations
 

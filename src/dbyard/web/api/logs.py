@@ -10,6 +10,7 @@ from dbyard.service.databases import logs
 from dbyard.web.parameters import DATABASE, lines_parameter, read_lines
 from dbyard.web.replies import Parts, Pause, Stream
 from dbyard.web.routes import Call, Method, Parameter, Route, route
+from dbyard.wire.logs import LogsAnswer
 
 EVENTS = "text/event-stream"
 FOLLOW_SECONDS = 1.0
@@ -26,11 +27,11 @@ def routes() -> list[Route]:
     return [route("/v1/databases/{database}/logs", get=_LOGS)]
 
 
-def read(call: Call) -> wire.LogsAnswer | Stream:
+def read(call: Call) -> LogsAnswer | Stream:
     key, lines = call.path["database"], read_lines(call, "lines")
     if call.flag("follow", default=False):
         return Stream(_events(logs.follow(call.service, call.principal, key, lines)), EVENTS)
-    return wire.LogsAnswer(list(logs.read(call.service, call.principal, key, lines)))
+    return LogsAnswer(list(logs.read(call.service, call.principal, key, lines)))
 
 
 def _events(looks: Iterator[Sequence[str]]) -> Parts:
@@ -55,7 +56,7 @@ def _event(line: str) -> bytes:
 _LOGS = Method(
     read,
     "The last lines of a database server's own log; with `follow` also those to come, one event a line",
-    wire.LogsAnswer,
+    LogsAnswer,
     blocking=True,
     parameters=(DATABASE, lines_parameter("lines"), _FOLLOW),
     errors={404: wire.Error, 422: wire.Errors},

@@ -9,6 +9,7 @@ from dbyard.web.api.encoding import tokens as encoding
 from dbyard.web.handlers import for_path, for_principal
 from dbyard.web.requests import unwrap
 from dbyard.web.routes import AuthScheme, Call, Method, Parameter, Route, route
+from dbyard.wire import tokens as shapes
 
 _TOKEN = Parameter("token_id", "path", "The token's id", {"type": "string"}, required=True, source="/token/id")
 
@@ -21,7 +22,7 @@ def routes() -> list[Route]:
     ]
 
 
-def create(call: Call) -> wire.TokenAnswer:
+def create(call: Call) -> shapes.TokenAnswer:
     fields = unwrap(call.fields(), "token")
     request = TokenRequest(
         name=fields.get("name"),
@@ -33,21 +34,23 @@ def create(call: Call) -> wire.TokenAnswer:
     return encoding.encode_minted(tokens.create(call.service, call.principal, request))
 
 
-_LIST = Method(for_principal(tokens.list_all, encoding.encode_all), "List your tokens, oldest first", wire.TokensAnswer)
+_LIST = Method(
+    for_principal(tokens.list_all, encoding.encode_all), "List your tokens, oldest first", shapes.TokensAnswer
+)
 _CREATE = Method(
     create,
     "Create a token; its value is shown only now",
-    wire.TokenAnswer,
+    shapes.TokenAnswer,
     status=201,
     writes=True,
     auth=AuthScheme.PASSWORD,
-    body=wire.CreateToken,
+    body=shapes.CreateToken,
     errors={404: wire.Error},
 )
 _RENEW = Method(
     for_path("token_id", tokens.renew, encoding.encode_minted),
     "Give a token another value, shown only now; the old one is worthless at once",
-    wire.TokenAnswer,
+    shapes.TokenAnswer,
     writes=True,
     parameters=(_TOKEN,),
     errors={404: wire.Error},

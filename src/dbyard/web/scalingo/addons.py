@@ -16,7 +16,8 @@ from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
 from dbyard.web.scalingo.encoding import addons as encoding
 from dbyard.web.scalingo.encoding.apps import no_drains
 from dbyard.web.scalingo.identifiers import addon_id
-from dbyard.wire import apps as shapes
+from dbyard.wire import addons as shapes
+from dbyard.wire.apps import DrainsAnswer, ResourceError
 
 _ADDON = Parameter("addon", "path", "`ad-` and the database's id", {"type": "string"}, required=True)
 _ALIASES = Parameter(
@@ -66,7 +67,7 @@ def refuse_another(call: Call) -> NoReturn:
     raise Conflict(f"The app {name} is a database and has no room for another: POST /v1/databases makes one")
 
 
-def list_log_drains(call: Call) -> shapes.DrainsAnswer:
+def list_log_drains(call: Call) -> DrainsAnswer:
     return no_drains(find(call))
 
 
@@ -125,7 +126,7 @@ _CHANGE = Method(
     body=shapes.ChangeAddon,
     authorize=find,
     parameters=(APP, _ADDON),
-    errors={404: shapes.ResourceError, 409: wire.NotUsable, 422: wire.Errors},
+    errors={404: ResourceError, 409: wire.NotUsable, 422: wire.Errors},
     not_found=not_found,
 )
 _REFUSE = Method(
@@ -134,13 +135,13 @@ _REFUSE = Method(
     None,
     status=409,
     parameters=(APP,),
-    errors={404: shapes.ResourceError, 409: wire.Error},
+    errors={404: ResourceError, 409: wire.Error},
     not_found=not_found,
 )
 _DRAINS = Method(
     list_log_drains,
     "List the log drains of a database, of which there are none",
-    shapes.DrainsAnswer,
+    DrainsAnswer,
     parameters=(APP, _ADDON),
     errors=NOT_FOUND,
     not_found=not_found,
@@ -150,6 +151,6 @@ _VARIABLES = Method(
     "The variables that hold a database's URL, as soon as that is certain",
     shapes.VariablesAnswer,
     parameters=(APP, _ALIASES),
-    errors={404: shapes.ResourceError, 422: wire.Errors},
+    errors={404: ResourceError, 422: wire.Errors},
     not_found=not_found,
 )

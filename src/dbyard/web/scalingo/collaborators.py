@@ -12,7 +12,7 @@ from dbyard.web.handlers import authorize, for_path
 from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
-from dbyard.wire import projects as shapes
+from dbyard.wire import collaborators as shapes
 
 _COLLABORATOR = Parameter(
     "collaborator",

@@ -8,7 +8,7 @@ from dbyard.service import catalogue
 from dbyard.web.handlers import for_service
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import database_types as encoding
-from dbyard.wire import details
+from dbyard.wire import database_types as shapes
 
 _TYPE = Parameter(
     "type", "path", "The type's id or name", {"type": "string"}, required=True, source="/database_types/0/id"
@@ -25,7 +25,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_type(call: Call) -> details.DatabaseTypeAnswer:
+def get_type(call: Call) -> shapes.DatabaseTypeAnswer:
     """By id, else by slug."""
     key, technologies = call.path["type"], catalogue.list_server_types(call.service)
     by_id = (each for each in technologies if encoding.type_id(each) == key)
@@ -35,7 +35,7 @@ def get_type(call: Call) -> details.DatabaseTypeAnswer:
     return encoding.encode(found)
 
 
-def get_version(call: Call) -> details.DatabaseTypeVersionAnswer:
+def get_version(call: Call) -> shapes.DatabaseTypeVersionAnswer:
     for technology, version in catalogue.list_versions(call.service):
         if encoding.version_id(technology, version) == call.path["version"]:
             return encoding.encode_version(technology, version)
@@ -49,13 +49,13 @@ def get_certificate(call: Call) -> bytes:
 _TYPES = Method(
     for_service(catalogue.list_server_types, encoding.encode_all),
     "List the types of databases",
-    details.DatabaseTypesAnswer,
+    shapes.DatabaseTypesAnswer,
     public=True,
 )
 _TYPE_OF = Method(
     get_type,
     "Get a type of databases",
-    details.DatabaseTypeAnswer,
+    shapes.DatabaseTypeAnswer,
     public=True,
     parameters=(_TYPE,),
     errors={404: wire.Error},
@@ -63,7 +63,7 @@ _TYPE_OF = Method(
 _VERSION_OF = Method(
     get_version,
     "Get a version of a type of databases",
-    details.DatabaseTypeVersionAnswer,
+    shapes.DatabaseTypeVersionAnswer,
     public=True,
     parameters=(_VERSION,),
     errors={404: wire.Error},

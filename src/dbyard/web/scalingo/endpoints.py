@@ -10,7 +10,7 @@ from dbyard.service.databases.connection import DatabaseEndpoint
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
 from dbyard.web.routes import Method, Route, route
-from dbyard.wire import apps as shapes
+from dbyard.wire import endpoints as shapes
 
 
 def routes() -> list[Route]:

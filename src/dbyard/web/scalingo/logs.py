@@ -10,7 +10,7 @@ from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE, lines_parameter, read_lines
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding.logs import encode_lines
-from dbyard.wire.details import LinkAnswer, LogArchivesAnswer
+from dbyard.wire.logs import LinkAnswer, LogArchivesAnswer
 
 _TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
 _FILTER = Parameter("filter", "query", "Servers, with `|` between them; all by default", {"type": "string"})

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from dbyard import wire
 from dbyard.model import Token
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.accounts.tokens import MintedToken
+from dbyard.wire import tokens as wire
 
 
 def encode_all(tokens: Sequence[Token]) -> wire.TokensAnswer:

@@ -9,7 +9,7 @@ from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.status import DatabaseOverview, StatusReport
 from dbyard.web.scalingo.encoding.catalogue import encode_plan
 from dbyard.web.scalingo.identifiers import addon_id
-from dbyard.wire import apps as wire
+from dbyard.wire import addons as wire
 
 
 def encode_addon(overview: DatabaseOverview, technology: Technology, plan: Plan) -> wire.Addon:

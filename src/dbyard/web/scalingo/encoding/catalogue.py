@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dbyard import wire
 from dbyard.model import Plan, Technology, Version
+from dbyard.wire import catalogue as wire
 
 CATEGORY = wire.Category(id="databases", name="Databases", description="Database servers", position=1)
 _FREE = {"default": wire.Price(price="0.0", currency="EUR", period="minute")}

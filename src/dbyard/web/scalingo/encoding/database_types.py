@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from dbyard.model import Technology, Version
-from dbyard.wire import details as wire
+from dbyard.wire import database_types as wire
 
 
 def encode_all(technologies: Sequence[Technology]) -> wire.DatabaseTypesAnswer:
