@@ -6,7 +6,10 @@ instance of a PostgreSQL, copies the data, points the endpoint at it and retires
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from dbyard.model import (
@@ -20,7 +23,7 @@ from dbyard.model import (
     OperationPolicy,
     Role,
 )
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, save_all, server
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Step, Wait, jobs, save_all, server
 from dbyard.operations.kinds import KINDS
 from dbyard.operations.target import (
     address_of,
@@ -47,16 +50,33 @@ echo '{"checks": '"$n"'}' > "$DBYARD_RESULT"
 _COPY = 'read -r PGPASSWORD; export PGPASSWORD; exec pg_basebackup --pgdata "$1" --dbname "$2" --checkpoint fast'
 
 
-def register() -> None:
-    OPERATIONS[WATCH_JOB] = OperationPolicy(
-        "run", stall=30.0, exclusive=False, owns_server=False, cancellable=True, retriable=True, kept=DAY
-    )
-    KINDS[WATCH_JOB] = Kind({"run": run, "finish": finish}, cancel_job)
-    OPERATIONS[REPLACE_PRIMARY] = OperationPolicy("add", deadline=120.0, words="moves to another server")
-    KINDS[REPLACE_PRIMARY] = Kind(
-        {"add": add, "copy": copy, "stop": stop, "point": point, "start": start, "await_ready": await_ready},
-        no_way_back,
-    )
+STEPS = {
+    WATCH_JOB: ("run", "finish"),
+    REPLACE_PRIMARY: ("add", "copy", "stop", "point", "start", "await_ready"),
+}
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Both kinds are the platform's for as long as this lasts."""
+    kinds = {WATCH_JOB: Kind(_steps(WATCH_JOB), cancel_job), REPLACE_PRIMARY: Kind(_steps(REPLACE_PRIMARY), keep)}
+    policies = {
+        WATCH_JOB: OperationPolicy(
+            "run", stall=30.0, exclusive=False, owns_server=False, cancellable=True, retriable=True, kept=DAY
+        ),
+        REPLACE_PRIMARY: OperationPolicy("add", deadline=120.0, words="moves to another server"),
+    }
+    OPERATIONS.update(policies)
+    KINDS.update(kinds)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            del OPERATIONS[kind], KINDS[kind]
+
+
+def _steps(kind: str) -> dict[str, Step]:
+    return {name: globals()[name] for name in STEPS[kind]}
 
 
 # ---- watch_job --------------------------------------------------------------------------------------------------
@@ -165,7 +185,7 @@ def await_ready(context: Context, operation: Operation) -> Outcome:
     return server.await_answer(context, target) or Done(server.save_up(context, target))
 
 
-def no_way_back(context: Context, operation: Operation, reason: str) -> Save | None:
+def keep(context: Context, operation: Operation, reason: str) -> Save | None:
     return None
 
 
@@ -176,7 +196,12 @@ def _other(context: Context, operation: Operation, role: Role) -> Instance:
 
 if __name__ == "__main__":
     from dbyard.__main__ import main
+    from dbyard.runtimes.local import disk_meter
+    from tests.e2e import killer
 
-    register()
+    disk_meter.MOST_AGE = 1.0  # tests write to the directories of servers that do nothing
+    if "KILL_AT" in os.environ:
+        killer.arm(os.environ["KILL_AT"])
     sys.argv = ["dbyard", *sys.argv[1:]]
-    main()
+    with registered():
+        main()

@@ -39,7 +39,12 @@ DELETE_INSTANTS: dict[str, Instant] = {
 NEED_CGROUPS = {name for name, (owner, _, _) in DELETE_INSTANTS.items() if owner is cgroups.Cgroups}
 
 
-def serve(point: str) -> None:
+MOMENTS = ("effect", "recorded")
+"""Of a step: what it does is done, and that is written down."""
+
+
+def arm(point: str) -> None:
+    """Die there."""
     all_there = threading.Barrier(int(os.environ.get("KILL_COUNT", "1")))
 
     def reach(name: str) -> None:
@@ -58,7 +63,6 @@ def serve(point: str) -> None:
         return result
 
     Queue._apply = watched_apply  # type: ignore[method-assign]
-    main()
 
 
 def _watched(function: Callable[..., Any], name: str, moment: str, reach: Callable[[str], None]) -> Callable[..., Any]:
@@ -75,4 +79,5 @@ def _watched(function: Callable[..., Any], name: str, moment: str, reach: Callab
 
 if __name__ == "__main__":
     sys.argv = ["dbyard", *sys.argv[1:]]
-    serve(os.environ["KILL_AT"])
+    arm(os.environ["KILL_AT"])
+    main()

@@ -29,6 +29,5 @@ if __name__ == "__main__":
     disk_meter.MOST_AGE = 1.0  # tests write to the directories of servers that do nothing
     catalogue.load = lambda: small  # type: ignore[assignment]
     if "KILL_AT" in os.environ:
-        killer.serve(os.environ["KILL_AT"])
-    else:
-        main()
+        killer.arm(os.environ["KILL_AT"])
+    main()

@@ -16,7 +16,7 @@ from dbyard.errors import Unreachable
 from dbyard.model import MIB, OperationKind
 from dbyard.operations.kinds import KINDS
 from tests.e2e import tenants
-from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS, NEED_CGROUPS
+from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS, MOMENTS, NEED_CGROUPS
 from tests.e2e.platforms import Platform, has_cgroups, new_database, wait_for
 
 NAME = "killed-db"
@@ -34,7 +34,7 @@ Connections = Mapping[str, wire.Connection]
 
 
 def boundaries(kind: OperationKind) -> list[str]:
-    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in ("effect", "recorded")]
+    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in MOMENTS]
 
 
 def name_of(technology: str) -> str:
