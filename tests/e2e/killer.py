@@ -16,7 +16,7 @@ from typing import Any
 from dbyard.__main__ import main
 from dbyard.model import Operation
 from dbyard.reconciler.queue import Queue
-from dbyard.runtimes.local import cgroups, directories, members, ports, slots, spawn
+from dbyard.runtimes.local import cgroups, directories, endpoints, members, ports, slots, spawn
 
 Instant = tuple[Any, str, str]
 
@@ -24,6 +24,7 @@ CREATE_INSTANTS: dict[str, Instant] = {
     "a port is claimed": (ports.Ports, "claim", "after"),
     "a directory is laid out, without its placement": (directories, "build", "after"),
     "a placement is written, in an unfinished directory": (slots, "write", "after"),
+    "the endpoint is recorded": (endpoints, "_write", "after"),
     "an init command has run": (spawn, "run", "after"),
     "the init commands are done, not yet marked as such": (directories, "sync", "after"),
     "the server is written ahead, not yet started": (spawn, "start", "before"),
@@ -33,6 +34,7 @@ DELETE_INSTANTS: dict[str, Instant] = {
     "the processes are killed": (members, "kill", "after"),
     "the directory is in the trash": (cgroups.Cgroups, "remove", "before"),
     "the control group is removed": (cgroups.Cgroups, "remove", "after"),
+    "the endpoint is forgotten, its port still claimed": (endpoints.Endpoints, "_release", "before"),
     "the port is released": (ports.Ports, "release", "after"),
 }
 

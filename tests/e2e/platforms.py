@@ -130,7 +130,9 @@ class Platform:
     def leftovers(self) -> list[str]:
         """What is on this machine of databases of this home, finished spares aside."""
         found = [f"row of {table}" for table, count in self._rows().items() if count]
-        found += [str(path) for place in ("instances", "trash") for path in (self.home / place).iterdir()]
+        found += [
+            str(path) for place in ("instances", "trash", "endpoints", "jobs") for path in (self.home / place).iterdir()
+        ]
         found += [str(path) for path in (self.home / "spares").glob(".*")]
         spared = {read_json(path / "placement.json")["port"] for path in (self.home / "spares").glob("[!.]*")}
         found += [f"claim of port {port}" for port in claimed_ports(self.home) - spared]
@@ -149,9 +151,9 @@ class Platform:
         return found
 
     def directory(self, port: int) -> Path:
-        """Where the instance on that port lives."""
-        placements = self.home.glob("instances/*/placement.json")
-        return next(path.parent for path in placements if read_json(path)["port"] == port)
+        """Where the instance lives to which the endpoint on that port leads."""
+        endpoints = [json.loads(path.read_text()) for path in self.home.glob("endpoints/[!.]*.json")]
+        return self.home / "instances" / next(each["instance"] for each in endpoints if each["port"] == port)
 
     def memory_limit(self, port: int) -> int | None:
         """Bytes that the control group of the instance on that port holds it to; None where there is none."""

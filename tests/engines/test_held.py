@@ -146,6 +146,24 @@ class TestPostgresql:
             assert soon(lambda: server.configure(reset=True)) == Applied()
         assert reads(server)
 
+    def test_all_connections_taken_by_strangers(self, start: Callable[..., Server]) -> None:
+        server = start("postgresql", connections=5)
+        with take_connections(server, 100):
+            renew_password(server)
+            wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
+            start_again(server)
+
+    def test_a_run_that_was_killed_half_way_leaves_no_lock(self, start: Callable[..., Server]) -> None:
+        server = start("postgresql")
+        name = server.credentials.user
+        with closing(psycopg.connect(url(server))) as thief:
+            thief.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1000".encode())
+            with admin(server) as half:
+                half.execute(f"ALTER ROLE {name} NOLOGIN".encode())
+            renew_password(server)
+            assert soon(lambda: server.configure(reset=True)) == Applied()
+        assert reads(server)
+
     def test_a_door_that_is_closed_first_keeps_out_whoever_comes_again_and_again(
         self, start: Callable[..., Server]
     ) -> None:

@@ -137,6 +137,11 @@ class TestEnsure:
         start(world, instance)
         assert world.count_inits(instance) == 1
 
+    def test_runs_none_where_the_data_come_from_elsewhere(self, world: World, instance: Instance) -> None:
+        copy = allocate(world, lineage=instance.allocation.lineage)
+        start(world, copy)
+        assert world.count_inits(copy) == 0
+
     def test_starts_what_lacks_beside_a_server_that_goes_on(self, world: World, instance: Instance) -> None:
         start(world, instance)
         ensure(world, instance, beside=True)
@@ -522,6 +527,16 @@ class TestSpares:
         ensure(world, instance)
         assert state_of(world, instance) is InstanceState.RUNNING
         assert world.listens(instance, address_of(world, instance))
+
+    def test_a_running_one_keeps_a_port_when_its_endpoint_moves_on(self, world: World) -> None:
+        self.run(world)
+        first, second = allocate(world, plan=PLAN), allocate(world)
+        address = world.runtime.publish("endpoint", first.id)
+        stop(world, first)
+        assert world.runtime.publish("endpoint", second.id) == address
+        start(world, second)
+        start(world, first)
+        assert address_of(world, first) != address
 
     def test_a_running_one_is_for_its_plan_only(self, world: World) -> None:
         self.run(world)

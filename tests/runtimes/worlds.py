@@ -151,7 +151,8 @@ class LocalWorld:
             return client.connect_ex((address.host, address.port)) == 0
 
     def count_inits(self, instance: Instance) -> int:
-        return len((self._directory(instance) / "run" / "inits").read_text().splitlines())
+        made = self._directory(instance) / "run" / "inits"
+        return len(made.read_text().splitlines()) if made.exists() else 0
 
     def write(self, instance: Instance, size: int) -> None:
         (self._directory(instance) / "data" / os.urandom(4).hex()).write_bytes(os.urandom(size))

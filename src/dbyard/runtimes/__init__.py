@@ -55,7 +55,8 @@ class Runtime(Protocol):
         """Give the instance a place for its server and its data; called again, it returns what the instance has.
 
         The place may be a prepared one; with `plan`, one whose server runs already for that plan comes first, and
-        `ensure` adopts that. With `lineage` the data will come from elsewhere: the place is empty.
+        `ensure` adopts that. With `lineage` the data come from elsewhere: the place is empty, and `init` commands never
+        run there.
         """
 
     def layout(self, instance_id: str, placement: Placement, release: Release) -> Layout:

@@ -48,6 +48,9 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         observed = _observe(session, desired)
         if observed.read_only or desired.restriction is not Restriction.NONE:  # which is not for this session
             session.execute("SET default_transaction_read_only = off")
+        for name, can_log_in in observed.users.items():
+            if not can_log_in:  # a run before was killed, and its sessions may still hold what is missing
+                _end_sessions(session, f"usename = {literal(name)}")
         for batch in plan_missing(observed, desired):
             session.execute(";\n".join(batch))  # one round trip and one transaction
         if desired.users:

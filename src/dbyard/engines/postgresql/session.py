@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15
 _RELOAD_SECONDS = 3.0
+_FULL = "too many clients already"
 
 # In a database that tenants cannot enter, as a role that they cannot alter; set all the same, because what a session
 # of the platform does must not depend on any setting that is kept in the server.
@@ -59,7 +60,10 @@ class Session:
 
 @contextmanager
 def connect(address: Address, admin_password: str) -> Iterator[Session]:
-    """Raises NotReady when the server does not let us in within a second."""
+    """Raises NotReady when the server does not let us in within a second, Held when it has no place left.
+
+    Places are kept for us among those who have logged in; whoever has not yet may take all of them.
+    """
     from psycopg import pq
     from psycopg.conninfo import make_conninfo
 
@@ -83,11 +87,11 @@ def connect(address: Address, admin_password: str) -> Iterator[Session]:
 
 
 def ping(address: Address, credentials: Credentials) -> None:
-    with connect(address, credentials.admin_password) as session:
-        try:
+    try:
+        with connect(address, credentials.admin_password) as session:
             session.execute("SELECT 1")
-        except TemporaryError as error:
-            raise NotReady(str(error)) from error
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
 
 
 def reload(address: Address, admin_password: str) -> None:
@@ -138,4 +142,5 @@ def _await_connected(connection: PGconn) -> None:
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise NotReady(f"PostgreSQL did not answer within {_ANSWER_SECONDS:.0f} s")
     if status != pq.PollingStatus.OK:
-        raise NotReady(connection.get_error_message().strip())
+        said = connection.get_error_message().strip()
+        raise Held(f"all connections are taken: {said}") if _FULL in said else NotReady(said)

@@ -29,9 +29,9 @@ _QUERY = f"""
 
 
 def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
-    with connect(address, credentials.admin_password) as session:
-        try:
+    try:
+        with connect(address, credentials.admin_password) as session:
             row = session.execute(_QUERY.format(database=literal(credentials.database)))
-        except TemporaryError as error:
-            raise NotReady(str(error)) from error
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
     return {name: int(value or 0) for name, value in zip(_NAMES, row, strict=False)}

@@ -22,14 +22,15 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
 
 def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
     """In one round trip, like the limits in force: memory in bytes, and connections."""
-    commands = ["CONFIG GET maxmemory", "CONFIG GET maxclients"]
+    commands = ["CONFIG GET maxmemory maxclients"]
     for user in desired.users:
         password = f" resetpass {password_hash(user.password)}" if user.reset else ""
         commands.append(f"ACL SETUSER {user.name} {TENANT_RULES[desired.restriction]}{password}")
         if user.reset or desired.restriction is Restriction.CLOSED:
             commands.append(f"CLIENT KILL USER {user.name}")
-    memory, clients, *_ = session.ask(*commands)
-    return int(memory[1]), int(clients[1])
+    pairs, *_ = session.ask(*commands)
+    told = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return int(told["maxmemory"]), int(told["maxclients"])
 
 
 def _resize(session: Session, limits: tuple[int, int], plan: Plan) -> Applied | RestartNeeded:

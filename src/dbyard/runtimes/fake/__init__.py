@@ -6,6 +6,7 @@ once unless `hold` was called; what the machine does by itself is what the funct
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -151,15 +152,15 @@ class FakeRuntime:
                 self._machine.build(instance_id, lineage)
             return self._machine.instances[instance_id].allocation
 
-    def layout(self, instance_id: str, placement: Placement, release: Release) -> Layout:  # noqa: ARG002
+    def layout(self, instance_id: str, placement: Placement, release: Release) -> Layout:
         self._require_release(release)
-        instance = self._machine.instances[instance_id]
+        slot = int(json.loads(placement)["slot"])
         here = Path("/fake/instances") / instance_id
         root = Path("/fake/engines") / release.technology / release.full_version
         return Layout(
             HOST,
-            self._machine.port_of(instance_id),
-            instance.port + 1,
+            self._machine.port_of(instance_id) or self._own_port(instance_id, slot),
+            slot + 1,
             here / "data",
             here / "conf",
             here / "log",
@@ -180,12 +181,13 @@ class FakeRuntime:
                     raise TemporaryError("the server is still being stopped", code="stopping")
             wanted = {"": spec.server} | {each.name: each for each in spec.processes[1:]}
             if "" not in instance.running:
-                port = self._machine.port_of(spec.id)
+                port = self._machine.port_of(spec.id) or instance.own_port
                 if port in self.taken_ports:
                     raise PortTaken(f"another program listens on port {port}")
                 instance.running, instance.started = {}, set()
                 instance.asked, instance.exit, instance.held = None, None, False
-                instance.inits = instance.inits or 1
+                instance.inits += not instance.initialised
+                instance.initialised = True
                 instance.listens_on = port
             instance.running = wanted | instance.running
             instance.started |= set(wanted)
@@ -245,12 +247,15 @@ class FakeRuntime:
             instance = self._machine.instances.get(instance_id)
             if instance is None:
                 raise TemporaryError(f"instance {instance_id} has no place yet", code="not_placed")
-            port, _ = self._machine.endpoints.get(endpoint_id, (None, ""))
+            port, before = self._machine.endpoints.get(endpoint_id, (None, instance_id))
             if port is not None and port == avoid and instance.running:
                 raise TemporaryError("the instance runs: its port cannot change now", code="not_movable")
             if port is None or port == avoid:
                 # A running spare is published where its server listens already.
-                port = instance.port if port is None and instance.running else self._machine.new_port()
+                port = instance.own_port if port is None and instance.running else self._machine.new_port()
+            first = self._machine.instances.get(before)
+            if first is not None and before != instance_id and first.own_port == port:
+                first.own_port = self._machine.new_port()
             self._machine.endpoints[endpoint_id] = (port, instance_id)
             return Address(HOST, port)
 
@@ -274,6 +279,10 @@ class FakeRuntime:
         self._machine.jobs.pop(job_id, None)
 
     # ---- how ----------------------------------------------------------------------------------------------------
+
+    def _own_port(self, instance_id: str, slot: int) -> int:
+        instance = self._machine.instances.get(instance_id)
+        return instance.own_port if instance else slot
 
     def _ask(self, instance: Instance, *, force: bool) -> int:
         """How many processes have ended at once."""

@@ -12,9 +12,13 @@ _FIRST_PORT = 20000
 
 @dataclass
 class Instance:
-    port: int
+    slot: int
     lineage: str
+    own_port: int
+    """Where its server listens while no endpoint leads to it."""
     spec: InstanceSpec | None = None
+    initialised: bool = False
+    """Its data come from elsewhere, or its init commands have run."""
     inits: int = 0
     """How often its init commands have run."""
     running: dict[str, ProcessSpec] = field(default_factory=dict)
@@ -29,7 +33,7 @@ class Instance:
 
     @property
     def allocation(self) -> Allocation:
-        return Allocation(Placement(f'{{"slot": {self.port}}}'), self.lineage)
+        return Allocation(Placement(f'{{"slot": {self.slot}}}'), self.lineage)
 
 
 @dataclass
@@ -46,13 +50,13 @@ class Machine:
 
     def build(self, instance_id: str, lineage: str | None = None) -> Instance:
         port = self.new_port()
-        return self.instances.setdefault(instance_id, Instance(port, lineage or f"lineage-{port}"))
+        made = Instance(port, lineage or f"lineage-{port}", port, initialised=lineage is not None)
+        return self.instances.setdefault(instance_id, made)
 
     def new_port(self) -> int:
         self.next_port += 2
         return self.next_port - 2
 
-    def port_of(self, instance_id: str) -> int:
-        """Where the instance listens."""
-        published = (port for port, each in self.endpoints.values() if each == instance_id)
-        return next(published, self.instances[instance_id].port)
+    def port_of(self, instance_id: str) -> int | None:
+        """The port of the endpoint that leads to the instance."""
+        return next((port for port, each in self.endpoints.values() if each == instance_id), None)

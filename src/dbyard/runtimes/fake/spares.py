@@ -22,6 +22,7 @@ class FakeSparePool:
 
     def prepare(self, spec: InstanceSpec, placement: Placement, release: Release) -> None:  # noqa: ARG002
         self._machine.instances[spec.id].inits += 1
+        self._machine.instances[spec.id].initialised = True
         self.offer(spec.id, kind_of_spare(release))
 
     def offer(self, spare_id: str, kind: str) -> None:

@@ -42,6 +42,10 @@ class Home:
         self.watcher = Watcher()
         self.locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._destroyed: dict[str, int] = {}
+        self._groups: dict[str, str] = {}
+        self._running: dict[str, tuple[str, ...]] = {}
+        self._changes = 0
+        self._changing = threading.Lock()
 
     def directory(self, instance_id: str) -> Path:
         """Where an instance lives, or an unfinished spare."""
@@ -80,10 +84,41 @@ class Home:
         """Calls of an older generation are stale from now on."""
         self._destroyed[instance_id] = max(generation, self._destroyed.get(instance_id, 0))
 
+    # ---- what is remembered of running instances, so that looking at hundreds of them costs little --------------
+
+    @property
+    def changes(self) -> int:
+        """Counts `changed`."""
+        return self._changes
+
+    def changed(self, instance_id: str) -> None:
+        """What was remembered of the instance does not hold any more: it is being started, stopped or removed."""
+        with self._changing:
+            self._changes += 1
+            self._running.pop(instance_id, None)
+
+    def remember(self, instance_id: str, records: tuple[str, ...], since: int) -> None:
+        """These processes of the instance run and nobody stops them, unless something `changed` `since`."""
+        with self._changing:
+            if since == self._changes:
+                self._running[instance_id] = records
+
+    def remembered(self, instance_id: str) -> tuple[str, ...]:
+        return self._running.get(instance_id, ())
+
+    def forget(self, instance_id: str) -> None:
+        """The instance is gone."""
+        self._groups.pop(instance_id, None)
+
     def marker(self, instance_id: str) -> str:
         return f"{self.path}:{instance_id}"
 
     def _group_of(self, instance_id: str) -> str:
         """Its control group's name: a running spare keeps its own when it becomes an instance."""
+        if (known := self._groups.get(instance_id)) is not None:
+            return known
         paths = (self.directory(instance_id), self.path / "trash" / instance_id)
-        return next((name for path in paths if (name := directories.read_group(path))), instance_id)
+        name = next((name for path in paths if (name := directories.read_group(path))), instance_id)
+        if any(path.is_dir() for path in paths):
+            self._groups[instance_id] = name
+        return name

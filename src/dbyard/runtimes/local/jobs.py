@@ -35,7 +35,7 @@ _LINE = re.compile(rf"({_NUMBER})(?: ({_NUMBER})(?: ([A-Za-z%/]{{1,16}}))?)?")
 
 def run(home: Home, spec: JobSpec) -> None:
     """Start the job unless it was begun before."""
-    with home.locks[spec.instance_id]:
+    with home.locks[spec.instance_id], home.locks[members.job_group(spec.id)]:
         if look(home, spec.id).state is not JobStatus.ABSENT:
             return
         cancel(home, spec.id)  # one that was written ahead and never begun
@@ -58,27 +58,28 @@ def look(home: Home, job_id: str) -> JobState:
     code = _read_status(directory)
     if code is None:
         if _is_running(home, job_id, record):
-            return JobState(JobStatus.RUNNING, _read_progress(directory))
+            return _running(directory)
         code = _read_status(directory)  # it may have come before the wrapper's end
     if code is None and not (directory / _BEGUN).exists():
         return JobState(JobStatus.ABSENT)
     if code is None and (left := members.list_job_members(home, job_id)):
         members.kill_once(left)  # without its wrapper nobody would learn how it ends
-        return JobState(JobStatus.RUNNING, _read_progress(directory))
+        return _running(directory)
     return _ended(directory, code)
 
 
 def cancel(home: Home, job_id: str) -> None:
     """Killed anywhere in between, the same call ends it; or the next start does."""
     directory, gone = _directory(home, job_id), home.path / "jobs" / f".gone-{job_id}"
-    if directory.is_dir():
-        members.kill_job(home, job_id)
-        if home.cgroups:
-            home.cgroups.remove(members.job_group(job_id))
-        shutil.rmtree(gone, ignore_errors=True)
-        directory.rename(gone)
-    if gone.is_dir():
-        shutil.rmtree(gone)
+    with home.locks[members.job_group(job_id)]:
+        if directory.is_dir():
+            members.kill_job(home, job_id)
+            if home.cgroups:
+                home.cgroups.remove(members.job_group(job_id))
+            shutil.rmtree(gone, ignore_errors=True)
+            directory.rename(gone)
+        if gone.is_dir():
+            shutil.rmtree(gone)
 
 
 def cancel_all(home: Home, instance_id: str) -> None:
@@ -88,7 +89,7 @@ def cancel_all(home: Home, instance_id: str) -> None:
 
 
 def list_all(home: Home) -> list[str]:
-    return sorted(path.name for path in (home.path / "jobs").glob("[!.]*"))
+    return sorted(name for name in os.listdir(home.path / "jobs") if not name.startswith("."))
 
 
 def list_of(home: Home, instance_id: str, access: DataAccess | None = None) -> list[str]:
@@ -188,8 +189,12 @@ def _is_running(home: Home, job_id: str, record: dict[str, object]) -> bool:
     return running
 
 
+def _running(directory: Path) -> JobState:
+    return JobState(JobStatus.RUNNING, _read_progress(directory), log_tail=_read_log(directory))
+
+
 def _ended(directory: Path, code: int | None) -> JobState:
-    progress, tail = _read_progress(directory), tuple(directories.tail(directory / _OUTPUT, _LOG_LINES))
+    progress, tail = _read_progress(directory), _read_log(directory)
     if code is None:
         reason = "it ended without an exit status: it was killed together with its wrapper, or the machine stopped"
         return JobState(JobStatus.FAILED, progress, None, reason, tail)
@@ -208,6 +213,10 @@ def _read_status(directory: Path) -> int | None:
     except FileNotFoundError:
         return None
     return int(text) if text.isdecimal() else None
+
+
+def _read_log(directory: Path) -> tuple[str, ...]:
+    return tuple(directories.tail(directory / _OUTPUT, _LOG_LINES))
 
 
 def _read_progress(directory: Path) -> Progress | None:

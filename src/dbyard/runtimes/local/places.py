@@ -19,6 +19,8 @@ def build(home: Home, instance_id: str, lineage: str | None = None) -> Slot:
         with slots.claim(home.ports, lineage or secrets.token_hex(16)) as slot:
             directories.build(new, slot.uid)
             slots.write(new, slot)
+            if lineage is not None:  # the data come from elsewhere: there is nothing to initialise
+                directories.write_json(new / directories.INITIALISED, True, durable=True)
             new.rename(directory)
     except OSError:
         shutil.rmtree(new, ignore_errors=True)
@@ -28,8 +30,10 @@ def build(home: Home, instance_id: str, lineage: str | None = None) -> Slot:
 
 def remove(home: Home, instance_id: str) -> None:
     """Kill, move out of the way, free the ports, delete: killed anywhere in between, the same call ends it."""
+    home.changed(instance_id)
     home.watcher.remove(instance_id)
     _remove(home, home.directory(instance_id), instance_id)
+    home.forget(instance_id)
 
 
 def clean(home: Home) -> None:

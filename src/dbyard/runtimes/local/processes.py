@@ -117,8 +117,11 @@ def open_pidfd(process: Process) -> Iterator[int | None]:
 
 
 def is_alive(process: Process) -> bool:
-    found = read(process.pid)
-    return found is not None and found.start_time == process.start_time
+    try:
+        fields = _stat(process.pid)
+    except OSError:
+        return False
+    return not _is_dead(fields) and int(fields[_START_TIME]) == process.start_time
 
 
 def send(process: Process, signum: int) -> None:
@@ -141,7 +144,8 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        return file.read().rpartition(b")")[2].decode("ascii").split()
 
 
 def _is_dead(fields: list[str]) -> bool:

@@ -46,6 +46,8 @@ from dbyard.runtimes.local.spare_pool import LocalSparePool
 
 log = logging.getLogger(__name__)
 
+_RUNNING = InstanceStatus(InstanceState.RUNNING)
+
 
 class LocalRuntime:
     def __init__(
@@ -117,12 +119,19 @@ class LocalRuntime:
                 home.cgroups.ensure(spec.id, spec)
 
     def status(self, instance_id: str) -> InstanceStatus:
-        home, directory = self._home, self._home.directory(instance_id)
+        home = self._home
+        if self._runs_as_remembered(instance_id):
+            return _RUNNING
+        since, directory = home.changes, home.directory(instance_id)
         if stops.is_asked(directory):
             done = stops.is_done(home, instance_id)
             return InstanceStatus(InstanceState.STOPPED if done else InstanceState.STOPPING)
         if members.find(home, instance_id, members.SERVER) is not None:
-            return InstanceStatus(InstanceState.RUNNING, self._describe_ended(instance_id, directory))
+            records = members.list_records(directory)
+            if reason := self._describe_ended(instance_id, records):
+                return InstanceStatus(InstanceState.RUNNING, reason)
+            home.remember(instance_id, tuple(records), since)
+            return _RUNNING
         if not directory.is_dir():
             return InstanceStatus(InstanceState.ABSENT)
         return InstanceStatus(InstanceState.STOPPED, exit=self._exit(instance_id, directory))
@@ -194,10 +203,14 @@ class LocalRuntime:
             for instance_id in self.list_instances():
                 self._home.cgroups.remove(instance_id)
 
-    def _describe_ended(self, instance_id: str, directory: Path) -> str:
+    def _runs_as_remembered(self, instance_id: str) -> bool:
+        """Whether all processes live that ran when the instance was looked at last, and nothing has changed since."""
+        records, watcher = self._home.remembered(instance_id), self._home.watcher
+        return bool(records) and all(watcher.alive(instance_id, record) for record in records)
+
+    def _describe_ended(self, instance_id: str, records: Sequence[str]) -> str:
         """Which processes beside a running server have ended; empty when none has."""
-        beside = [record for record in members.list_records(directory) if record != members.SERVER]
-        ended = [record for record in beside if members.find(self._home, instance_id, record) is None]
+        ended = [record for record in records if members.find(self._home, instance_id, record) is None]
         names = [record.removeprefix("process-").removesuffix(".json") for record in ended]
         return f"the {' and the '.join(names)} beside the server has ended" if names else ""
 

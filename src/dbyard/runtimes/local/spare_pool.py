@@ -41,6 +41,7 @@ class LocalSparePool:
     def offer(self, spare_id: str, kind: str) -> None:
         # The server stays in this group when the spare becomes an instance.
         directories.write_group(self._home.directory(spare_id), spare_id)
+        self._home.changed(spare_id)
         self._home.watcher.remove(spare_id)  # it gets another name
         add(self._home, spare_id, kind)
 

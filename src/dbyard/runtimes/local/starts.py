@@ -29,6 +29,7 @@ def ensure(home: Home, spec: InstanceSpec, release: Release) -> None:
     lacking = {record: each for record, each in _records(spec).items() if not members.find(home, spec.id, record)}
     if not lacking:
         return
+    home.changed(spec.id)
     whole = members.SERVER in lacking
     if whole:
         _clear(home, spec.id, slot)
@@ -39,6 +40,7 @@ def ensure(home: Home, spec: InstanceSpec, release: Release) -> None:
         lacking = _records(spec)
     for record, process in lacking.items():
         _start(home, replace(box, address_space=process.address_space), spec, record, process)
+    home.changed(spec.id)  # a look meanwhile did not see all of it
 
 
 def enter(

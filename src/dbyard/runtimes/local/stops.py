@@ -45,6 +45,7 @@ def ask(home: Home, instance_id: str, *, force: bool) -> None:
     if force or not running:
         if asked is None:
             directories.write_json(directory / _FILE, {}, durable=False)
+        home.changed(instance_id)
         members.kill_once(members.list_members(home, instance_id))
         return
     beside = {record: process for record, process in running.items() if record != members.SERVER}
@@ -53,6 +54,7 @@ def ask(home: Home, instance_id: str, *, force: bool) -> None:
     first = dict.fromkeys(wanted, now) | (asked or {})
     if first != asked:
         directories.write_json(directory / _FILE, first, durable=False)
+    home.changed(instance_id)
     for record, process in wanted.items():
         _signal(home, instance_id, record, process, now - float(str(first[record])))
 
