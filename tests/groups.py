@@ -14,7 +14,7 @@ FILE, CLASS, TEST = "file", "class", "test"
 
 LANES = (
     r"engines/test_contract\.py.*\[opensearch|e2e/test_disk_limits\.py.*search\]|e2e/test_running_spares\.py",
-    r"engines/test_elasticsearch\.py|e2e/test_stuck_servers\.py|engines/test_rotation\.py.*search|::TestReboot::",
+    r"engines/test_elasticsearch\.py|e2e/test_stuck_servers\.py|engines/test_configure\.py.*search|::TestReboot::",
 )
 """Tests that start OpenSearch, which keeps a core busy for seconds: one a lane, so at most two at once."""
 
@@ -41,7 +41,9 @@ CUTS = {
     "tests/e2e/test_chaos.py": FILE,
     "tests/engines/test_mongodb.py": FILE,
     "tests/engines/test_influxdb.py": FILE,
-    "tests/engines/test_rotation.py": FILE,
+    "tests/engines/test_configure.py": "started",
+    "tests/engines/test_held.py": FILE,
+    "tests/e2e/test_long_operations.py": TEST,
     "tests/api/test_authorization.py": FILE,
     "tests/unit/test_installations.py": CLASS,
 }

@@ -130,9 +130,8 @@ class Platform:
     def leftovers(self) -> list[str]:
         """What is on this machine of databases of this home, finished spares aside."""
         found = [f"row of {table}" for table, count in self._rows().items() if count]
-        found += [
-            str(path) for place in ("instances", "trash", "endpoints", "jobs") for path in (self.home / place).iterdir()
-        ]
+        places = [self.home / name for name in ("instances", "trash", "endpoints", "jobs")]
+        found += [str(path) for place in places if place.is_dir() for path in place.iterdir()]
         found += [str(path) for path in (self.home / "spares").glob(".*")]
         spared = {read_json(path / "placement.json")["port"] for path in (self.home / "spares").glob("[!.]*")}
         found += [f"claim of port {port}" for port in claimed_ports(self.home) - spared]
@@ -153,7 +152,8 @@ class Platform:
     def directory(self, port: int) -> Path:
         """Where the instance lives to which the endpoint on that port leads."""
         endpoints = [json.loads(path.read_text()) for path in self.home.glob("endpoints/[!.]*.json")]
-        return self.home / "instances" / next(each["instance"] for each in endpoints if each["port"] == port)
+        found: str = next(each["instance"] for each in endpoints if each["port"] == port)
+        return self.home / "instances" / found
 
     def memory_limit(self, port: int) -> int | None:
         """Bytes that the control group of the instance on that port holds it to; None where there is none."""

@@ -31,6 +31,8 @@ from dbyard.model import (
 from dbyard.runtimes import Runtime
 from dbyard.runtimes.fake import FakeRuntime
 from dbyard.runtimes.local import LocalRuntime, directories, processes
+from tests.e2e.platforms import claimed_ports
+from tests.ports import PLATFORMS, bounds
 
 RELEASE = Release("echo", "1", "1.0")
 GRACE = 0.4
@@ -124,7 +126,7 @@ class LocalWorld:
         self.runtime = self._open()
 
     def _open(self) -> LocalRuntime:
-        return LocalRuntime(self.home, "127.0.0.1", (24000, 24999), installations.tool("bwrap"), self._find)
+        return LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), installations.tool("bwrap"), self._find)
 
     def _find(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
         """The system's own programs, as if they were a server of each build."""
@@ -181,8 +183,7 @@ class LocalWorld:
         cgroups = self.runtime._home.cgroups
         roots = set(cgroups.roots.values()) if cgroups else set()
         found += [str(path) for root in roots for path in root.glob(f"{cgroups.prefix}*")]  # type: ignore[union-attr]
-        claims = self.runtime._home.ports.claims.glob("[0-9]*")
-        return found + [str(path) for path in claims if str(self.home) in path.read_text()]
+        return found + [f"claim of port {port}" for port in claimed_ports(self.home)]
 
     def close(self) -> None:
         runtime = self.runtime

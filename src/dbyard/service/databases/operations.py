@@ -78,9 +78,10 @@ def retry(service: Service, principal: Principal, key: str, operation_id: str) -
     with service.store.tx() as connection:
         database, found = _find(connection, principal, key, operation_id)
         if found.operation.status is not OperationStatus.ERROR:
-            raise Conflict("The operation has not failed")
+            raise Conflict("The operation has not failed", extra={"current_operation_id": None})
         if not found.retriable:
-            raise Conflict(f"An operation of the kind {found.operation.kind} cannot be tried again")
+            message = f"An operation of the kind {found.operation.kind} cannot be tried again"
+            raise Conflict(message, extra={"current_operation_id": None})
         if OPERATIONS[found.operation.kind].exclusive:
             _check_idle(connection, database)
         operation = found.operation

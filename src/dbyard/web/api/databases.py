@@ -153,5 +153,5 @@ _RETRY = Method(
     status=201,
     writes=True,
     parameters=(DATABASE, OPERATION),
-    errors={404: wire.Error, 409: wire.Error},
+    errors={404: wire.Error, 409: wire.NotUsable},
 )
