@@ -22,7 +22,7 @@ from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
 from dbyard.model import Region, engines_home
 from dbyard.operations import Context
-from dbyard.operations.moving import move_certificates
+from dbyard.operations.upgrade_home import move_certificates
 from dbyard.reconciler import Reconciler
 from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service

@@ -88,13 +88,15 @@ class Platform:
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin-token").read_text().strip())
 
-    def create(self, name: str, technology: str, version: str | None = None, *, seconds: float = 30) -> wire.Connection:
+    def create(
+        self, name: str, technology: str, version: str | None = None, *, seconds: float = 120
+    ) -> wire.Connection:
         """A new database of the smallest plan that answers."""
         with self.client() as client:
             client.create_database(new_database(name, technology, version))
             return self.await_usable(name, seconds=seconds, client=client)
 
-    def await_usable(self, name: str, *, seconds: float = 30, client: Client | None = None) -> wire.Connection:
+    def await_usable(self, name: str, *, seconds: float = 120, client: Client | None = None) -> wire.Connection:
         with closing(client or self.client()) as asking:
             try:
                 connection = wait_usable(asking, name, timeout=seconds, report=lambda _: None)
@@ -105,7 +107,7 @@ class Platform:
         return connection
 
     def await_operation(
-        self, name: str, wanted: Callable[[wire.Operation], object], seconds: float = 30
+        self, name: str, wanted: Callable[[wire.Operation], object], seconds: float = 120
     ) -> wire.Operation:
         """The newest operation of the database, once it is as wanted."""
         with self.client() as client:
@@ -123,8 +125,8 @@ class Platform:
             client.delete_database(name, confirm=name)
         self.await_nothing_left()
 
-    def await_nothing_left(self, seconds: float = 30) -> None:
-        """The promise is 15 seconds; a busy machine gets twice that."""
+    def await_nothing_left(self, seconds: float = 120) -> None:
+        """The promise is 15 seconds; a machine that runs other tests beside gets more."""
         wait_for(lambda: not self.leftovers(), lambda: f"left over: {self.leftovers()}\n{self.log()}", seconds)
 
     def leftovers(self) -> list[str]:
@@ -203,7 +205,7 @@ class Platform:
             assert found or not ended, f"the platform ended with {process.returncode}:\n{self.log()}"
             return found
 
-        return wait_for(said, lambda: f"the platform does not accept requests:\n{self.log()}", 30)
+        return wait_for(said, lambda: f"the platform does not accept requests:\n{self.log()}", 60)
 
     def _rows(self) -> dict[str, int]:
         with closing(sqlite3.connect(f"file:{self.home}/state/dbyard.db?mode=ro", uri=True)) as connection:

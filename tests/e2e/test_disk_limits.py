@@ -45,7 +45,7 @@ def disk(home: Platform) -> Disk:
         return client.get_details(NAME).disk
 
 
-def await_restriction(home: Platform, wanted: str, seconds: float = 20) -> Disk:
+def await_restriction(home: Platform, wanted: str, seconds: float = 90) -> Disk:
     """Until it is decided and applied."""
 
     def found() -> Disk | None:

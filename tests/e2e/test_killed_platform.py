@@ -49,7 +49,7 @@ def restart_killed_at(home: Platform, point: str, *acts: Callable[[Client], obje
     with home.client() as client, suppress(Unreachable):  # it may die before it has answered
         for act in acts:
             act(client)
-    assert process.wait(60) == -signal.SIGKILL, f"the platform never came to {point!r}\n{home.log()}"
+    assert process.wait(120) == -signal.SIGKILL, f"the platform never came to {point!r}\n{home.log()}"
     home.start()
 
 
@@ -185,7 +185,7 @@ class TestSpares:
     def test_unfinished_ones_are_discarded(self, empty: Platform, point: str) -> None:
         empty.kill()
         killed = empty.launch(program=KILLER, KILL_AT=point, DBYARD_SPARES="1")
-        assert killed.wait(60) == -signal.SIGKILL, empty.log()
+        assert killed.wait(120) == -signal.SIGKILL, empty.log()
         empty.start()
         empty.await_nothing_left()
         assert not list((empty.home / "spares").iterdir())

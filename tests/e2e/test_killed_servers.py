@@ -15,8 +15,8 @@ from tests.ports import CLOSED, own
 
 QUICK = "redis"
 NAME = "server-db"
-BACK_SECONDS = 10.0
-"""The promise is 5 seconds; a busy machine gets twice that."""
+BACK_SECONDS = 60.0
+"""The promise is 5 seconds; a machine that runs other tests beside gets more."""
 
 
 def listen(connection: wire.Connection) -> socket.socket:

@@ -46,7 +46,7 @@ def find(home: Platform, operation_id: str) -> wire.Operation:
 def work_of(home: Platform, operation_id: str) -> Path:
     """The directory in which the job of the operation works, once it is there."""
     place = home.home / "jobs" / f"{operation_id}-run"
-    return wait_for(lambda: next(place.glob("work"), None), home.log, 30)
+    return wait_for(lambda: next(place.glob("work"), None), home.log, 90)
 
 
 def let_go(home: Platform, operation_id: str, word: str = "go") -> None:
@@ -57,7 +57,7 @@ def let_go(home: Platform, operation_id: str, word: str = "go") -> None:
 
 
 def await_end(home: Platform, operation_id: str) -> wire.Operation:
-    wait_for(lambda: find(home, operation_id).finished_at, home.log, 60)
+    wait_for(lambda: find(home, operation_id).finished_at, home.log, 120)
     return find(home, operation_id)
 
 
@@ -73,7 +73,7 @@ class TestBeside:
             database_id = client.get_database(NAME).id
         operation_id = ask(fresh, database_id, extra_kinds.WATCH_JOB)
         work_of(fresh, operation_id)
-        wait_for(lambda: find(fresh, operation_id).progress, fresh.log, 30)
+        wait_for(lambda: find(fresh, operation_id).progress, fresh.log, 90)
         assert status(fresh) == "running"
 
         kill_processes([fresh.server(connection.port)])
@@ -84,10 +84,10 @@ class TestBeside:
         ballast = fresh.directory(connection.port) / "data" / "ballast"
         with ballast.open("wb") as file:
             file.write(bytes(1000 * MIB))
-        wait_for(lambda: restriction(fresh) == "read_only", fresh.log, 30)
+        wait_for(lambda: restriction(fresh) == "read_only", fresh.log, 90)
         assert status(fresh) == "running"
         ballast.unlink()
-        wait_for(lambda: restriction(fresh) == "none", fresh.log, 30)
+        wait_for(lambda: restriction(fresh) == "none", fresh.log, 90)
         with closing(tenants.connect("redis", connection.url)) as tenant:
             tenant.write(1)
             assert tenant.read() == {1}
@@ -111,7 +111,7 @@ class TestBeside:
                 seen.add(progress.done)
             return len(seen) > 1
 
-        wait_for(goes_on, fresh.log, 30)
+        wait_for(goes_on, fresh.log, 90)
         let_go(fresh, operation_id)
         await_end(fresh, operation_id)
         with closing(sqlite3.connect(fresh.home / "state" / "dbyard.db")) as connection:
@@ -139,7 +139,7 @@ class TestBeside:
         fresh.start(program=SERVE).create(NAME, "redis")
         operation_id = ask(fresh, database_of(fresh), extra_kinds.WATCH_JOB)
         let_go(fresh, operation_id, "fail")
-        wait_for(lambda: find(fresh, operation_id).steps, fresh.log, 30)
+        wait_for(lambda: find(fresh, operation_id).steps, fresh.log, 90)
         failed = find(fresh, operation_id).steps[0]
         assert (failed.step, failed.outcome) == ("run", "job_failed")
         assert "exit code 7" in failed.message
@@ -165,7 +165,7 @@ class TestKilledPlatform:
         operation_id = ask(fresh, database_id, extra_kinds.WATCH_JOB)
         let_go(fresh, operation_id)
         assert killed is not None
-        assert killed.wait(60) == -9, fresh.log()
+        assert killed.wait(120) == -9, fresh.log()
         fresh.start(program=SERVE)
         assert await_end(fresh, operation_id).status == "done"
         assert not list((fresh.home / "jobs").iterdir())
@@ -199,7 +199,7 @@ class TestSecondInstance:
         operation_id = ask(home, database_of(home), extra_kinds.REPLACE_PRIMARY)
         if point is not None:
             assert home.process is not None
-            assert home.process.wait(60) == -9, home.log()
+            assert home.process.wait(120) == -9, home.log()
             home.start(program=SERVE)
         assert await_end(home, operation_id).status == "done", home.log()
         assert home.await_usable(NAME) == before

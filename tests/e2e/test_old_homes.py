@@ -66,7 +66,7 @@ def change_all(home: Platform, technology: str, before: wire.Connection) -> None
     check_written(technology, after)
     with home.client() as client:
         client.delete_database(name, confirm=name)
-    wait_for(lambda: not tenants.answers(technology, after.url), home.log, 30)
+    wait_for(lambda: not tenants.answers(technology, after.url), home.log, 90)
 
 
 def test_what_was_at_work_is_ended(fresh: Platform) -> None:

@@ -20,7 +20,7 @@ from tests.e2e.platforms import Platform, cgroups_of, new_database, platform, re
 from tests.e2e.test_killed_platform import KILLER
 
 NAME, TECHNOLOGY = "spared-db", "elasticsearch"
-SECONDS = 60
+SECONDS = 180
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or installations.tool("bwrap") is None, reason="needs root and bubblewrap"

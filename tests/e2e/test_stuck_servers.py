@@ -16,7 +16,7 @@ from tests.e2e import tenants
 from tests.e2e.platforms import Platform, platform
 
 PATIENCE = 4
-SECONDS = 90
+SECONDS = 180
 VICTIM, NEIGHBOUR = "victim-db", "neighbour-db"
 
 ENDLESS = "int f(int n) { return n <= 0 ? 0 : f(n - 1) + f(n - 1); } return f(100)"

@@ -37,7 +37,7 @@ VERSIONS = [(each, version) for each in KNOWN.values() for version in each.versi
 SERVERS = [(each.slug, version) for each, version in VERSIONS if not isinstance(version.recipe, SharedRecipe)]
 ALIASES = [(each, version) for each, version in VERSIONS if isinstance(version.recipe, SharedRecipe)]
 """Technologies that have the server of another one."""
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass

@@ -25,8 +25,8 @@ from tests.e2e.platforms import Platform, kill_processes, platform, require, wai
 from tests.e2e.tenants import Tenant, Writer, connect_mysql
 
 NAME = "contract-db"
-BACK_SECONDS = 10.0
-"""The promise is 5 seconds; a busy machine gets twice that."""
+BACK_SECONDS = 60.0
+"""The promise is 5 seconds; a machine that runs other tests beside gets more."""
 VERSIONS = [
     (slug, each.version)
     for slug in ("postgresql", "mysql", "redis")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dbyard import certificates, engines
 from dbyard.engines import Engine
@@ -177,10 +177,6 @@ def seal_certificate(context: Context, instance_id: str, issued: Certificate) ->
 
 def save_certificate(instance_id: str, sealed: SealedCertificate) -> Save:
     return lambda connection: instances.set_certificate(connection, instance_id, sealed)
-
-
-def with_instance(target: Target, instance: Instance) -> Target:
-    return replace(target, instance=instance)
 
 
 def _certificate(context: Context, target: Target) -> Certificate:

@@ -56,15 +56,6 @@ def insert(connection: Connection, instance: Instance) -> None:
     )
 
 
-def delete(connection: Connection, instance_id: str) -> None:
-    connection.execute("DELETE FROM instance WHERE id = ?", (instance_id,))
-
-
-def get(connection: Connection, instance_id: str) -> Instance | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM instance i WHERE i.id = ?", (instance_id,)).fetchone()
-    return _instance(row) if row else None
-
-
 def get_primary(connection: Connection, database_id: str) -> Instance | None:
     """The primary of a database, deleted ones included until they are forgotten."""
     query = f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ? AND i.role = 'primary'"

@@ -1,0 +1,215 @@
+"""Every step of every kind may be killed after its effect and run again: all are tried, on a runtime in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbyard import engines
+from dbyard.errors import TemporaryError
+from dbyard.metrics import Metrics
+from dbyard.model import (
+    DAY,
+    Applied,
+    Desired,
+    ExitStatus,
+    InstanceState,
+    OperationKind,
+    OperationStatus,
+    Principal,
+    RestartNeeded,
+    Restriction,
+)
+from dbyard.operations import Context
+from dbyard.reconciler.drift import DriftReconciler
+from dbyard.runtimes.fake import FakeRuntime
+from dbyard.service import Service
+from dbyard.service.databases import connection as connections
+from dbyard.service.databases import create, database_users, databases, plan_changes
+from dbyard.service.databases.create_request import CreateRequest
+from dbyard.store import Store, accounts, instances, operations
+from tests.conftest import Clock
+from tests.operations.fakes import FakeBench, FakeEngine, make_queue
+
+NAME = "fake-db"
+
+
+@pytest.fixture
+def bench(service: Service, store: Store, clock: Clock, token: str, monkeypatch: pytest.MonkeyPatch) -> FakeBench:
+    runtime = FakeRuntime(clock)
+    engine = FakeEngine(runtime)
+    monkeypatch.setattr(engines, "load", lambda _: engine)
+    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
+    context = Context(
+        store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        runtime,
+        runtime.host,
+        runtime.spares,
+        Metrics(),
+        clock,
+    )
+    with store.read() as connection:
+        admin = accounts.find_account(connection, "admin")
+    assert admin is not None
+    return FakeBench(context, service, make_queue(context), runtime, engine, Principal(admin, ""))
+
+
+@pytest.fixture
+def instance_id(bench: FakeBench) -> str:
+    """Of a database that runs."""
+    create.create(bench.service, bench.principal, CreateRequest(NAME, "redis", "redis-starter-128"))
+    bench.run(bench.claim())
+    (found,) = bench.runtime.list_instances()
+    return found
+
+
+def drift(bench: FakeBench) -> None:
+    DriftReconciler(bench.context, bench.queue._stopping, lambda: None).reconcile()
+
+
+def is_done(bench: FakeBench, *, twice: bool = True) -> list[str]:
+    operation = bench.claim()
+    steps = bench.run(operation, twice=twice)
+    assert bench.latest(operation).status is OperationStatus.DONE, bench.latest(operation)
+    return steps
+
+
+def test_create(bench: FakeBench) -> None:
+    create.create(bench.service, bench.principal, CreateRequest(NAME, "redis", "redis-starter-128"))
+    assert is_done(bench) == ["allocate", "start", "configure"]
+    (instance,) = bench.runtime.list_instances()
+    assert bench.runtime.count_inits(instance) == 1
+    address = bench.runtime.listens(instance)
+    found = connections.get(bench.service, bench.principal, NAME)
+    assert address is not None
+    assert (found.host, found.port) == (address.host, address.port)
+    assert bench.engine.applied[-1].users[0].password == found.password
+
+
+def test_heal(bench: FakeBench, instance_id: str) -> None:
+    before = bench.runtime.listens(instance_id)
+    bench.runtime.end_process(instance_id, ExitStatus(3, memory_kill=False))
+    drift(bench)
+    assert is_done(bench) == ["diagnose", "start", "await_ready"]
+    assert bench.runtime.listens(instance_id) == before
+
+
+def test_heal_of_one_that_is_stuck_in_stopping(bench: FakeBench, instance_id: str, clock: Clock) -> None:
+    bench.runtime.hold(instance_id)
+    bench.runtime.stop(instance_id)
+    drift(bench)
+    operation = bench.claim()
+    bench.run(operation)
+    assert bench.latest(operation).error == "the server is being stopped"
+    clock.advance(60)
+    assert is_done(bench) == ["diagnose", "start", "await_ready"]
+
+
+def test_heal_with_a_restriction_applies_it_again(bench: FakeBench, instance_id: str) -> None:
+    with bench.context.store.tx() as connection:
+        instances.set_restriction(connection, instance_id, Restriction.READ_ONLY, "full", 1.0)
+    bench.runtime.end_process(instance_id)
+    drift(bench)
+    assert is_done(bench) == ["diagnose", "start", "await_ready", "configure"]
+    assert bench.engine.applied[-1].restriction is Restriction.READ_ONLY
+    drift(bench)
+    assert bench.queue.claim() is None
+
+
+def test_configure(bench: FakeBench, instance_id: str) -> None:
+    before = connections.get(bench.service, bench.principal, NAME)
+    database_users.reset_password(bench.service, bench.principal, NAME, before.user)
+    assert is_done(bench) == ["apply"]
+    assert bench.engine.applied[-1].users[0].reset
+    assert bench.engine.applied[-1].users[0].password == connections.get(bench.service, bench.principal, NAME).password
+    spec = bench.runtime.spec_of(instance_id)
+    assert spec is not None
+    assert spec.server.argv[-1] == "everybody"
+
+
+def test_configure_with_a_restart(bench: FakeBench, instance_id: str) -> None:
+    """Into a server that only the platform can log in to; afterwards everybody can."""
+    started: list[str] = []
+
+    def only_then(_: Desired) -> Applied | RestartNeeded:
+        spec = bench.runtime.spec_of(instance_id)
+        assert spec is not None
+        started.append(spec.server.argv[-1])
+        return Applied() if len(started) > 2 else RestartNeeded("users stand in files")
+
+    before = connections.get(bench.service, bench.principal, NAME)
+    database_users.reset_password(bench.service, bench.principal, NAME, before.user)
+    bench.engine.answer = only_then
+    assert is_done(bench) == ["apply", "stop", "start", "apply"]
+    assert set(started) == {"admin only"}
+    assert bench.runtime.status(instance_id).state is InstanceState.RUNNING
+
+
+def test_a_restriction_that_a_heal_left_undone_comes_back(bench: FakeBench, instance_id: str, clock: Clock) -> None:
+    with bench.context.store.tx() as connection:
+        instances.set_restriction(connection, instance_id, Restriction.CLOSED, "full", 1.0)
+    drift(bench)
+    operation = bench.claim()
+    bench.engine.answer = _refuse
+    bench.run(operation)
+    clock.advance(700)
+    bench.run(bench.claim())
+    assert bench.latest(operation).status is OperationStatus.ERROR
+    bench.engine.answer = lambda _: Applied()
+    drift(bench)
+    assert is_done(bench) == ["apply"]
+
+
+def test_resize_with_a_restart(bench: FakeBench, instance_id: str) -> None:
+    bench.engine.answer = lambda _: RestartNeeded("the plan is set at a start")
+    plan_changes.change_plan(bench.service, bench.principal, NAME, "redis-starter-256")
+    assert is_done(bench) == ["resize", "stop", "start", "await_ready"]
+    with bench.context.store.read() as connection:
+        assert operations.exclusive_of(connection, databases.get(bench.service, bench.principal, NAME).id) is None
+
+
+def test_renew_certificate_before_it_ends(bench: FakeBench, instance_id: str, clock: Clock) -> None:
+    with bench.context.store.read() as connection:
+        before = instances.certificate_of(connection, instance_id)
+    assert before is not None
+    reconciler = DriftReconciler(bench.context, bench.queue._stopping, lambda: None)
+    clock.now = before.ends_at - 31 * DAY
+    reconciler._do_hourly()
+    assert bench.queue.claim() is None
+    clock.now = before.ends_at - 29 * DAY
+    reconciler._do_hourly()
+    reconciler._hourly_at = 0.0
+    reconciler._do_hourly()  # one is enough
+    assert is_done(bench) == ["issue", "install"]
+    assert bench.queue.claim() is None
+    with bench.context.store.read() as connection:
+        after = instances.certificate_of(connection, instance_id)
+    assert after is not None
+    assert after.certificate != before.certificate
+    assert bench.engine.reloads > 0
+    assert bench.runtime.listens(instance_id) is not None
+
+
+def test_delete(bench: FakeBench, instance_id: str) -> None:
+    databases.delete(bench.service, bench.principal, NAME, NAME)
+    bench.run(bench.claim(), twice=True)
+    assert bench.runtime.leftovers() == []
+
+
+@pytest.mark.parametrize("kind", [OperationKind.HEAL, OperationKind.CONFIGURE])
+def test_a_delete_ends_what_is_at_work(bench: FakeBench, instance_id: str, kind: str) -> None:
+    database = databases.get(bench.service, bench.principal, NAME)
+    with bench.context.store.tx() as connection:
+        operations.insert(connection, database.id, kind, bench.service.clock())
+    operation = bench.claim()
+    databases.delete(bench.service, bench.principal, NAME, NAME)
+    bench.run(operation)
+    assert bench.latest(operation).error_code == "superseded"
+    bench.run(bench.claim())
+    assert bench.runtime.leftovers() == []
+
+
+def _refuse(_: Desired) -> Applied | RestartNeeded:
+    raise TemporaryError("no")
