@@ -129,5 +129,5 @@ def connection() -> wire.Connection:
 def operation() -> wire.Operation:
     """A create operation at work."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    steps = [wire.OperationStep("place", now, "done", "")]
-    return wire.Operation("op-1", "create", "running", "launch", 1, None, steps, now, None, now)
+    steps = [wire.OperationStep("allocate", now, "done", "")]
+    return wire.Operation("op-1", "create", "running", "start", 1, None, steps, now, None, now)

@@ -68,7 +68,7 @@ class TestCreate:
         creating.on("GET", "/v1/databases/my-postgres-db/connection", BUSY, BUSY, ready)
         result = run(*CREATE)
         assert result.stdout == connection.url + "\n"
-        assert result.stderr.count("create, launch") == 1
+        assert result.stderr.count("create, start") == 1
 
     def test_a_failed_operation_gives_cause_and_log(
         self, run: Run, creating: FakePlatform, operation: wire.Operation
@@ -79,7 +79,7 @@ class TestCreate:
         result = run(*CREATE)
         assert result.exit_code == 1
         assert result.stdout == ""
-        assert "create failed at launch: no answer" in result.stderr
+        assert "create failed at start: no answer" in result.stderr
         assert "FATAL: no space" in result.stderr
 
     def test_no_wait_prints_the_id(self, run: Run, creating: FakePlatform, database: wire.Database) -> None:
@@ -154,7 +154,7 @@ class TestShow:
     ) -> None:
         one.on("GET", f"/v1/databases/{database.id}/connection", BUSY)
         one.on("GET", f"/v1/databases/{database.id}/operations", (200, wire.OperationsAnswer([operation])))
-        assert "my-postgres-db is being created (create, launch)" in run("show", "my-postgres-db").stdout
+        assert "my-postgres-db is being created (create, start)" in run("show", "my-postgres-db").stdout
 
     def test_json_is_the_apis_object(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
         assert json.loads(run("show", database.id, "--json").stdout) == msgspec.to_builtins(database)

@@ -75,7 +75,7 @@ class TestLogs:
 class TestOperations:
     @pytest.fixture
     def failed(self, operation: wire.Operation) -> wire.Operation:
-        steps = [*operation.steps, wire.OperationStep("launch", operation.created_at, "port_taken", "20001 is taken")]
+        steps = [*operation.steps, wire.OperationStep("start", operation.created_at, "port_taken", "20001 is taken")]
         error = wire.OperationError("deadline", "took too long")
         return msgspec.structs.replace(operation, status="error", steps=steps, error=error)
 

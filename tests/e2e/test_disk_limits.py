@@ -130,7 +130,7 @@ def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) 
     tenant.close()
     with small.client() as client:
         kinds = [operation.kind for operation in client.list_operations(NAME)]
-    assert kinds == ["restrict", "restrict", "restrict", "create"]
+    assert kinds == ["configure", "configure", "configure", "create"]
 
 
 @pytest.mark.parametrize("technology", TECHNOLOGIES)
@@ -146,7 +146,7 @@ def test_holds_when_the_server_dies(small: Platform, technology: str) -> None:
     assert not can_write(technology, connection, 2)
 
 
-@pytest.mark.parametrize("point", ["restrict apply effect", "restrict apply recorded"])
+@pytest.mark.parametrize("point", ["configure apply effect", "configure apply recorded"])
 def test_a_platform_killed_in_between_ends_it(fresh: Platform, point: str) -> None:
     fresh.start(program=SMALL, DISK_MB=str(DISK_MB))
     connection = fresh.create(NAME, "redis")

@@ -84,7 +84,7 @@ def test_a_kill_between_claim_and_record_loses_nothing(home: Platform) -> None:
     spare = await_spare(home)
     home.kill()
     assert processes.is_alive(spare)
-    killed = home.start(program=KILLER, KILL_AT="create place effect", DBYARD_RUNNING_SPARES="1").process
+    killed = home.start(program=KILLER, KILL_AT="create allocate effect", DBYARD_RUNNING_SPARES="1").process
     assert killed is not None
     with home.client() as client, suppress(Unreachable):
         client.create_database(new_database(NAME, TECHNOLOGY))
