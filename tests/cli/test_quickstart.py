@@ -51,7 +51,7 @@ class Quickstart:
 @pytest.fixture(scope="module", autouse=True)
 def _servers() -> None:
     missing = [] if installations.find("postgresql", "17") else ["PostgreSQL 17"]
-    if os.geteuid() == 0 and installations.tool("bwrap") is None:
+    if os.geteuid() == 0 and installations.find_tool("bwrap") is None:
         missing.append("bubblewrap")
     if missing:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{missing} missing: dbyard engines install")

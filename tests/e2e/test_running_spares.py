@@ -23,7 +23,7 @@ NAME, TECHNOLOGY = "spared-db", "elasticsearch"
 SECONDS = 180
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or installations.tool("bwrap") is None, reason="needs root and bubblewrap"
+    os.geteuid() != 0 or installations.find_tool("bwrap") is None, reason="needs root and bubblewrap"
 )
 
 

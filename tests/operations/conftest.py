@@ -170,7 +170,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def runtime(home: Path) -> Iterator[LocalRuntime]:
-    made = LocalRuntime(home, "127.0.0.1", bounds(PLATFORMS), installations.tool("bwrap"), installations.find)
+    made = LocalRuntime(home, "127.0.0.1", bounds(PLATFORMS), installations.find_tool("bwrap"), installations.find)
     yield made
     for instance_id in made.list_instances():
         made.destroy(instance_id, sys.maxsize)

@@ -146,7 +146,7 @@ def open_runtime(home: Path) -> Iterator[Callable[..., LocalRuntime]]:
     def open_it(
         where: Path | None = None, ports: tuple[int, int] | None = None, sandboxed: bool = True
     ) -> LocalRuntime:
-        bwrap = installations.tool("bwrap") if sandboxed else None
+        bwrap = installations.find_tool("bwrap") if sandboxed else None
         opened.append(LocalRuntime(where or home, "127.0.0.1", ports or bounds(PLATFORMS), bwrap, find))
         return opened[-1]
 

@@ -21,7 +21,7 @@ from tests.runtimes.conftest import Server, place
 PLAN = "echo-starter-64"
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or installations.tool("bwrap") is None, reason="needs root and bubblewrap"
+    os.geteuid() != 0 or installations.find_tool("bwrap") is None, reason="needs root and bubblewrap"
 )
 
 

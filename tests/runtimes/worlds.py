@@ -126,7 +126,7 @@ class LocalWorld:
         self.runtime = self._open()
 
     def _open(self) -> LocalRuntime:
-        return LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), installations.tool("bwrap"), self._find)
+        return LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), installations.find_tool("bwrap"), self._find)
 
     def _find(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
         """The system's own programs, as if they were a server of each build."""

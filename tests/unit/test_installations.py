@@ -19,7 +19,7 @@ import pytest
 
 from dbyard import catalogue, installations
 from dbyard.errors import InstallationError
-from dbyard.installations import application, places, wheel
+from dbyard.installations import prefix, python_app, wheel
 from dbyard.model import DebianRecipe, Installation, PythonRecipe, Version, WheelRecipe, engines_home
 from tests.unit.conftest import Repository
 
@@ -39,7 +39,7 @@ def place_by_hand(
 ) -> Path:
     root = engines / technology / name
     (root / "bin").mkdir(parents=True)
-    places.write(
+    prefix.write(
         Installation(technology, version, full_version or name, root / "bin", (root / "lib",), root, "by hand"), []
     )
     return root
@@ -68,7 +68,7 @@ class TestFind:
     def test_incomplete_ones_do_not_count(self, engines: Path) -> None:
         root = place_by_hand(engines, "17.10")
         shutil.copytree(root, engines / "postgresql" / ".partial-17")
-        (root / places.MANIFEST).write_text("{")
+        (root / prefix.MANIFEST).write_text("{")
         (engines / "postgresql" / "17.11").mkdir()
         assert installations.find("postgresql", "17") is None
 
@@ -131,7 +131,7 @@ class TestFindByFullVersion:
 
 
 class TestFound:
-    """A server that nobody can install: a mongod of the machine."""
+    """A server that dbyard cannot install: a mongod of the machine."""
 
     @pytest.fixture
     def mongod(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -160,7 +160,7 @@ class TestFound:
 
     def test_installing_it_says_what_to_do(self, mongod: Path, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         version = catalogue.load().version("mongodb", "8.0")
-        with pytest.raises(InstallationError, match=r"MongoDB 8\.0 is not there, .* name the program in DBYARD_MONGOD"):
+        with pytest.raises(InstallationError, match=r"MongoDB 8\.0 is not installed, .* the program in DBYARD_MONGOD"):
             install(version)
         assert not engines.exists()
         monkeypatch.setenv("DBYARD_MONGOD", str(mongod))
@@ -179,14 +179,14 @@ class TestTool:
         program = engines.parent / "bwrap"
         program.touch(0o755)
         monkeypatch.setenv("PATH", str(program.parent))
-        assert installations.tool("bwrap") == program
+        assert installations.find_tool("bwrap") == program
 
     def test_ours(self, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(engines))
-        assert installations.tool("bwrap") is None
+        assert installations.find_tool("bwrap") is None
         root = place_by_hand(engines, "0.8.0", technology="bubblewrap", version="0")
-        assert installations.tool("bwrap") == root / "bin" / "bwrap"
-        assert installations.tool("unknown") is None
+        assert installations.find_tool("bwrap") == root / "bin" / "bwrap"
+        assert installations.find_tool("unknown") is None
 
 
 # ---- Debian -----------------------------------------------------------------------------------------------------
@@ -231,11 +231,11 @@ class TestDebian:
             path.name: path.lstat().st_mode & 0o7777 for path in installed.root.rglob("*") if not path.is_symlink()
         }
         assert (modes["redis-server"], modes["libtoy.so.1"], modes["bin"]) == (0o755, 0o644, 0o755)
-        assert modes[places.MANIFEST] == 0o644
+        assert modes[prefix.MANIFEST] == 0o644
 
     def test_the_manifest_names_every_package_and_its_digest(self, toy: Version, repository: Repository) -> None:
         installed, _ = install(toy)
-        packages = json.loads((installed.root / places.MANIFEST).read_text())["packages"]
+        packages = json.loads((installed.root / prefix.MANIFEST).read_text())["packages"]
         assert [each["name"] for each in packages] == ["libtoy", "toy-server", "toy-tools"]
         archive = repository.directory / "pool" / "toy-server_5%3a7.0.99-1_all.deb"
         assert packages[1]["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -254,7 +254,7 @@ class TestDebian:
         first, _ = install(toy)
         lines: list[str] = []
         assert installations.install(toy, lines.append, upgrade=True) == first
-        assert lines[-1] == "Redis 7.0: 7.0.99 is there, and the newest"
+        assert lines[-1] == "Redis 7.0: 7.0.99 is installed and is the newest"
         assert left_in(engines) == ["7.0.99"]
 
     @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ class TestDebian:
         for thread in threads:
             thread.join()
         assert len({installed for installed, _ in results}) == 1
-        waiting = ["Redis 7.0: another install of it is at work; waiting for its end"]
+        waiting = ["Redis 7.0: waiting for another install of it to finish"]
         assert sum(lines not in ([], waiting) for _, lines in results) == 1
 
     def test_killed_in_the_middle(self, engines: Path, toy: Version) -> None:
@@ -305,7 +305,7 @@ class TestDebian:
 
     def test_another_version_than_asked_for(self, engines: Path, toy: Version) -> None:
         with pytest.raises(
-            InstallationError, match=r"toy-server 5:7\.0\.99-1 is 7\.0\.99, and Redis 7\.0 was asked for"
+            InstallationError, match=r"toy-server 5:7\.0\.99-1 is version 7\.0\.99, but Redis 7\.0 was requested"
         ):
             install(replace(toy, version="7.2"))
         assert left_in(engines) == []
@@ -318,9 +318,9 @@ class TestDebian:
 
     def test_a_missing_package_is_tried_twice_and_named(self, engines: Path, repository: Repository) -> None:
         lines: list[str] = []
-        with pytest.raises(InstallationError, match=r"ghost could not be downloaded: .*Unable to locate.* To go on, "):
+        with pytest.raises(InstallationError, match=r"ghost could not be downloaded: .*Unable to locate.* To continue"):
             installations.install(debian_version("ghost"), lines.append)
-        assert sum("trying once more" in line for line in lines) == 1
+        assert sum("retrying once" in line for line in lines) == 1
         assert sum("package lists" in line for line in lines) == 2
         assert left_in(engines) == []
 
@@ -331,12 +331,12 @@ class TestDebian:
             install(toy)
         assert left_in(engines) == []
 
-    def test_a_place_that_servers_cannot_reach(self, engines: Path, toy: Version) -> None:
+    def test_a_directory_that_servers_cannot_enter(self, engines: Path, toy: Version) -> None:
         if os.geteuid() != 0:
             pytest.skip("only root gives servers uids of their own")
         engines.mkdir()
         engines.chmod(0o700)
-        with pytest.raises(InstallationError, match=r"may not pass .* DBYARD_ENGINES"):
+        with pytest.raises(InstallationError, match=r"may not enter .* DBYARD_ENGINES"):
             install(toy)
 
     def test_a_place_that_cannot_be_written(self, engines: Path, toy: Version) -> None:
@@ -397,8 +397,8 @@ class TestWheel:
 
     def test_what_the_catalogue_pins_anew_goes_beside(self, pinned: Version) -> None:
         old, _ = install(pinned)
-        manifest = (old.root / places.MANIFEST).read_text()
-        (old.root / places.MANIFEST).write_text(manifest.replace("17.99.0", "17.98.0").replace("17.99", "17.98"))
+        manifest = (old.root / prefix.MANIFEST).read_text()
+        (old.root / prefix.MANIFEST).write_text(manifest.replace("17.99.0", "17.98.0").replace("17.99", "17.98"))
         old.root.rename(old.root.with_name("17.98"))
         assert install(pinned)[0].root.name == "17.99"
         assert installations.find("postgresql", "17", "17.98") is not None
@@ -408,14 +408,14 @@ class TestWheel:
         assert isinstance(pinned.recipe, WheelRecipe)
         other = replace(pinned, recipe=replace(pinned.recipe, version="17.98.0"))
         lines: list[str] = []
-        with pytest.raises(InstallationError, match=r"toy-postgres 17\.98\.0 could not be downloaded: .* To go on, "):
+        with pytest.raises(InstallationError, match=r"toy-postgres 17\.98\.0 could not be downloaded: .* To continue"):
             installations.install(other, lines.append)
-        assert sum("trying once more" in line for line in lines) == 1
+        assert sum("retrying once" in line for line in lines) == 1
 
 
 # ---- Python applications ----------------------------------------------------------------------------------------
 
-needs_python = pytest.mark.skipif(not application.PYTHON.exists(), reason=f"needs {application.PYTHON}")
+needs_python = pytest.mark.skipif(not python_app.PYTHON.exists(), reason=f"needs {python_app.PYTHON}")
 
 
 @pytest.fixture
@@ -464,7 +464,7 @@ class TestApplication:
     def test_another_python_is_refused_before_anything_is_downloaded(self, pinned_application: Version) -> None:
         assert isinstance(pinned_application.recipe, PythonRecipe)
         other = replace(pinned_application, recipe=replace(pinned_application.recipe, python="2.7"))
-        with pytest.raises(InstallationError, match=r"is pinned for Python 2\.7, and /usr/bin/python3 is 3\."):
+        with pytest.raises(InstallationError, match=r"is pinned for Python 2\.7, but /usr/bin/python3 is 3\."):
             install(other)
 
     def test_a_missing_package_is_tried_twice_and_named(self, pinned_application: Version) -> None:
@@ -472,9 +472,9 @@ class TestApplication:
         packages = (*pinned_application.recipe.packages, ("ghost==1.0", "0" * 64))
         lines: list[str] = []
         other = replace(pinned_application, recipe=replace(pinned_application.recipe, packages=packages))
-        with pytest.raises(InstallationError, match=r"toy-mongo-0\.7\.1b2 could not be downloaded: .* To go on, "):
+        with pytest.raises(InstallationError, match=r"toy-mongo-0\.7\.1b2 could not be downloaded: .* To continue"):
             installations.install(other, lines.append)
-        assert sum("trying once more" in line for line in lines) == 1
+        assert sum("retrying once" in line for line in lines) == 1
 
 
 def _wheel(index: Path, name: str, version: str, files: dict[str, str]) -> str:
@@ -493,7 +493,7 @@ def _wheel(index: Path, name: str, version: str, files: dict[str, str]) -> str:
 
 
 def _system_python() -> str:
-    argv = [str(application.PYTHON), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    argv = [str(python_app.PYTHON), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     return subprocess.check_output(argv, text=True).strip()
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from dbyard import installations
 from dbyard.errors import InstallationError
-from dbyard.installations import maven, mvn
+from dbyard.installations import maven, maven_cli
 from dbyard.model import Installation, MavenRecipe, Version
 from tests.unit.conftest import Repository
 
@@ -120,15 +120,15 @@ class TestInstall:
     def test_no_network_in_the_middle(self, engines: Path, toy: Version, central: Path) -> None:
         (central / "toysearch-2.19.4.jar").unlink()
         lines: list[str] = []
-        words = r"toysearch:2\.19\.4 could not be downloaded: mvn failed: \[ERROR\] Failed .*: no network\. To go on, "
+        words = r"toysearch:2\.19\.4 could not be downloaded: mvn failed: \[ERROR\] Failed .*: no network\. To continue"
         with pytest.raises(InstallationError, match=words):
             installations.install(toy, lines.append)
-        assert sum("trying once more" in line for line in lines) == 1
+        assert sum("retrying once" in line for line in lines) == 1
         assert left_in(engines) == []
 
     def test_no_java_in_the_package(self, engines: Path, toy: Version, repository: Repository) -> None:
         repository.add("toy-jre", {"usr/share/doc/toy-jre/README": ""}, section="java", version="7.0.99-2")
-        with pytest.raises(InstallationError, match="toy-jre brings no Java here, and the server needs one"):
+        with pytest.raises(InstallationError, match="toy-jre contains no Java, which the server needs"):
             install(toy)
         assert left_in(engines) == []
 
@@ -162,7 +162,7 @@ class TestClient:
     def test_where_the_machine_has_none_debians_is_run_by_the_java_that_comes(
         self, engines: Path, toy: Version, client: str, repository: Repository, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(mvn, "_find", lambda: None)
+        monkeypatch.setattr(maven_cli, "_find", lambda: None)
         repository.add("toy-jre", {JAVA: client}, section="java", version="7.0.99-2")
         repository.add("maven", {"usr/share/maven/bin/mvn": ""}, depends="toy-jre, maven-core", section="java")
         repository.add("maven-core", {"usr/share/java/maven-core.jar": ""}, section="java")

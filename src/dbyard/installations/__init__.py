@@ -1,8 +1,8 @@
-"""Finds database servers on this machine and installs them, several versions side by side, one place for all homes.
+"""Finds and installs database servers, several versions side by side, shared by all homes of this machine.
 
-`$DBYARD_ENGINES/<technology>/<full version>/` is one server: a prefix like /usr with a manifest. It is never changed in
-place: what is newer, or made of other packages, goes beside it. Servers of the system are recognised too, but ours come
-first: nobody upgrades them under a running database.
+`$DBYARD_ENGINES/<technology>/<full version>/` is the prefix of one server: a tree like /usr with a manifest. A prefix
+never changes; a newer version, or the same version from other packages, gets its own prefix. Servers of the system are
+recognised too, but managed ones come first: no system upgrade replaces them under a running database.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import NoReturn
 
 from dbyard import catalogue
 from dbyard.errors import InstallationError, Invalid
-from dbyard.installations import application, debian, golang, maven, packs, pins, places, wheel
-from dbyard.installations.packs import Pack
-from dbyard.installations.places import Unpacked
+from dbyard.installations import bundles, debian, golang, maven, prefix, python_app, sources, wheel
+from dbyard.installations.bundles import Bundle
+from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
 from dbyard.model import (
     DebianRecipe,
@@ -40,14 +40,14 @@ from dbyard.model import (
 
 _SYSTEM = Path("/usr")
 _PARTIAL = ".partial-"
-_STRANGER = 222222
-_PATIENCE = 30.0
+_PROBE_UID = 222222
+_VERSION_TIMEOUT = 30.0
 
 
 def find(technology: str, version: str, full_version: str | None = None) -> Installation | None:
-    """The newest installation of this version, ours before the system's; cheap enough for every request.
+    """The newest installation of this version, managed ones before the system's; cheap enough for every request.
 
-    With `full_version`, which an instance has recorded, that one; where it is gone, a newer one but never an older.
+    With `full_version`, as an instance has recorded it, that one. If it was removed, a newer one, never an older.
     """
     try:
         wanted = catalogue.load().version(technology, version)
@@ -62,82 +62,82 @@ def find(technology: str, version: str, full_version: str | None = None) -> Inst
     for each in _candidates(wanted):
         if each.full_version == full_version:
             return each
-        newer = newer or (each if _numbers(each.full_version) > _numbers(full_version) else None)
+        newer = newer or (each if _version_key(each.full_version) > _version_key(full_version) else None)
     return newer
 
 
-def list_ours(version: Version) -> list[Installation]:
-    """The installations of this version in our place, the newest first."""
-    wanted = real(version)
-    return [each for each in list_placed(wanted.technology) if each.version == wanted.version]
+def list_managed(version: Version) -> list[Installation]:
+    """The installations of this version in DBYARD_ENGINES, newest first."""
+    wanted = resolve_shared(version)
+    return [each for each in list_all_managed(wanted.technology) if each.version == wanted.version]
 
 
-def list_placed(technology: str) -> list[Installation]:
-    """All of a technology in our place, the newest first, those included that nobody can ask for any more."""
-    found = [each for path in (engines_home() / technology).glob("[!.]*") if (each := places.read(path))]
-    return sorted(found, key=lambda each: _numbers(each.root.name), reverse=True)
+def list_all_managed(technology: str) -> list[Installation]:
+    """All of a technology in DBYARD_ENGINES, newest first, also versions that have left the catalogue."""
+    found = [each for path in (engines_home() / technology).glob("[!.]*") if (each := prefix.read(path))]
+    return sorted(found, key=lambda each: _version_key(each.root.name), reverse=True)
 
 
-def is_lacking(version: Version) -> bool:
-    """Whether an install has something to do: nothing is there, or ours is not what the catalogue names now."""
+def needs_install(version: Version) -> bool:
+    """Whether it is not installed, or the managed installation is not the one that the catalogue names now."""
     found = find(version.technology, version.version)
     if found is None:
         return True
-    return found.root.is_relative_to(engines_home()) and not _is_what_is_named(found, real(version))
+    return found.root.is_relative_to(engines_home()) and not _is_current(found, resolve_shared(version))
 
 
-def real(version: Version) -> Version:
-    """The version whose server this one has, which is itself unless it is shared."""
+def resolve_shared(version: Version) -> Version:
+    """The version whose server this one uses: itself, unless its recipe is shared."""
     recipe = version.recipe
     if isinstance(recipe, SharedRecipe):
-        return real(catalogue.load().version(recipe.technology, version.version))
+        return resolve_shared(catalogue.load().version(recipe.technology, version.version))
     return version
 
 
 def list_installed() -> list[Installation]:
-    """What `find` gives for every version of the catalogue."""
+    """The result of `find` for every version of the catalogue."""
     versions = (version for technology in catalogue.load().technologies.values() for version in technology.versions)
     return [found for version in versions if (found := find(version.technology, version.version))]
 
 
-def tool(command: str) -> Path | None:
-    """A program that the platform itself wants (`bwrap`): on PATH, or ours."""
+def find_tool(command: str) -> Path | None:
+    """A program that the platform itself uses (`bwrap`), from PATH or from DBYARD_ENGINES."""
     if found := shutil.which(command):
         return Path(found)
     wanted = next((each for each in catalogue.load().tools.values() if each.command == command), None)
-    ours = list_ours(wanted) if wanted else []
-    return ours[0].bin / command if ours else None
+    managed = list_managed(wanted) if wanted else []
+    return managed[0].bin / command if managed else None
 
 
-def install(version: Version, report: Report, *, upgrade: bool = False, pack: Pack | None = None) -> Installation:
-    """Ours as the catalogue names it, beside older ones; `report` gets a line before each slow step.
+def install(version: Version, report: Report, *, upgrade: bool = False, bundle: Bundle | None = None) -> Installation:
+    """Install what the catalogue names beside older installations; `report` gets a line before each slow step.
 
-    `upgrade` looks for newer Debian packages as well; with `pack` it comes from there, and nothing is downloaded.
-    Safe against other installs at once and against a kill at any moment. Raises InstallationError.
+    `upgrade` also looks for newer Debian packages; with `bundle` nothing is downloaded. Concurrent installs are safe,
+    and an install may be killed at any moment. Raises InstallationError.
     """
     if isinstance(version.recipe, SharedRecipe):
-        shared = install(real(version), report, upgrade=upgrade, pack=pack)
+        shared = install(resolve_shared(version), report, upgrade=upgrade, bundle=bundle)
         return replace(shared, technology=version.technology)
     home = engines_home()
     if isinstance(version.recipe, FoundRecipe):
         return next(_find_system(version), None) or _refuse_to_install(version, version.recipe.variable)
 
-    def tell(line: str) -> None:
+    def report_titled(line: str) -> None:
         report(f"{title(version)}: {line}")
 
     try:
-        places.make(home)
-        with _locked(version, lambda: tell("another install of it is at work; waiting for its end")):
-            newest = next(iter(list_ours(version)), None)
-            if newest and not upgrade and _is_what_is_named(newest, version):
+        prefix.make_home(home)
+        with _locked(version, lambda: report_titled("waiting for another install of it to finish")):
+            newest = next(iter(list_managed(version)), None)
+            if newest and not upgrade and _is_current(newest, version):
                 return newest
-            return _install(version, home, tell, newest, pack)
+            return _install(version, home, report_titled, newest, bundle)
     except OSError as error:
         raise InstallationError(f"{version.server} could not be installed in {home}: {error}") from error
 
 
 def uninstall(installation: Installation, users_of: Callable[[Installation], Sequence[str]]) -> None:
-    """Remove one of ours. Raises InstallationError when `users_of` tells who uses it."""
+    """Remove a managed installation. Raises InstallationError if `users_of` lists any user of it."""
     root = installation.root
     with _locked(installation):
         if not root.is_dir():
@@ -145,19 +145,19 @@ def uninstall(installation: Installation, users_of: Callable[[Installation], Seq
         refuse_used(installation, users_of(installation))
         gone = root.with_name(f"{_PARTIAL}{installation.version}-removed-{root.name}")
         root.rename(gone)
-        if late := users_of(installation):  # a server that was started while we looked
+        if late := users_of(installation):  # a server was started between the check and the rename
             gone.rename(root)
             refuse_used(installation, late)
         shutil.rmtree(gone)
 
 
 def title(version: Version) -> str:
-    """The server's name without what its brackets explain."""
+    """The server's name without the part in brackets."""
     return version.server.partition(" (")[0]
 
 
 def refuse_used(installation: Installation, users: Sequence[str]) -> None:
-    """Raises InstallationError when there are users."""
+    """Raise InstallationError if there are users."""
     if users:
         raise InstallationError(
             f"{installation.technology} {installation.full_version} in {installation.root} is in use:"
@@ -167,33 +167,33 @@ def refuse_used(installation: Installation, users: Sequence[str]) -> None:
 
 @contextmanager
 def _locked(what: Version | Installation, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Whoever holds it is the only one at work on this version, so what others left half done is rubbish."""
-    with places.locked(engines_home() / ".locks" / f"{what.technology}-{what.version}", waiting):
-        for rubbish in (engines_home() / what.technology).glob(f"{_PARTIAL}{what.version}-*"):
-            shutil.rmtree(rubbish, ignore_errors=True)
+    """Hold the lock of this version. Partial trees found under the lock were left by killed installs: remove them."""
+    with prefix.locked(engines_home() / ".locks" / f"{what.technology}-{what.version}", waiting):
+        for abandoned in (engines_home() / what.technology).glob(f"{_PARTIAL}{what.version}-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         yield
 
 
 def _refuse_to_install(version: Version, variable: str) -> NoReturn:
     raise InstallationError(
-        f"{version.server} is not there, and dbyard has nowhere to get it from: install it as its makers say,"
-        f" so that {version.command} is on the platform's PATH, or name the program in {variable}"
+        f"{version.server} is not installed, and dbyard cannot install it: follow its makers' instructions,"
+        f" then put {version.command} on the platform's PATH or name the program in {variable}"
     )
 
 
-def _is_what_is_named(installation: Installation, version: Version) -> bool:
-    return pins.is_met(version.recipe, places.read_packages(installation.root))
+def _is_current(installation: Installation, version: Version) -> bool:
+    return sources.is_current(version.recipe, prefix.read_packages(installation.root))
 
 
 def _candidates(version: Version) -> Iterator[Installation]:
-    """The best first; the system is asked last, because that may start its program."""
-    yield from list_ours(version)
+    """Best first. The system comes last, because asking it may start its program."""
+    yield from list_managed(version)
     yield from _find_system(version)
 
 
 def _find_system(version: Version) -> Iterator[Installation]:
     for program in _programs(version):
-        if program.exists() and _is(
+        if program.exists() and _matches(
             version, full := _system_version(program, version.version_argument, program.stat().st_mtime_ns)
         ):
             directory = program.parent
@@ -217,62 +217,62 @@ def _programs(version: Version) -> Iterator[Path]:
 @lru_cache
 def _system_version(program: Path, argument: str, _changed: int) -> str:
     try:
-        return _ask_version(program, argument, ())
+        return _run_version_command(program, argument, ())
     except InstallationError:
         return ""
 
 
 def _install(
-    version: Version, home: Path, report: Report, newest: Installation | None, pack: Pack | None
+    version: Version, home: Path, report: Report, newest: Installation | None, bundle: Bundle | None
 ) -> Installation:
-    place = home / version.technology
-    place.mkdir(parents=True, exist_ok=True)
-    place.chmod(0o755)
-    # A name that nobody had before: what a killed install started may still write to its own.
-    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{version.version}-", dir=place))
+    directory = home / version.technology
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)
+    # A fresh name: child processes of a killed install may still write to its partial tree.
+    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{version.version}-", dir=directory))
     try:
-        root = _fill(version, partial, report, newest, pack)
+        root = _build(version, partial, report, newest, bundle)
         if root is None and newest is not None:
-            report(f"{newest.full_version} is there, and the newest")
+            report(f"{newest.full_version} is installed and is the newest")
             return newest
     finally:
-        shutil.rmtree(partial, ignore_errors=True)  # which has another name when all went well
-    installed = places.read(root) if root else None
+        shutil.rmtree(partial, ignore_errors=True)  # after a success it has been renamed
+    installed = prefix.read(root) if root else None
     if installed is None:
-        raise InstallationError(f"{root} has just been installed and cannot be read")
+        raise InstallationError(f"{root} was installed but its manifest cannot be read")
     report(f"{installed.full_version} is in {root}")
     return installed
 
 
-def _fill(
-    version: Version, partial: Path, report: Report, newest: Installation | None, pack: Pack | None
+def _build(
+    version: Version, partial: Path, report: Report, newest: Installation | None, bundle: Bundle | None
 ) -> Path | None:
-    """Where it has been put; None when it is the same as the newest one."""
+    """The prefix of the new installation; None if it equals the newest one."""
     with tempfile.TemporaryDirectory(dir=partial.parent, prefix=f"{partial.name}-") as scratch:
-        unpacked = _unpack(version, partial, Path(scratch), report, pack)
-    if newest and set(unpacked.packages) == set(places.read_packages(newest.root)):
+        unpacked = _unpack(version, partial, Path(scratch), report, bundle)
+    if newest and set(unpacked.packages) == set(prefix.read_packages(newest.root)):
         return None
-    places.open_to_all(partial)
+    prefix.make_readable(partial)
     installation = _describe(version, unpacked, partial)
-    final = places.free(partial.parent / installation.full_version)
+    final = prefix.free_path(partial.parent / installation.full_version)
     if isinstance(version.recipe, MavenRecipe):
         maven.prepare(version.recipe, partial, final, unpacked.libraries, report)
-    places.write(installation, unpacked.packages)
-    places.publish(partial, final)
+    prefix.write(installation, unpacked.packages)
+    prefix.publish(partial, final)
     return final
 
 
-def _unpack(version: Version, tree: Path, scratch: Path, report: Report, pack: Pack | None) -> Unpacked:
-    if pack is not None:
-        if (archive := pack.archive(version)) is None:
-            raise InstallationError(f"{version.server} is not in {pack.directory}")
-        return packs.unpack(pack, archive, tree, report)
+def _unpack(version: Version, tree: Path, scratch: Path, report: Report, bundle: Bundle | None) -> Unpacked:
+    if bundle is not None:
+        if (archive := bundle.archive(version)) is None:
+            raise InstallationError(f"{version.server} is not in {bundle.directory}")
+        return bundles.unpack(bundle, archive, tree, report)
     apt = engines_home() / ".apt"
     match version.recipe:
         case DebianRecipe() as recipe:
             return debian.unpack(recipe, tree, scratch, apt, report)
         case PythonRecipe() as recipe:
-            return application.unpack(recipe, version.command, tree, scratch, report)
+            return python_app.unpack(recipe, version.command, tree, scratch, report)
         case MavenRecipe() as recipe:
             return maven.unpack(recipe, tree, scratch, apt, report)
         case GoRecipe() as recipe:
@@ -283,23 +283,23 @@ def _unpack(version: Version, tree: Path, scratch: Path, report: Report, pack: P
 
 
 def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
-    """Asks the server itself what it is, which also proves that it runs here."""
+    """Ask the server for its version, which also proves that it runs on this machine."""
     directory = root / version.recipe.bin
     libraries = tuple(root / each for each in unpacked.libraries)
-    full = _ask_version(directory / version.command, version.version_argument, libraries)
-    if not _is(version, full):
-        raise InstallationError(f"{unpacked.source} is {full}, and {version.server} was asked for")
+    full = _run_version_command(directory / version.command, version.version_argument, libraries)
+    if not _matches(version, full):
+        raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
     if isinstance(version.recipe, PythonRecipe):
         full = version.recipe.product
     return Installation(version.technology, version.version, full, directory, libraries, root, unpacked.source)
 
 
-def _ask_version(program: Path, argument: str, libraries: tuple[Path, ...]) -> str:
-    """As a stranger to us, because servers run as such."""
+def _run_version_command(program: Path, argument: str, libraries: tuple[Path, ...]) -> str:
+    """Run it as an unprivileged uid, as servers run."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if libraries:
         environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
-    uid = _STRANGER if os.geteuid() == 0 and places.is_open(Path("/")) else None
+    uid = _PROBE_UID if os.geteuid() == 0 and prefix.is_searchable(Path("/")) else None
     try:
         done = subprocess.run(
             [program, argument],
@@ -308,7 +308,7 @@ def _ask_version(program: Path, argument: str, libraries: tuple[Path, ...]) -> s
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_VERSION_TIMEOUT,
             user=uid,
             group=uid,
             extra_groups=None if uid is None else [],
@@ -321,9 +321,9 @@ def _ask_version(program: Path, argument: str, libraries: tuple[Path, ...]) -> s
     return found.group()
 
 
-def _is(version: Version, full: str) -> bool:
+def _matches(version: Version, full: str) -> bool:
     return full.startswith(f"{version.version}.")
 
 
-def _numbers(full: str) -> tuple[int, ...]:
+def _version_key(full: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", full))

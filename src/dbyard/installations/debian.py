@@ -1,7 +1,7 @@
-"""A server from Debian: its packages and the libraries that they need, unpacked into a tree of their own.
+"""A server from Debian: its packages and the libraries that they need, unpacked into one tree.
 
-apt works on a state of its own that knows no installed package, so the same packages come on every machine, as any
-user; its sources, proxies and keys are the machine's. Nothing is configured and no system service appears.
+apt runs with a separate state that has no installed package, so every machine and every user gets the same packages;
+sources, proxies and keys are the machine's. No package is configured and no system service appears.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from dbyard.errors import InstallationError
-from dbyard.installations.places import Package, Unpacked, locked
-from dbyard.installations.programs import Report, run, twice
+from dbyard.installations.prefix import Package, Unpacked, locked
+from dbyard.installations.programs import Report, retry_once, run
 from dbyard.model import DebianRecipe
 
 LISTS_STAY_FRESH = 900.0
-# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]", without architectures where all is flat
+# "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]"; a flat repository names no architectures
 _FETCHED = re.compile(r"Get:\d+ (.+) (\S+) \[([^\]]+)\]$")
 # Where the top directories of packages go in a tree that is one prefix, like /usr itself.
 _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": "."}
@@ -30,7 +30,7 @@ _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Packages, with those of `sections` that they need; the packages `beside` are there with all that they need."""
+    """Packages to download with their dependencies in `sections`, without those of the packages `beside`."""
 
     packages: tuple[str, ...]
     sections: frozenset[str] = frozenset({"libs"})
@@ -38,16 +38,16 @@ class Wanted:
 
 
 def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
-    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's own state, shared by all installs."""
+    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's state, shared by all installs."""
     archives = download(Wanted(recipe.packages), scratch / "archives", apt, report)
     report(f"unpacking {len(archives)} packages")
     for archive in archives:
         run(["dpkg-deb", "-x", archive, scratch / "root"])
     for source, target in _PREFIX.items():
         _merge(scratch / "root" / source, tree / target)
-    _bring_settings(scratch / "root", tree)
+    _copy_linked_settings(scratch / "root", tree)
     if (tree / "bin").is_dir():
-        (tree / "sbin").symlink_to("bin")  # for scripts that know where Debian puts a server
+        (tree / "sbin").symlink_to("bin")  # for scripts that expect Debian's path of a server
     packages = tuple(_package(archive) for archive in archives)
     main = next(each for each in packages if each.name == recipe.packages[0])
     return Unpacked(f"Debian {main.name} {main.version}", packages, _library_directories(tree))
@@ -57,8 +57,8 @@ def download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list
     """The archives, in a new directory; apt has checked their digests and signatures."""
     main = wanted.packages[0]
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise InstallationError(f"{main} comes from Debian, and this machine has no apt-get and dpkg-deb")
-    return twice(lambda: _download(wanted, directory, apt, report), main, report)
+        raise InstallationError(f"{main} comes from Debian, but this machine has no apt-get or dpkg-deb")
+    return retry_once(lambda: _download(wanted, directory, apt, report), main, report)
 
 
 def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> list[Path]:
@@ -68,32 +68,31 @@ def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> lis
         configuration = _configure(apt)
         _refresh(apt, configuration, report)
     try:
-        names = _closure(configuration, wanted)
+        names = _needed_packages(configuration, wanted)
         report(f"downloading {len(names)} packages from Debian")
-        seen = _progress(names, report)
-        run(["apt-get", "-c", configuration, "-q", "download", *names], directory, seen)
+        on_line = _progress(names, report)
+        run(["apt-get", "-c", configuration, "-q", "download", *names], directory, on_line)
     except InstallationError:
-        (apt / "refreshed").unlink(
-            missing_ok=True
-        )  # the lists may be behind the mirror: the next attempt reads new ones
+        # The lists may be older than the mirror: the next attempt reads new ones.
+        (apt / "refreshed").unlink(missing_ok=True)
         raise
     return sorted(directory.glob("*.deb"))
 
 
 def _progress(names: Sequence[str], report: Report) -> Report:
-    """Makes a line of ours of each line in which apt says what it fetches."""
+    """Turns each line in which apt names a download into a line of progress."""
     fetched = itertools.count(1)
 
-    def seen(line: str) -> None:
+    def on_line(line: str) -> None:
         if found := _FETCHED.match(line):
             name = next((word for word in reversed(found[1].split()) if word in names), "a package")
             report(f"{next(fetched)} of {len(names)}: {name} {found[2]} ({found[3]})")
 
-    return seen
+    return on_line
 
 
 def _configure(apt: Path) -> Path:
-    """Read after the machine's own configuration: hooks and a foreign state would tie us to what is installed here."""
+    """Applied after the machine's configuration: its hooks and state would make the result depend on this machine."""
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
     text = f"""\
@@ -110,13 +109,13 @@ Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 """
-    _keep(apt / "status", "")
-    _keep(apt / "apt.conf", text)
+    _write_if_changed(apt / "status", "")
+    _write_if_changed(apt / "apt.conf", text)
     return apt / "apt.conf"
 
 
-def _keep(path: Path, text: str) -> None:
-    """Others read it at the same time, and apt reads its lists anew when the time of a file has changed."""
+def _write_if_changed(path: Path, text: str) -> None:
+    """Other installs read it at the same time, and apt re-reads its lists when a file's time has changed."""
     if not path.exists() or path.read_text() != text:
         new = path.with_name(f"{path.name}.new")
         new.write_text(text)
@@ -129,12 +128,12 @@ def _refresh(apt: Path, configuration: Path, report: Report) -> None:
         return
     report("reading Debian's package lists")
     run(["apt-get", "-c", configuration, "-q", "update"])
-    run(["apt-cache", "-c", configuration, "gencaches"])  # once for all who read the lists at the same time
+    run(["apt-cache", "-c", configuration, "gencaches"])  # once, for all installs that read the lists at the same time
     stamp.touch()
 
 
-def _closure(configuration: Path, wanted: Wanted) -> list[str]:
-    """Names of what has to be fetched; what the essential packages bring is on every Debian."""
+def _needed_packages(configuration: Path, wanted: Wanted) -> list[str]:
+    """Names of the packages to download; dependencies of essential packages are on every Debian."""
     there = _resolve(configuration, ["?essential", *wanted.beside])
     needed = _resolve(configuration, wanted.packages) - there
     found = _sections(configuration, needed | set(wanted.packages))
@@ -143,7 +142,7 @@ def _closure(configuration: Path, wanted: Wanted) -> list[str]:
 
 
 def _resolve(configuration: Path, packages: Sequence[str]) -> set[str]:
-    """Names of all that an installation on an empty machine would fetch."""
+    """Names of all packages that an installation on an empty machine would download."""
     printed = run(["apt-get", "-c", configuration, "-q", "-y", "--print-uris", "install", *packages])
     return set(re.findall(r"^'[^']+' ([^_ ]+)_", printed, re.MULTILINE))
 
@@ -161,16 +160,16 @@ def _merge(source: Path, target: Path) -> None:
         return
     target.mkdir(exist_ok=True)
     for entry in source.iterdir():
-        place = target / entry.name
-        if place.is_dir() and entry.is_dir() and not entry.is_symlink():
-            _merge(entry, place)
+        destination = target / entry.name
+        if destination.is_dir() and entry.is_dir() and not entry.is_symlink():
+            _merge(entry, destination)
         else:
-            entry.rename(place)
+            entry.rename(destination)
     source.rmdir()
 
 
-def _bring_settings(root: Path, tree: Path) -> None:
-    """Links to what packages put into /etc become copies: nothing is put into the machine's own /etc."""
+def _copy_linked_settings(root: Path, tree: Path) -> None:
+    """Replace links into /etc by copies of the packaged files: the machine's own /etc is never changed."""
     for path in list(tree.rglob("*")):
         if path.is_symlink() and (target := path.readlink()).is_relative_to("/etc"):
             packaged = root / target.relative_to("/")

@@ -1,7 +1,7 @@
-"""A server built from its source, a Go module pinned by its checksum; Go's own client fetches and verifies the rest.
+"""A server built from its source: a Go module pinned by its checksum. The `go` command downloads and verifies the rest.
 
-What the module needs is chosen by the module itself, and Go checks each of those against its public checksum database
-(unless the machine's own settings say otherwise). Nothing is left of the build but the program.
+The module's own go.mod chooses its dependencies, and Go checks each against the public checksum database (unless the
+machine's settings say otherwise). Only the program is kept from the build.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from dbyard.errors import InstallationError
 from dbyard.installations import wheel
-from dbyard.installations.places import Package, Unpacked
-from dbyard.installations.programs import Report, run, twice
+from dbyard.installations.prefix import Package, Unpacked
+from dbyard.installations.programs import Report, retry_once, run
 from dbyard.model import GoRecipe
 
-_LEAST_MINOR = 24  # of Go 1: the first that builds a program of another module by its go.mod alone
+_LEAST_MINOR = 24  # of Go 1: the first with `go get -tool`, which builds another module's program by go.mod alone
 
 
 def unpack(recipe: GoRecipe, command: str, tree: Path, scratch: Path, report: Report) -> Unpacked:
@@ -27,8 +27,8 @@ def unpack(recipe: GoRecipe, command: str, tree: Path, scratch: Path, report: Re
     work.mkdir()
     go = _go(_find(report) or _fetch(recipe, scratch, report), scratch)
     report(f"downloading {what} and the modules that it needs")
-    _refuse_another(twice(lambda: _download(recipe, go, work), what, report), recipe)
-    twice(lambda: _require(recipe, go, work), what, report)
+    _refuse_wrong_checksum(retry_once(lambda: _download(recipe, go, work), what, report), recipe)
+    retry_once(lambda: _require(recipe, go, work), what, report)
     report(f"building {command}")
     flags = f"-s -w -X main.version={recipe.release}"
     program = scratch / command
@@ -44,10 +44,10 @@ def _find(report: Report) -> Path | None:
     found = shutil.which("go")
     if found is None:
         return None
-    told = run(["env", "GOTOOLCHAIN=local", found, "version"])
-    version = re.search(r"\bgo1\.(\d+)", told)
+    printed = run(["env", "GOTOOLCHAIN=local", found, "version"])
+    version = re.search(r"\bgo1\.(\d+)", printed)
     if version is None or int(version[1]) < _LEAST_MINOR:
-        report(f"{found} is too old, another Go is needed for this build")
+        report(f"{found} is too old; downloading a newer Go for this build")
         return None
     return Path(found)
 
@@ -61,7 +61,7 @@ def _fetch(recipe: GoRecipe, scratch: Path, report: Report) -> Path:
 
 
 def _go(program: Path, scratch: Path) -> list[str | Path]:
-    """The machine's settings decide where modules come from; all that is written stays in `scratch`."""
+    """The machine's settings decide where modules come from; Go writes only to `scratch`."""
     settings = {
         "GOTOOLCHAIN": "local",
         "GOPATH": str(scratch / "path"),
@@ -74,12 +74,12 @@ def _go(program: Path, scratch: Path) -> list[str | Path]:
 
 
 def _download(recipe: GoRecipe, go: list[str | Path], work: Path) -> str:
-    """The checksum of the module itself."""
-    told = json.loads(run([*go, "mod", "download", "-json", f"{recipe.module}@v{recipe.release}"], cwd=work))
-    return str(told.get("Sum"))
+    """Returns the checksum of the module."""
+    printed = json.loads(run([*go, "mod", "download", "-json", f"{recipe.module}@v{recipe.release}"], cwd=work))
+    return str(printed.get("Sum"))
 
 
-def _refuse_another(checksum: str, recipe: GoRecipe) -> None:
+def _refuse_wrong_checksum(checksum: str, recipe: GoRecipe) -> None:
     if checksum != recipe.sum:
         raise InstallationError(
             f"{recipe.module} {recipe.release} is not the module that the catalogue pins and was refused: "
@@ -88,7 +88,7 @@ def _refuse_another(checksum: str, recipe: GoRecipe) -> None:
 
 
 def _require(recipe: GoRecipe, go: list[str | Path], work: Path) -> None:
-    """A module of ours, empty but for what it uses: all versions are then those that the server's module asks for."""
+    """Make an empty module that only uses the server's program, so the server's go.mod chooses all versions."""
     (work / "go.mod").unlink(missing_ok=True)
     run([*go, "mod", "init", "build"], cwd=work)
     run([*go, "get", "-tool", f"{recipe.module}/{recipe.package}@v{recipe.release}"], cwd=work)

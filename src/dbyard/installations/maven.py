@@ -1,7 +1,7 @@
-"""A server assembled from Maven artifacts, a Java runtime from Debian, and files of ours that neither of them brings.
+"""A server assembled from Maven artifacts, a Java runtime from Debian, and files that this package adds.
 
-`assemblies/NAME/artifacts.toml` says what is fetched and where it goes, `assemblies/NAME/tree` is laid over it. Maven
-itself fetches, so the machine's own mirrors, proxies and keys (`settings.xml`) are honoured; every file is checked.
+`assemblies/NAME/artifacts.toml` lists the artifacts and their target directories; `assemblies/NAME/tree` is copied over
+them. Maven itself downloads, so the machine's mirrors, proxies and keys (`settings.xml`) apply; every file is checked.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from dbyard.errors import InstallationError
-from dbyard.installations import debian, mvn
-from dbyard.installations.places import Package, Unpacked
-from dbyard.installations.programs import Report, run, twice
+from dbyard.installations import debian, maven_cli
+from dbyard.installations.prefix import Package, Unpacked
+from dbyard.installations.programs import Report, retry_once, run
 from dbyard.model import DebianRecipe, MavenRecipe
 
 _ASSEMBLIES = Path(__file__).parent / "assemblies"
@@ -33,7 +33,7 @@ _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file of a Maven repository, and the directory of the tree where it goes."""
+    """A file of a Maven repository, and its target directory in the tree."""
 
     group: str
     name: str
@@ -52,7 +52,7 @@ class Artifact:
 
 
 def unpack(recipe: MavenRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
-    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's own state, shared by all installs."""
+    """Fill `tree`; `scratch` is an empty directory, `apt` the directory of apt's state, shared by all installs."""
     artifacts = _read(recipe.assembly)
     main = artifacts[0]
     files = scratch / "maven"
@@ -61,14 +61,14 @@ def unpack(recipe: MavenRecipe, tree: Path, scratch: Path, apt: Path, report: Re
     java = debian.unpack(DebianRecipe(recipe.packages, recipe.bin), tree, scratch / "debian", apt, report)
     program = _link_java(tree, recipe)
     libraries = [tree / each for each in java.libraries]
-    maven = mvn.client(program, recipe.packages, libraries, scratch / "client", apt, report)
+    maven = maven_cli.client(program, recipe.packages, libraries, scratch / "client", apt, report)
     report(f"downloading {len(artifacts)} artifacts from Maven Central")
-    twice(lambda: _download(artifacts, maven, files, report), main.title, report)
+    retry_once(lambda: _download(artifacts, maven, files, report), main.title, report)
     for artifact in artifacts:
-        _refuse_another(files / artifact.into / artifact.file, artifact)
+        _refuse_wrong_digest(files / artifact.into / artifact.file, artifact)
     report(f"unpacking {len(artifacts)} artifacts")
     for artifact in artifacts:
-        _place(files / artifact.into / artifact.file, artifact, tree / artifact.into)
+        _unpack_artifact(files / artifact.into / artifact.file, artifact, tree / artifact.into)
     shutil.copytree(_ASSEMBLIES / recipe.assembly / "tree", tree, dirs_exist_ok=True)
     return Unpacked(f"Maven {main.title}, {java.source}", (*pinned(recipe), *java.packages), java.libraries)
 
@@ -79,9 +79,9 @@ def pinned(recipe: MavenRecipe) -> tuple[Package, ...]:
 
 
 def prepare(recipe: MavenRecipe, partial: Path, final: Path, libraries: Sequence[str], report: Report) -> None:
-    """Run the last step of the complete tree, which sees it at its final path: what it makes may hold on to that."""
-    report("starting the server once, so that it starts quickly from then on")
-    if final.is_symlink():  # left by an install that was killed
+    """Run the recipe's last step on the tree under its final path, because the files that it writes may contain it."""
+    report("starting the server once, so that later starts are quick")
+    if final.is_symlink():  # left by a killed install
         final.unlink()
     final.symlink_to(partial.name)
     try:
@@ -91,8 +91,8 @@ def prepare(recipe: MavenRecipe, partial: Path, final: Path, libraries: Sequence
 
 
 def _read(assembly: str) -> list[Artifact]:
-    places = tomllib.loads((_ASSEMBLIES / assembly / "artifacts.toml").read_text())
-    return [_artifact(each, digest, into) for into, files in places.items() for each, digest in files.items()]
+    directories = tomllib.loads((_ASSEMBLIES / assembly / "artifacts.toml").read_text())
+    return [_artifact(each, digest, into) for into, files in directories.items() for each, digest in files.items()]
 
 
 def _artifact(coordinates: str, digest: str, into: str) -> Artifact:
@@ -101,24 +101,24 @@ def _artifact(coordinates: str, digest: str, into: str) -> Artifact:
 
 
 def _download(artifacts: Sequence[Artifact], maven: Sequence[str | Path], directory: Path, report: Report) -> None:
-    """One run of Maven for all of them, nothing that they depend on."""
+    """One run of Maven for all artifacts, without their dependencies."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     (directory / "pom.xml").write_text(_project(artifacts, directory))
-    seen = _progress(artifacts, report)
-    run([*maven, "-B", "--strict-checksums", "-f", directory / "pom.xml", f"{_PLUGIN}:copy"], directory, seen)
+    on_line = _progress(artifacts, report)
+    run([*maven, "-B", "--strict-checksums", "-f", directory / "pom.xml", f"{_PLUGIN}:copy"], directory, on_line)
 
 
 def _progress(artifacts: Sequence[Artifact], report: Report) -> Report:
-    """Makes a line of ours of each line in which Maven says that one of the artifacts is there."""
+    """Turns each line in which Maven reports a downloaded artifact into a line of progress."""
     awaited, fetched = {artifact.file for artifact in artifacts}, itertools.count(1)
 
-    def seen(line: str) -> None:
+    def on_line(line: str) -> None:
         found = _FETCHED.search(line)
         if found and found[1] in awaited:
             report(f"{next(fetched)} of {len(artifacts)}: {found[1]} ({found[2]})")
 
-    return seen
+    return on_line
 
 
 def _project(artifacts: Sequence[Artifact], directory: Path) -> str:
@@ -149,7 +149,7 @@ def _item(artifact: Artifact, directory: Path) -> str:
     return f"\n      <artifactItem>{text}</artifactItem>"
 
 
-def _refuse_another(file: Path, artifact: Artifact) -> None:
+def _refuse_wrong_digest(file: Path, artifact: Artifact) -> None:
     digest = sha256(file.read_bytes()).hexdigest() if file.exists() else "missing"
     if digest != artifact.sha256:
         raise InstallationError(
@@ -158,7 +158,7 @@ def _refuse_another(file: Path, artifact: Artifact) -> None:
         )
 
 
-def _place(file: Path, artifact: Artifact, directory: Path) -> None:
+def _unpack_artifact(file: Path, artifact: Artifact, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if artifact.type != "zip":
         file.rename(directory / file.name)
@@ -167,8 +167,8 @@ def _place(file: Path, artifact: Artifact, directory: Path) -> None:
         with ZipFile(file) as archive:
             archive.extractall(directory)
     except BadZipFile as error:
-        raise InstallationError(f"{artifact.file} is no archive: {error}") from error
-    # A distribution has one directory that bears its name; a plugin has none.
+        raise InstallationError(f"{artifact.file} is not a zip archive: {error}") from error
+    # A distribution has one top directory, named after itself; a plugin has none.
     top = directory / file.stem
     if top.is_dir():
         for entry in top.iterdir():
@@ -177,10 +177,10 @@ def _place(file: Path, artifact: Artifact, directory: Path) -> None:
 
 
 def _link_java(tree: Path, recipe: MavenRecipe) -> Path:
-    """Debian's alternatives would make this link."""
+    """Make the link that Debian's alternatives would make."""
     found = [path for path in sorted(tree.glob("lib/jvm/java-*/bin/java")) if not path.parents[1].is_symlink()]
     if not found:
-        raise InstallationError(f"{recipe.packages[0]} brings no Java here, and the server needs one")
+        raise InstallationError(f"{recipe.packages[0]} contains no Java, which the server needs")
     (tree / "bin").mkdir(exist_ok=True)
     link = tree / "bin" / "java"
     link.symlink_to(os.path.relpath(found[0], tree / "bin"))

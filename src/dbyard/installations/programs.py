@@ -1,4 +1,4 @@
-"""Running the programs that download and unpack, and telling a person what to do when one fails."""
+"""Runs the programs that download and unpack; errors say what to do next."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dbyard.errors import InstallationError
 
 T = TypeVar("T")
 Report = Callable[[str], None]
-_COMPLAINTS = 3
-_ERRORS = ("E:", "ERROR:", "[ERROR] Failed")
+_SHOWN_ERRORS = 3
+_ERROR_MARKS = ("E:", "ERROR:", "[ERROR] Failed")
 
 
-def run(argv: Sequence[str | Path], cwd: Path | None = None, seen: Report = lambda _: None) -> str:
-    """What the program prints, each line `seen` at once; InstallationError carries the last lines of its complaints."""
+def run(argv: Sequence[str | Path], cwd: Path | None = None, on_line: Report = lambda _: None) -> str:
+    """The program's output; `on_line` gets each line at once. InstallationError has the last lines of its errors."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     printed: list[str] = []
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
         try:
             process = subprocess.Popen(
                 argv,
@@ -29,7 +29,7 @@ def run(argv: Sequence[str | Path], cwd: Path | None = None, seen: Report = lamb
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=errors,
                 text=True,
                 errors="replace",
             )
@@ -38,33 +38,33 @@ def run(argv: Sequence[str | Path], cwd: Path | None = None, seen: Report = lamb
         with process:
             for line in process.stdout or ():
                 printed.append(line)
-                seen(line.rstrip("\n"))
-        complaints.seek(0)
+                on_line(line.rstrip("\n"))
+        errors.seek(0)
         output = "".join(printed)
         if process.returncode != 0:
             name = Path(next(str(part) for part in argv if part != "env" and "=" not in str(part))).name
-            raise InstallationError(f"{name} failed: {_complaints(complaints.read(), output)}")
+            raise InstallationError(f"{name} failed: {_error_lines(errors.read(), output)}")
     return output
 
 
-def twice(attempt: Callable[[], T], what: str, report: Report) -> T:
-    """Networks fail for a moment: one more attempt, then an error that says what to do."""
+def retry_once(attempt: Callable[[], T], what: str, report: Report) -> T:
+    """Try again once, because network errors are often short; then raise an error that says what to do."""
     try:
         return attempt()
     except InstallationError as error:
-        report(f"{what}: {error}; trying once more")
+        report(f"{what}: {error}; retrying once")
     try:
         return attempt()
     except InstallationError as error:
         advice = "check the network, the proxy and the package sources of this machine, then run the same command again"
-        raise InstallationError(f"{what} could not be downloaded: {error}. To go on, {advice}.") from error
+        raise InstallationError(f"{what} could not be downloaded: {error}. To continue, {advice}.") from error
 
 
-def _complaints(complaints: str, output: str) -> str:
-    """The lines that apt, pip or Maven mark as errors, wherever they print them; else the last ones."""
-    marked = [line for text in (complaints, output) for line in _lines(text) if line.startswith(_ERRORS)]
-    lines = marked or _lines(complaints) or _lines(output)
-    return " / ".join(lines[-_COMPLAINTS:]) or "it gave no reason"
+def _error_lines(errors: str, output: str) -> str:
+    """The lines that apt, pip or Maven mark as errors, in either output; else the last lines."""
+    marked = [line for text in (errors, output) for line in _lines(text) if line.startswith(_ERROR_MARKS)]
+    lines = marked or _lines(errors) or _lines(output)
+    return " / ".join(lines[-_SHOWN_ERRORS:]) or "it gave no reason"
 
 
 def _lines(text: str) -> list[str]:

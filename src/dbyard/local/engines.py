@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dbyard.installations.packs import Pack
+    from dbyard.installations.bundles import Bundle
     from dbyard.model import Installation, Version
 
 _WANTED = "[TECHNOLOGY[@VERSION]]..."
@@ -59,7 +59,10 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("wanted", nargs=-1, metavar=_WANTED)
 @click.option("--upgrade", is_flag=True, help="Look for newer packages of Debian as well.")
 @click.option(
-    "--offline", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="From a pack, without a network."
+    "--offline",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Use a bundle, no network.",
 )
 def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
     """Install database servers; without arguments all that dbyard brings by default and this machine lacks.
@@ -68,21 +71,21 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
     DBYARD_ENGINES is changed, and what is newer goes beside what is there.
     """
     from dbyard import installations
-    from dbyard.installations import packs
+    from dbyard.installations import bundles
     from dbyard.model import engines_home
 
-    pack = packs.read(offline) if offline else None
-    if pack:
-        click.echo(f"SHA-256 of {pack.directory / packs.MANIFEST}: {pack.digest}")
-    versions = _named(wanted) if wanted else _default(upgrade, pack)
+    bundle = bundles.read(offline) if offline else None
+    if bundle:
+        click.echo(f"SHA-256 of {bundle.directory / bundles.MANIFEST}: {bundle.digest}")
+    versions = _named(wanted) if wanted else _missing(upgrade, bundle)
     if not versions:
         click.echo(f"Every database server is there: {engines_home()}")
         return
     for version in versions:
         if version.notice:
             click.echo(f"{version.server}: {version.notice}")
-    _all_at_once(versions, lambda version: installations.install(version, click.echo, upgrade=upgrade, pack=pack))
-    if wanted and not installations.tool("bwrap"):
+    _all_at_once(versions, lambda version: installations.install(version, click.echo, upgrade=upgrade, bundle=bundle))
+    if wanted and not installations.find_tool("bwrap"):
         click.echo("Servers run in a sandbox if bwrap is there: `dbyard engines install` brings it")
 
 
@@ -95,15 +98,15 @@ def pack(directory: Path, wanted: Sequence[str]) -> None:
     Without names all that dbyard brings by default. What is missing here is installed first.
     """
     from dbyard import installations
-    from dbyard.installations import packs
+    from dbyard.installations import bundles
 
-    packs.refuse_filled(directory)
-    versions = _named(wanted) if wanted else _packable()
+    bundles.refuse_filled(directory)
+    versions = _named(wanted) if wanted else _default_servers()
     installed = _all_at_once(versions, lambda version: installations.install(version, click.echo))
-    written = packs.write(installed, directory, click.echo)
+    written = bundles.write(installed, directory, click.echo)
     size = sum(each.size for each in written.archives) / 1_000_000
     click.echo(f"{len(written.archives)} servers are in {directory}, {size:.0f} MB")
-    click.echo(f"SHA-256 of {packs.MANIFEST}: {written.digest}; `install --offline` tells it as well, to compare")
+    click.echo(f"SHA-256 of {bundles.MANIFEST}: {written.digest}; `install --offline` tells it as well, to compare")
 
 
 @engines.command()
@@ -149,30 +152,30 @@ def _named(wanted: Sequence[str]) -> list[Version]:
     """Each once, and a server that two technologies share under the name of its own."""
     from dbyard import installations
 
-    return list(dict.fromkeys(installations.real(_parse(text)) for text in wanted))
+    return list(dict.fromkeys(installations.resolve_shared(_parse(text)) for text in wanted))
 
 
-def _packable() -> list[Version]:
+def _default_servers() -> list[Version]:
     """All that `install` brings to a machine that has nothing, slow ones first."""
     from dbyard import catalogue, installations
     from dbyard.model import MavenRecipe
 
-    servers = dict.fromkeys(installations.real(each) for each in _versions() if not each.on_request)
+    servers = dict.fromkeys(installations.resolve_shared(each) for each in _versions() if not each.on_request)
     return sorted([*servers, *catalogue.load().tools.values()], key=lambda each: type(each.recipe) is not MavenRecipe)
 
 
-def _default(upgrade: bool, pack: Pack | None) -> list[Version]:
-    """All of a pack, else all that comes by default; without those that are there."""
-    wanted = _named([f"{each.technology}@{each.version}" for each in pack.archives]) if pack else _packable()
-    return [each for each in wanted if upgrade or _is_lacking(each)]
+def _missing(upgrade: bool, bundle: Bundle | None) -> list[Version]:
+    """All of a bundle, else all that comes by default; without those that are there."""
+    wanted = _named([f"{each.technology}@{each.version}" for each in bundle.archives]) if bundle else _default_servers()
+    return [each for each in wanted if upgrade or _needs_install(each)]
 
 
-def _is_lacking(version: Version) -> bool:
+def _needs_install(version: Version) -> bool:
     from dbyard import catalogue, installations
 
     if version in catalogue.load().tools.values():
-        return installations.tool(version.command) is None
-    return installations.is_lacking(version)
+        return installations.find_tool(version.command) is None
+    return installations.needs_install(version)
 
 
 def _removable(name: str) -> list[Installation]:
@@ -180,9 +183,9 @@ def _removable(name: str) -> list[Installation]:
     from dbyard.model import engines_home
 
     technology, _, version = name.partition("@")
-    placed = installations.list_placed(technology) if version else []
+    placed = installations.list_all_managed(technology) if version else []
     found = [each for each in placed if version in (each.version, each.full_version, each.root.name)]
-    found = found or installations.list_ours(_parse(name))
+    found = found or installations.list_managed(_parse(name))
     if not found:
         raise click.ClickException(f"{name} is not installed in {engines_home()}")
     return found

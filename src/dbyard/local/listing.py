@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dbyard import installations
-from dbyard.installations import pins, places
+from dbyard.installations import prefix, sources
 from dbyard.model import FoundRecipe, Installation, Version
 
 Row = dict[str, object]
@@ -20,8 +20,8 @@ _HEADERS = ("TECHNOLOGY", "VERSION", "", "SERVER", "LICENCE", "INSTALLED", "FROM
 def row(version: Version) -> Row:
     """Everything about a version, as `--json` prints it."""
     found = installations.find(version.technology, version.version)
-    recipe = installations.real(version).recipe
-    packages = places.read_packages(found.root) if found else ()
+    recipe = installations.resolve_shared(version).recipe
+    packages = prefix.read_packages(found.root) if found else ()
     return {
         "technology": version.technology,
         "version": version.version,
@@ -30,8 +30,8 @@ def row(version: Version) -> Row:
         "on_request": version.on_request,
         "server": version.server,
         "licence": version.licence,
-        "source": found.source if found else pins.origin(recipe),
-        "digest": pins.digest(recipe, packages),
+        "source": found.source if found else sources.origin(recipe),
+        "digest": sources.digest(recipe, packages),
         "path": str(found.bin) if found else None,
         "shared_with": _other(version),
         "older": [each.full_version for each in _older(version, found)],
@@ -39,7 +39,7 @@ def row(version: Version) -> Row:
         "works_with": version.works_with,
         "lacks": version.lacks,
         "notice": version.notice,
-        "install": None if found and not installations.is_lacking(version) else command(version),
+        "install": None if found and not installations.needs_install(version) else command(version),
     }
 
 
@@ -55,7 +55,7 @@ def table(versions: Sequence[Version]) -> str:
 
 def advice(versions: Sequence[Version]) -> str:
     """What can be done next, below the table."""
-    lacking = [each for each in versions if not each.on_request and installations.is_lacking(each)]
+    lacking = [each for each in versions if not each.on_request and installations.needs_install(each)]
     install = [f"`dbyard engines install` brings {', '.join(_name(each) for each in lacking)}."] if lacking else []
     more = "`dbyard engines show NAME[@VERSION]` tells the rest: path, digest, what it is compatible with."
     return "\n".join([*install, more])
@@ -93,9 +93,10 @@ def _field(label: str, text: str) -> list[str]:
 
 def _cells(version: Version) -> tuple[str, ...]:
     """Short enough for a row; the server's own name stands before its full version in a column of its own."""
-    found, recipe = installations.find(version.technology, version.version), installations.real(version).recipe
+    found = installations.find(version.technology, version.version)
+    recipe = installations.resolve_shared(version).recipe
     state = found.full_version.rpartition("-")[2] if found else "no"
-    origin = "PATH" if isinstance(recipe, FoundRecipe) else (found.source if found else pins.origin(recipe))
+    origin = "PATH" if isinstance(recipe, FoundRecipe) else (found.source if found else sources.origin(recipe))
     server = installations.title(version)
     return version.technology, version.version, _kind(version), server, version.licence, state, origin.split()[0]
 
@@ -108,12 +109,12 @@ def _kind(version: Version) -> str:
 
 def _other(version: Version) -> str | None:
     """The technology whose server this one has."""
-    other = installations.real(version).technology
+    other = installations.resolve_shared(version).technology
     return other if other != version.technology else None
 
 
 def _older(version: Version, found: Installation | None) -> list[Installation]:
-    return [each for each in installations.list_ours(version) if found and each.root != found.root]
+    return [each for each in installations.list_managed(version) if found and each.root != found.root]
 
 
 def _name(version: Version) -> str:

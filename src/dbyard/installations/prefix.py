@@ -1,4 +1,4 @@
-"""Where servers lie: one directory a full version, with a manifest, made aside and renamed into place when complete."""
+"""The prefix of a server: a directory with a manifest, built under another name and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANIFEST = "installation.json"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What was unpacked, by name, version and SHA-256."""
+    """A package that was unpacked, with its SHA-256."""
 
     name: str
     version: str
@@ -29,7 +29,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What a recipe put into a tree; `libraries` are directories of the tree for LD_LIBRARY_PATH."""
+    """The result of a recipe; `libraries` are directories of the tree for LD_LIBRARY_PATH."""
 
     source: str
     packages: tuple[Package, ...]
@@ -37,7 +37,7 @@ class Unpacked:
 
 
 def read(root: Path) -> Installation | None:
-    """The installation in a directory; None for what is no complete installation."""
+    """The installation in a directory; None if it is not complete."""
     try:
         manifest = json.loads((root / MANIFEST).read_text())
         return Installation(
@@ -54,7 +54,7 @@ def read(root: Path) -> Installation | None:
 
 
 def read_packages(root: Path) -> tuple[Package, ...]:
-    """What the installation in a directory was made of; nothing for what is no complete installation."""
+    """The packages of the installation in a directory; empty if it is not complete."""
     try:
         return tuple(Package(**each) for each in json.loads((root / MANIFEST).read_text())["packages"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -62,7 +62,7 @@ def read_packages(root: Path) -> tuple[Package, ...]:
 
 
 def write(installation: Installation, packages: Sequence[Package]) -> None:
-    """Paths go in relative to the manifest, so that the place can be moved or mounted elsewhere."""
+    """Write the manifest. Its paths are relative, so the prefix can be moved or mounted elsewhere."""
     root = installation.root
     manifest = {
         "technology": installation.technology,
@@ -79,7 +79,7 @@ def write(installation: Installation, packages: Sequence[Package]) -> None:
 
 
 def publish(partial: Path, final: Path) -> None:
-    """Everything reaches the disk before the name does, so a name never stands for half a tree."""
+    """Rename a complete tree. Its files reach the disk before the name does, so a name never stands for half a tree."""
     os.sync()
     partial.rename(final)
     directory = os.open(final.parent, os.O_RDONLY)
@@ -89,18 +89,18 @@ def publish(partial: Path, final: Path) -> None:
         os.close(directory)
 
 
-def make(home: Path) -> None:
-    """The place itself; as root every instance's uid must be able to reach it."""
+def make_home(home: Path) -> None:
+    """Create DBYARD_ENGINES. As root, every instance's uid must be able to reach it."""
     missing = [path for path in (home, *home.parents) if not path.exists()]
     home.mkdir(parents=True, exist_ok=True)
     for path in missing:
         path.chmod(0o755)
     if os.geteuid() == 0:
-        _refuse_closed(home)
+        _refuse_unsearchable(home)
 
 
-def open_to_all(tree: Path) -> None:
-    """Readable by every uid, writable by the owner only, and nothing runs as somebody else."""
+def make_readable(tree: Path) -> None:
+    """Readable by every uid, writable by the owner only, without set-uid bits."""
     for directory, _, names in os.walk(tree):
         os.chmod(directory, 0o755)  # noqa: S103
         for name in names:
@@ -110,15 +110,15 @@ def open_to_all(tree: Path) -> None:
                 os.chmod(path, 0o755 if mode & 0o111 else 0o644)
 
 
-def free(path: Path) -> Path:
-    """The path, or a name beside it while something has it: the same server made of other packages."""
+def free_path(path: Path) -> Path:
+    """The path, or `PATH+2` and so on if it is taken by the same version from other packages."""
     builds = (path.with_name(f"{path.name}+{number}") for number in itertools.count(2))
     return next(each for each in itertools.chain([path], builds) if each.is_symlink() or not each.exists())
 
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Only one process or thread at a time; the kernel lets go of the lock of one that died."""
+    """Only one process or thread at a time; the kernel releases the lock of a process that died."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
@@ -129,15 +129,15 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         yield
 
 
-def is_open(directory: Path) -> bool:
-    """Whether every user may pass it. Where even / is closed servers live in sandboxes only, which have another one."""
+def is_searchable(directory: Path) -> bool:
+    """Whether every user may enter it. If even / is closed, servers run only in sandboxes, with a root of their own."""
     return bool(directory.stat().st_mode & stat.S_IXOTH)
 
 
-def _refuse_closed(home: Path) -> None:
+def _refuse_unsearchable(home: Path) -> None:
     for path in (home, *home.parents)[:-1]:
-        if not is_open(path):
+        if not is_searchable(path):
             raise InstallationError(
-                f"{home} cannot hold database servers: their own users may not pass {path}. "
-                "Choose another place with DBYARD_ENGINES."
+                f"{home} cannot hold database servers: their uids may not enter {path}. "
+                "Choose another directory with DBYARD_ENGINES."
             )

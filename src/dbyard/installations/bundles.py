@@ -1,8 +1,8 @@
-"""Packs: the installed trees of servers in a directory, for machines without a network.
+"""Bundles: the installed trees of servers in a directory, for machines without a network.
 
-A pack is one archive a server and `manifest.json`, which names the machine that it is for and every archive with its
-SHA-256. Unpacking believes neither of them: a member that would leave the tree, and whatever is no file, directory or
-symbolic link, is refused.
+A bundle has one archive per server and `manifest.json`, which names the target machine and every archive with its
+SHA-256. Unpacking trusts neither: a member that would leave the tree, or is no file, directory or symbolic link, is
+refused.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Annotated
 import msgspec
 
 from dbyard.errors import InstallationError
-from dbyard.installations import places
-from dbyard.installations.places import Unpacked
+from dbyard.installations import prefix
+from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
 from dbyard.model import Installation, Version, engines_home
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
-_LEVEL = 3  # of gzip: half the time of 6 for a twentieth more
+_LEVEL = 3  # of gzip: half the time of level 6, 5 % larger
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 
@@ -53,13 +53,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class Bundle:
     directory: Path
     archives: tuple[Archive, ...]
 
     @property
     def digest(self) -> str:
-        """Of the manifest: whoever trusts it trusts the archives, whose digests it holds."""
+        """SHA-256 of the manifest, which contains the digests of all archives."""
         return sha256((self.directory / MANIFEST).read_bytes()).hexdigest()
 
     def archive(self, version: Version) -> Archive | None:
@@ -67,8 +67,8 @@ class Pack:
         return next((each for each in self.archives if (each.technology, each.version) == wanted), None)
 
 
-def write(installations: Sequence[Installation], directory: Path, report: Report) -> Pack:
-    """Make the pack `directory`, which must be empty or not there: it appears when it is complete."""
+def write(installations: Sequence[Installation], directory: Path, report: Report) -> Bundle:
+    """Write the bundle `directory`, which must be empty or missing. It appears only when it is complete."""
     refuse_filled(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -77,42 +77,42 @@ def write(installations: Sequence[Installation], directory: Path, report: Report
         manifest = Manifest(_FORMAT, platform.machine(), archives)
         (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
         partial.chmod(0o755)
-        places.publish(partial, directory)
+        prefix.publish(partial, directory)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return Pack(directory, archives)
+    return Bundle(directory, archives)
 
 
 def refuse_filled(directory: Path) -> None:
-    """Raises InstallationError for what a pack would be mixed with."""
+    """Raise InstallationError if the directory has contents."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InstallationError(f"{directory} is not empty: name a new directory")
 
 
-def read(directory: Path) -> Pack:
-    """Raises InstallationError for what is no pack, or one for another machine."""
+def read(directory: Path) -> Bundle:
+    """Raises InstallationError if it is no bundle, or one for another machine."""
     path = directory / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except OSError as error:
-        raise InstallationError(f"{directory} is no pack of `dbyard engines pack`: {error}") from error
+        raise InstallationError(f"{directory} is no bundle of `dbyard engines pack`: {error}") from error
     except msgspec.DecodeError as error:
         raise InstallationError(f"{path} cannot be read and was refused: {error}") from error
     if manifest.format != _FORMAT:
-        raise InstallationError(f"{path} has format {manifest.format}, and this dbyard reads {_FORMAT}")
+        raise InstallationError(f"{path} has format {manifest.format}, but this dbyard reads format {_FORMAT}")
     if manifest.machine != platform.machine():
-        raise InstallationError(f"{directory} is for {manifest.machine}, and this machine is {platform.machine()}")
-    return Pack(directory, manifest.archives)
+        raise InstallationError(f"{directory} is for {manifest.machine}, but this machine is {platform.machine()}")
+    return Bundle(directory, manifest.archives)
 
 
-def unpack(pack: Pack, archive: Archive, tree: Path, report: Report) -> Unpacked:
+def unpack(bundle: Bundle, archive: Archive, tree: Path, report: Report) -> Unpacked:
     """Fill the empty directory `tree`, as a recipe would."""
-    path = pack.directory / archive.file
+    path = bundle.directory / archive.file
     report(f"unpacking {path}")
     try:
         with path.open("rb") as file:
-            _refuse_another(archive, file)
+            _refuse_wrong_digest(archive, file)
             _extract(file, tree)
     except (OSError, EOFError, tarfile.TarError, ValueError) as error:
         raise InstallationError(f"{path} could not be unpacked: {error}") from error
@@ -122,7 +122,7 @@ def unpack(pack: Pack, archive: Archive, tree: Path, report: Report) -> Unpacked
 def _write_archive(installation: Installation, directory: Path, report: Report) -> Archive:
     name = f"{installation.technology}-{installation.full_version}.tar.gz"
     if not installation.root.is_relative_to(engines_home()):
-        raise InstallationError(f"{installation.bin} is not dbyard's own and cannot be packed")
+        raise InstallationError(f"{installation.bin} was not installed by dbyard and cannot be packed")
     report(f"packing {installation.technology} {installation.full_version} from {installation.root}")
     with tarfile.open(directory / name, "w:gz", compresslevel=_LEVEL) as archive:
         for path in _walk(installation.root):
@@ -139,7 +139,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    """Everything belongs to root, and a file with two names becomes two files."""
+    """All members belong to root; hard links become separate files."""
     member = archive.gettarinfo(path, name)
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -151,7 +151,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
         archive.addfile(member)
 
 
-def _refuse_another(archive: Archive, file: io.BufferedReader) -> None:
+def _refuse_wrong_digest(archive: Archive, file: io.BufferedReader) -> None:
     digest = file_digest(file, "sha256").hexdigest()
     if digest != archive.sha256:
         raise InstallationError(
@@ -162,20 +162,20 @@ def _refuse_another(archive: Archive, file: io.BufferedReader) -> None:
 
 
 def _extract(file: io.BufferedReader, tree: Path) -> None:
-    """A member may only stand in a directory that the archive itself made, so nothing is written through a link."""
+    """A member's parent must be a directory from the archive itself, so nothing is written through a link."""
     made = {PurePosixPath(".")}
     with tarfile.open(fileobj=file, mode="r|gz") as archive:
         for member in archive:
             name = PurePosixPath(member.name)
             if name.is_absolute() or ".." in name.parts or name.parent not in made or name in made:
                 raise InstallationError(f"the archive's member {member.name!r} would leave the tree and was refused")
-            _place(archive, member, tree / name)
+            _extract_member(archive, member, tree / name)
             if member.isdir():
                 made.add(name)
 
 
-def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    """Only root's own umask decides who owns it; `places.open_to_all` sets the modes for everybody later."""
+def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Keep only the executable bit; `prefix.make_readable` sets the final modes."""
     if member.isdir():
         path.mkdir()
     elif member.issym():
@@ -189,10 +189,10 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
 
 
 def _take_manifest(archive: Archive, tree: Path) -> Unpacked:
-    """Out of the tree, which is complete only when it has been tried here."""
-    found, packages = places.read(tree), places.read_packages(tree)
+    """Read the manifest and remove it from the tree: the install writes a new one once the server has run here."""
+    found, packages = prefix.read(tree), prefix.read_packages(tree)
     wanted = (archive.technology, archive.version, archive.full_version)
     if found is None or (found.technology, found.version, found.full_version) != wanted:
         raise InstallationError(f"{archive.file} does not hold {' '.join(wanted[::2])} and was refused")
-    (tree / places.MANIFEST).unlink()
+    (tree / prefix.MANIFEST).unlink()
     return Unpacked(found.source, packages, tuple(str(each.relative_to(tree)) for each in found.libraries))

@@ -1,6 +1,6 @@
-"""The Maven client: the machine's own, or Debian's, unpacked for one run and run by the Java that is being installed.
+"""The Maven client: the machine's own, or Debian's, unpacked for one run and started by the Java being installed.
 
-It works on a repository of that run, so nothing is left in anybody's home.
+Each run has a repository of its own, so no user's `~/.m2` is read or written.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from dbyard.installations.programs import Report, run
 _PACKAGES = debian.Wanted(("maven",), sections=frozenset({"java"}))
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _LAUNCHER = "org.codehaus.plexus.classworlds.launcher.Launcher"
-_PASSWORD = "changeit"  # noqa: S105 - Java wants one; what it guards is public
+_PASSWORD = "changeit"  # noqa: S105 - Java requires a password; the store holds public certificates only
 
 
 def client(
     java: Path, packages: Sequence[str], libraries: Sequence[Path], scratch: Path, apt: Path, report: Report
 ) -> list[str | Path]:
-    """The beginning of an argv. Where the machine has no Maven, `java` runs it, which came with Debian's `packages`.
+    """The first part of an argv. Without a Maven on PATH, `java`, which came with Debian's `packages`, runs Debian's.
 
-    `scratch` has to live as long as it runs.
+    `scratch` must exist for as long as Maven runs.
     """
     repository = f"-Dmaven.repo.local={scratch / 'repository'}"
     if found := _find():
@@ -59,7 +59,7 @@ def _find() -> str | None:
 
 
 def _trust(java: Path, scratch: Path) -> list[str]:
-    """Whom the machine trusts, in a form that Java reads: Debian makes that file when it configures Java."""
+    """The machine's trusted certificates in a form that Java reads: Debian writes that file when it configures Java."""
     if (java.resolve().parents[1] / "lib" / "security" / "cacerts").exists():
         return []
     file = ssl.get_default_verify_paths().cafile
@@ -74,7 +74,7 @@ def _trust(java: Path, scratch: Path) -> list[str]:
 
 
 def _certificates(text: bytes) -> Iterator[x509.Certificate]:
-    """Lists of real machines have some that break a rule or two: what can be read is taken, silently."""
+    """Trust stores often contain certificates that break a rule of the standard: skip the unreadable ones silently."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         for found in _CERTIFICATE.finditer(text):

@@ -1,11 +1,11 @@
-"""What recipes say of themselves before anything is installed: where a server comes from, and which files are it."""
+"""What a recipe states before anything is installed: the server's source and the pinned files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dbyard.installations import maven
-from dbyard.installations.places import Package
+from dbyard.installations.prefix import Package
 from dbyard.model import (
     DebianRecipe,
     FoundRecipe,
@@ -19,7 +19,7 @@ from dbyard.model import (
 
 
 def origin(recipe: Recipe) -> str:
-    """For people; an installation tells its versions as well."""
+    """The source for display. `Installation.source` also has the versions."""
     match recipe:
         case DebianRecipe(packages=packages):
             return f"Debian {packages[0]}"
@@ -38,7 +38,7 @@ def origin(recipe: Recipe) -> str:
 
 
 def pinned(recipe: Recipe) -> tuple[Package, ...]:
-    """The files that the catalogue names by digest, the server's own first. Debian's are not among them."""
+    """The files that the catalogue pins by digest, the server's own first; without Debian's packages."""
     match recipe:
         case WheelRecipe():
             return (Package(recipe.distribution, recipe.version, recipe.sha256),)
@@ -53,7 +53,7 @@ def pinned(recipe: Recipe) -> tuple[Package, ...]:
 
 
 def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
-    """Of the server's own file, with the kind of digest; None while nobody knows: Debian's before it is fetched."""
+    """The digest of the server's own file, with its kind; None if unknown, as for Debian before the download."""
     if isinstance(recipe, DebianRecipe):
         main = next((each for each in installed if each.name == recipe.packages[0]), None)
     else:
@@ -63,8 +63,8 @@ def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
     return main.sha256 if main.sha256.startswith("h1:") else f"sha256:{main.sha256}"
 
 
-def is_met(recipe: Recipe, installed: Sequence[Package]) -> bool:
-    """Whether what is installed is what the recipe names now."""
+def is_current(recipe: Recipe, installed: Sequence[Package]) -> bool:
+    """Whether the installed packages include all that the recipe pins now."""
     return set(pinned(recipe)) <= set(installed)
 
 

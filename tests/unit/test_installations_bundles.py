@@ -1,4 +1,4 @@
-"""Packs of servers: what goes in comes out, and what was tampered with does not."""
+"""Bundles of servers: what goes in comes out; what was tampered with is refused."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 
 from dbyard import installations
 from dbyard.errors import InstallationError
-from dbyard.installations import packs, places
-from dbyard.installations.packs import Archive, Pack
-from dbyard.installations.places import Package
+from dbyard.installations import bundles, prefix
+from dbyard.installations.bundles import Archive, Bundle
+from dbyard.installations.prefix import Package
 from dbyard.model import DebianRecipe, Installation, Version
 
 SERVER = "#!/bin/sh\necho Redis server v=7.0.99\n"
@@ -41,24 +41,24 @@ def server(engines: Path) -> Installation:
     (root / "share" / "certificates").symlink_to("/etc/ssl/certs")
     libraries = (root / "lib" / "x86_64-linux-gnu",)
     made = Installation("redis", "7.0", "7.0.99", root / "bin", libraries, root, "Debian redis-server 7.0.99-1")
-    places.write(made, PACKAGES)
+    prefix.write(made, PACKAGES)
     return made
 
 
 @pytest.fixture
-def pack(server: Installation, tmp_path: Path) -> Pack:
-    return packs.write([server], tmp_path / "pack", lambda _: None)
+def bundle(server: Installation, tmp_path: Path) -> Bundle:
+    return bundles.write([server], tmp_path / "bundle", lambda _: None)
 
 
 @pytest.fixture
-def machine(pack: Pack, engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def machine(bundle: Bundle, engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of another machine, which has nothing yet."""
     monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "other"))
     return tmp_path / "other"
 
 
 def install(directory: Path) -> Installation:
-    return installations.install(VERSION, lambda _: None, pack=packs.read(directory))
+    return installations.install(VERSION, lambda _: None, bundle=bundles.read(directory))
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -73,12 +73,12 @@ def tree(root: Path) -> dict[str, str]:
 
 
 def change_manifest(directory: Path, **changes: object) -> None:
-    path = directory / packs.MANIFEST
+    path = directory / bundles.MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def forge(directory: Path, *members: tarfile.TarInfo) -> None:
-    """A pack whose archive holds these members, each with the digests of an honest one."""
+    """A bundle whose archive holds these members, with digests that match."""
     content = b"forged"
     directory.mkdir()
     with tarfile.open(directory / "redis.tar.gz", "w:gz") as archive:
@@ -92,7 +92,7 @@ def forge(directory: Path, *members: tarfile.TarInfo) -> None:
         "machine": platform.machine(),
         "archives": [{f: getattr(entry, f) for f in entry.__struct_fields__}],
     }
-    (directory / packs.MANIFEST).write_text(json.dumps(manifest))
+    (directory / bundles.MANIFEST).write_text(json.dumps(manifest))
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -102,65 +102,65 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 
 
 class TestWrite:
-    def test_the_manifest_names_machine_and_digests(self, pack: Pack) -> None:
-        manifest = json.loads((pack.directory / packs.MANIFEST).read_text())
+    def test_the_manifest_names_machine_and_digests(self, bundle: Bundle) -> None:
+        manifest = json.loads((bundle.directory / bundles.MANIFEST).read_text())
         (archive,) = manifest["archives"]
-        data = (pack.directory / "redis-7.0.99.tar.gz").read_bytes()
+        data = (bundle.directory / "redis-7.0.99.tar.gz").read_bytes()
         assert archive["sha256"] == hashlib.sha256(data).hexdigest()
         assert (archive["size"], manifest["machine"]) == (len(data), platform.machine())
-        assert sorted(path.name for path in pack.directory.iterdir()) == ["manifest.json", "redis-7.0.99.tar.gz"]
+        assert sorted(path.name for path in bundle.directory.iterdir()) == ["manifest.json", "redis-7.0.99.tar.gz"]
 
     def test_one_that_fails_leaves_nothing(self, server: Installation, tmp_path: Path) -> None:
         gone = Installation("redis", "7.0", "7.0.98", tmp_path, (), tmp_path, "elsewhere")
-        with pytest.raises(InstallationError, match="is not dbyard's own and cannot be packed"):
-            packs.write([server, gone], tmp_path / "pack", lambda _: None)
-        assert [path.name for path in tmp_path.iterdir() if "pack" in path.name] == []
+        with pytest.raises(InstallationError, match="was not installed by dbyard and cannot be packed"):
+            bundles.write([server, gone], tmp_path / "bundle", lambda _: None)
+        assert [path.name for path in tmp_path.iterdir() if "bundle" in path.name] == []
 
-    def test_into_a_filled_directory(self, pack: Pack, server: Installation) -> None:
+    def test_into_a_filled_directory(self, bundle: Bundle, server: Installation) -> None:
         with pytest.raises(InstallationError, match="is not empty"):
-            packs.write([server], pack.directory, lambda _: None)
+            bundles.write([server], bundle.directory, lambda _: None)
 
 
 class TestInstall:
-    def test_what_went_in_comes_out(self, pack: Pack, server: Installation, machine: Path) -> None:
-        installed = install(pack.directory)
+    def test_what_went_in_comes_out(self, bundle: Bundle, server: Installation, machine: Path) -> None:
+        installed = install(bundle.directory)
         assert installed == installations.find("redis", "7.0")
         assert (installed.root, installed.source) == (machine / "redis" / "7.0.99", server.source)
         assert installed.libraries == (installed.root / "lib" / "x86_64-linux-gnu",)
         assert tree(installed.root) == tree(server.root)
-        assert places.read_packages(installed.root) == PACKAGES
+        assert prefix.read_packages(installed.root) == PACKAGES
         assert installed.bin.joinpath("redis-sentinel").stat().st_nlink == 1
 
-    def test_twice_is_once(self, pack: Pack, machine: Path) -> None:
-        assert install(pack.directory) == install(pack.directory)
+    def test_twice_is_once(self, bundle: Bundle, machine: Path) -> None:
+        assert install(bundle.directory) == install(bundle.directory)
         assert [path.name for path in (machine / "redis").iterdir()] == ["7.0.99"]
 
     def test_a_server_that_does_not_run_here(
         self, server: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (server.bin / "redis-server").write_text("#!/bin/sh\necho no library >&2; exit 127\n")
-        packs.write([server], tmp_path / "broken", lambda _: None)
+        bundles.write([server], tmp_path / "broken", lambda _: None)
         machine = tmp_path / "other"
         monkeypatch.setenv("DBYARD_ENGINES", str(machine))
         with pytest.raises(InstallationError, match="does not run on this machine: no library"):
             install(tmp_path / "broken")
         assert list((machine / "redis").iterdir()) == []
 
-    def test_killed_in_the_middle(self, pack: Pack, machine: Path) -> None:
+    def test_killed_in_the_middle(self, bundle: Bundle, machine: Path) -> None:
         program = f"""
             import os, signal
             from pathlib import Path
             from dbyard import installations
-            from dbyard.installations import packs
+            from dbyard.installations import bundles
             from dbyard.model import DebianRecipe, Version
-            packs._take_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            installations.install({VERSION!r}, print, pack=packs.read(Path({str(pack.directory)!r})))
+            bundles._take_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            installations.install({VERSION!r}, print, bundle=bundles.read(Path({str(bundle.directory)!r})))
         """
         killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.DEVNULL)
         assert killed.returncode == -signal.SIGKILL
         assert installations.find("redis", "7.0") is None
         assert list((machine / "redis").iterdir()) != []
-        install(pack.directory)
+        install(bundle.directory)
         assert [path.name for path in (machine / "redis").iterdir()] == ["7.0.99"]
 
 
@@ -170,51 +170,51 @@ class TestRefused:
             install(directory)
         assert not (machine / "redis").exists() or list((machine / "redis").iterdir()) == []
 
-    def test_another_machine(self, pack: Pack, machine: Path) -> None:
-        change_manifest(pack.directory, machine="s390x")
-        self.refuse(pack.directory, machine, f"is for s390x, and this machine is {platform.machine()}")
+    def test_another_machine(self, bundle: Bundle, machine: Path) -> None:
+        change_manifest(bundle.directory, machine="s390x")
+        self.refuse(bundle.directory, machine, f"is for s390x, but this machine is {platform.machine()}")
 
-    def test_a_format_to_come(self, pack: Pack, machine: Path) -> None:
-        change_manifest(pack.directory, format=2)
-        self.refuse(pack.directory, machine, "has format 2, and this dbyard reads 1")
+    def test_a_format_to_come(self, bundle: Bundle, machine: Path) -> None:
+        change_manifest(bundle.directory, format=2)
+        self.refuse(bundle.directory, machine, "has format 2, but this dbyard reads format 1")
 
     def test_no_pack(self, tmp_path: Path, machine: Path) -> None:
-        self.refuse(tmp_path, machine, "is no pack of `dbyard engines pack`")
+        self.refuse(tmp_path, machine, "is no bundle of `dbyard engines pack`")
 
     @pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"format": 1, "machine": "m", "archives": [{}]}'])
-    def test_a_broken_manifest(self, pack: Pack, machine: Path, text: str) -> None:
-        (pack.directory / packs.MANIFEST).write_text(text)
-        self.refuse(pack.directory, machine, "cannot be read and was refused")
+    def test_a_broken_manifest(self, bundle: Bundle, machine: Path, text: str) -> None:
+        (bundle.directory / bundles.MANIFEST).write_text(text)
+        self.refuse(bundle.directory, machine, "cannot be read and was refused")
 
     @pytest.mark.parametrize("name", ["../redis-7.0.99.tar.gz", "/etc/passwd", ".hidden", ""])
-    def test_a_file_elsewhere(self, pack: Pack, machine: Path, name: str) -> None:
-        (archive,) = json.loads((pack.directory / packs.MANIFEST).read_text())["archives"]
-        change_manifest(pack.directory, archives=[archive | {"file": name}])
-        self.refuse(pack.directory, machine, "cannot be read and was refused")
+    def test_a_file_elsewhere(self, bundle: Bundle, machine: Path, name: str) -> None:
+        (archive,) = json.loads((bundle.directory / bundles.MANIFEST).read_text())["archives"]
+        change_manifest(bundle.directory, archives=[archive | {"file": name}])
+        self.refuse(bundle.directory, machine, "cannot be read and was refused")
 
     @pytest.mark.parametrize("at", [0, 40, -1])
-    def test_a_changed_archive(self, pack: Pack, machine: Path, at: int) -> None:
-        path = pack.directory / "redis-7.0.99.tar.gz"
+    def test_a_changed_archive(self, bundle: Bundle, machine: Path, at: int) -> None:
+        path = bundle.directory / "redis-7.0.99.tar.gz"
         data = bytearray(path.read_bytes())
         data[at] ^= 1
         path.write_bytes(data)
-        self.refuse(pack.directory, machine, "is not the file that manifest.json names and was refused")
+        self.refuse(bundle.directory, machine, "is not the file that manifest.json names and was refused")
 
-    def test_a_missing_archive(self, pack: Pack, machine: Path) -> None:
-        (pack.directory / "redis-7.0.99.tar.gz").unlink()
-        self.refuse(pack.directory, machine, "could not be unpacked: .*No such file")
+    def test_a_missing_archive(self, bundle: Bundle, machine: Path) -> None:
+        (bundle.directory / "redis-7.0.99.tar.gz").unlink()
+        self.refuse(bundle.directory, machine, "could not be unpacked: .*No such file")
 
-    def test_no_archive_although_its_digest_is_right(self, pack: Pack, machine: Path) -> None:
-        (archive,) = json.loads((pack.directory / packs.MANIFEST).read_text())["archives"]
-        (pack.directory / "redis-7.0.99.tar.gz").write_bytes(b"no archive")
+    def test_no_archive_although_its_digest_is_right(self, bundle: Bundle, machine: Path) -> None:
+        (archive,) = json.loads((bundle.directory / bundles.MANIFEST).read_text())["archives"]
+        (bundle.directory / "redis-7.0.99.tar.gz").write_bytes(b"no archive")
         digest = hashlib.sha256(b"no archive").hexdigest()
-        change_manifest(pack.directory, archives=[archive | {"sha256": digest}])
-        self.refuse(pack.directory, machine, "could not be unpacked: ")
+        change_manifest(bundle.directory, archives=[archive | {"sha256": digest}])
+        self.refuse(bundle.directory, machine, "could not be unpacked: ")
 
-    def test_another_server_than_the_manifest_says(self, pack: Pack, machine: Path) -> None:
-        (archive,) = json.loads((pack.directory / packs.MANIFEST).read_text())["archives"]
-        change_manifest(pack.directory, archives=[archive | {"full_version": "7.0.98"}])
-        self.refuse(pack.directory, machine, r"does not hold redis 7\.0\.98 and was refused")
+    def test_another_server_than_the_manifest_says(self, bundle: Bundle, machine: Path) -> None:
+        (archive,) = json.loads((bundle.directory / bundles.MANIFEST).read_text())["archives"]
+        change_manifest(bundle.directory, archives=[archive | {"full_version": "7.0.98"}])
+        self.refuse(bundle.directory, machine, r"does not hold redis 7\.0\.98 and was refused")
 
     @pytest.mark.parametrize(
         "members",

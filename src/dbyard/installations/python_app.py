@@ -1,7 +1,7 @@
-"""A server written in Python: wheels from PyPI, each pinned by its digest, in an environment of its own.
+"""A server written in Python: wheels from PyPI, each pinned by its digest, in a separate environment.
 
-It runs by the system's Python, which every uid of the machine can reach, in a process of its own. Nothing of it is ever
-imported here: its licence and its packages are not ours.
+The system's Python runs it, because every uid of the machine can reach that one. The platform never imports any of it:
+its licence and its packages stay apart from ours.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from dbyard.errors import InstallationError
 from dbyard.installations import wheel
-from dbyard.installations.places import Package, Unpacked
-from dbyard.installations.programs import Report, run, twice
+from dbyard.installations.prefix import Package, Unpacked
+from dbyard.installations.programs import Report, retry_once, run
 from dbyard.model import PythonRecipe
 
 PYTHON = Path("/usr/bin/python3")
 
-# For people and for `--version`; the platform itself starts the module without a shell in between.
+# For `--version` and for use by hand; the platform starts the module directly, without a shell.
 _PROGRAM = """\
 #!/bin/sh
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
@@ -37,7 +37,7 @@ def unpack(recipe: PythonRecipe, command: str, tree: Path, scratch: Path, report
     _refuse_other_python(recipe)
     python = wheel.python_with_pip(scratch)
     report(f"downloading {len(recipe.packages)} packages from PyPI")
-    archives = twice(lambda: _download(recipe, python, scratch / "wheels"), recipe.product, report)
+    archives = retry_once(lambda: _download(recipe, python, scratch / "wheels"), recipe.product, report)
     packages = tuple(_check(recipe, archives))
     for archive in archives:
         report(f"unpacking {archive.name}")
@@ -51,9 +51,9 @@ def _refuse_other_python(recipe: PythonRecipe) -> None:
     try:
         found = run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
     except InstallationError as error:
-        raise InstallationError(f"{recipe.product} runs by the system's Python: {error}") from error
+        raise InstallationError(f"{recipe.product} needs the system's Python: {error}") from error
     if found != recipe.python:
-        raise InstallationError(f"{recipe.product} is pinned for Python {recipe.python}, and {PYTHON} is {found}")
+        raise InstallationError(f"{recipe.product} is pinned for Python {recipe.python}, but {PYTHON} is {found}")
 
 
 def _download(recipe: PythonRecipe, python: Path, directory: Path) -> list[Path]:
@@ -65,18 +65,18 @@ def _download(recipe: PythonRecipe, python: Path, directory: Path) -> list[Path]
 
 
 def _check(recipe: PythonRecipe, archives: list[Path]) -> Iterator[Package]:
-    """All are compared before the first one is unpacked."""
+    """Every archive is compared before the first one is unpacked."""
     digests = dict(recipe.packages)
     for archive in archives:
         name, version = archive.name.split("-")[:2]
         name = name.replace("_", "-").lower()
         digest = sha256(archive.read_bytes()).hexdigest()
-        wheel.refuse_another(archive, digest, digests.get(f"{name}=={version}", ""))
+        wheel.refuse_wrong_digest(archive, digest, digests.get(f"{name}=={version}", ""))
         yield Package(name, version, digest)
 
 
 def _compile(library: Path) -> None:
-    """Once for all: servers cannot write there. Without looking at times, which a copy of the tree would change."""
+    """Compile now, because servers cannot write there; by hash, because a copy of the tree changes file times."""
     run([PYTHON, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-x", "/tests?/", library])
 
 
