@@ -18,7 +18,7 @@ def main() -> None:
     page = PAGE.read_text()
     technologies = list(catalogue.load().technologies.values())
     written = page
-    for header, rows in (("server", servers(technologies)), ("plans", plans(catalogue.load().offered))):
+    for header, rows in (("server", servers(technologies)), ("plans", plans(catalogue.load().all))):
         lines = (f"| {' | '.join(row)} |\n" for row in rows)
         written = replace_rows(written, f"| technology | {header} |", "".join(lines))
     if "--check" in sys.argv and written != page:

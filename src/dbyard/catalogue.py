@@ -1,4 +1,4 @@
-"""What can be asked for: technologies, their versions and plans, read from `catalogue.toml` and checked."""
+"""The catalogue of technologies, versions and plans, read from `catalogue.toml` and checked."""
 
 from __future__ import annotations
 
@@ -14,22 +14,11 @@ import msgspec
 
 from dbyard import catalogue_shape as shape
 from dbyard.errors import ConfigError, Invalid
-from dbyard.model import (
-    DebianRecipe,
-    FoundRecipe,
-    GoRecipe,
-    MavenRecipe,
-    Plan,
-    PythonRecipe,
-    Recipe,
-    SharedRecipe,
-    Technology,
-    Version,
-    WheelRecipe,
-)
+from dbyard.model import Plan, Technology, Version
+from dbyard.recipes import SharedRecipe
 
 ONE_NODE = "one node"
-NO_STANDBY = "one node for now: the standby that this class is for is not there yet"
+NO_STANDBY = "one node for now: the standby of this class is not available yet"
 CLASSES = {
     "starter": ("Starter", ONE_NODE),
     "business": ("Business", NO_STANDBY),
@@ -41,41 +30,41 @@ CLASSES = {
 class Catalogue:
     """Technologies by their slug, which is also their provider id; `tools` are programs for the platform itself.
 
-    An offer is a technology's servers under another slug and with other plans.
+    A variant has the servers of another technology (its base) under another slug and with other plans.
     """
 
     technologies: Mapping[str, Technology]
     tools: Mapping[str, Version]
-    offers: Mapping[str, Technology] = field(default_factory=dict)
+    variants: Mapping[str, Technology] = field(default_factory=dict)
 
     @property
-    def offered(self) -> list[Technology]:
-        """All that clients can ask for."""
-        return [*self.technologies.values(), *self.offers.values()]
+    def all(self) -> list[Technology]:
+        """Technologies and variants: everything that a client can ask for."""
+        return [*self.technologies.values(), *self.variants.values()]
 
     def get(self, slug: str) -> Technology:
-        """What a database was made as; LookupError when it left the catalogue."""
-        return self.technologies.get(slug) or self.offers[slug]
+        """The technology or variant of a database, by slug; LookupError if it has left the catalogue."""
+        return self.technologies.get(slug) or self.variants[slug]
 
     def technology(self, key: str) -> Technology | None:
         """By slug or alias."""
-        found = self.technologies.get(key) or self.offers.get(key)
+        found = self.technologies.get(key) or self.variants.get(key)
         return found or next((each for each in self.technologies.values() if key in each.aliases), None)
 
     def plan(self, technology: str, key: str) -> Plan | None:
-        """By plan id or name, among the plans of this technology; of an offer also among those of its technology."""
+        """By plan id or name, among the plans of this technology; of a variant also among those of its base."""
         found = self.technology(technology)
         if found is None:
             return None
-        return _pick_plan(found.plans, key) or (self.plan(found.servers_of, key) if found.servers_of else None)
+        return _pick_plan(found.plans, key) or (self.plan(found.base, key) if found.base else None)
 
     def find_plan(self, key: str) -> Plan | None:
-        """By plan id or name, whatever its technology."""
-        found = (_pick_plan(technology.plans, key) for technology in self.offered)
+        """By plan id or name, in any technology."""
+        found = (_pick_plan(technology.plans, key) for technology in self.all)
         return next((plan for plan in found if plan), None)
 
     def version(self, technology: str, version: str | None = None) -> Version:
-        """The version asked for, or the default one; Invalid on field `technology` or `version` when there is none."""
+        """The requested version, or the default one; Invalid on field `technology` or `version` if there is none."""
         found = self.technology(technology)
         if found is None:
             raise Invalid({"technology": [_must_be(self.technologies)]})
@@ -89,7 +78,7 @@ class Catalogue:
 
 @cache
 def load() -> Catalogue:
-    """The catalogue that the package carries; ConfigError when it is malformed."""
+    """The catalogue of this package; ConfigError if it is malformed."""
     return parse(files("dbyard").joinpath("catalogue.toml").read_text())
 
 
@@ -101,11 +90,11 @@ def parse(text: str) -> Catalogue:
         catalogue = Catalogue(
             technologies,
             {name: _version(name, table) for name, table in document.tools.items()},
-            {slug: _offer(slug, table, technologies) for slug, table in document.offers.items()},
+            {slug: _variant(slug, table, technologies) for slug, table in document.variants.items()},
         )
         _refuse_unshared(catalogue)
         _refuse_repeated("slug or alias", _names(catalogue))
-        _refuse_repeated("plan", (plan.name for each in catalogue.offered for plan in each.plans))
+        _refuse_repeated("plan", (plan.name for each in catalogue.all for plan in each.plans))
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"The catalogue is malformed: {error}") from error
     return catalogue
@@ -136,18 +125,18 @@ def _technology(slug: str, table: shape.Technology) -> Technology:
     )
 
 
-def _offer(slug: str, table: shape.Offer, technologies: Mapping[str, Technology]) -> Technology:
-    other = technologies.get(table.servers_of)
-    if other is None:
-        raise ValueError(f"{slug}: there is no {table.servers_of} whose servers it could have")
+def _variant(slug: str, table: shape.Variant, technologies: Mapping[str, Technology]) -> Technology:
+    base = technologies.get(table.base)
+    if base is None:
+        raise ValueError(f"{slug}: its base {table.base} is not in the catalogue")
     return replace(
-        other,
+        base,
         slug=slug,
         name=table.name,
         description=table.description,
         aliases=(),
-        plans=tuple(_plans(slug, table.plans, other.minimum_mb)),
-        servers_of=other.slug,
+        plans=tuple(_plans(slug, table.plans, base.minimum_mb)),
+        base=base.slug,
     )
 
 
@@ -158,7 +147,7 @@ def _version(technology: str, table: shape.Version) -> Version:
         server=table.server,
         licence=table.licence,
         command=table.command,
-        recipe=_recipe(technology, table),
+        recipe=table.recipe,
         default=table.default,
         on_request=table.on_request,
         running_spares=table.running_spares,
@@ -170,31 +159,6 @@ def _version(technology: str, table: shape.Version) -> Version:
     )
 
 
-def _recipe(technology: str, table: shape.Version) -> Recipe:
-    kinds = (table.debian, table.wheel, table.python, table.found, table.maven, table.shared, table.go)
-    given = [each for each in kinds if each is not None]
-    match given:
-        case [shape.Debian(packages, bin)]:
-            return DebianRecipe(packages, bin)
-        case [shape.Wheel() as wheel]:
-            return _wheel(wheel)
-        case [shape.Python(module, python, pinned)]:
-            return PythonRecipe(module, python, tuple(pinned.items()))
-        case [shape.Found(variable)]:
-            return FoundRecipe(variable)
-        case [shape.Maven(assembly, packages, prepare)]:
-            return MavenRecipe(assembly, packages, prepare)
-        case [shape.Shared(other)]:
-            return SharedRecipe(other)
-        case [shape.Go(module, release, checksum, package, toolchain)]:
-            return GoRecipe(module, release, checksum, package, _wheel(toolchain))
-    raise ValueError(f"{technology} {table.version} must have one recipe, not {len(given)}")
-
-
-def _wheel(table: shape.Wheel) -> WheelRecipe:
-    return WheelRecipe(table.distribution, table.version, table.sha256, table.bin)
-
-
 def _plans(slug: str, table: shape.Plans, minimum: int) -> Iterator[Plan]:
     for points in (table.connections, table.cpu):
         _refuse_unsorted(slug, points)
@@ -202,8 +166,8 @@ def _plans(slug: str, table: shape.Plans, minimum: int) -> Iterator[Plan]:
     sizes = [(kind, size) for kind, ends in ranges.items() for size in _powers_of_two(slug, ends)]
     for kind, size in sizes:
         if size < minimum:
-            raise ValueError(f"{table.prefix}-{kind}-{size}: a server of {slug} wants at least {minimum} MB of memory")
-    # By memory first: then each plan holds all that the one before it held.
+            raise ValueError(f"{table.prefix}-{kind}-{size}: a server of {slug} needs at least {minimum} MB of memory")
+    # By memory first, so that data of one plan fit into the next.
     ordered = sorted(sizes, key=lambda each: each[1])
     for position, (kind, memory) in enumerate(ordered, start=1):
         yield _plan(slug, table, kind, memory, position)
@@ -254,7 +218,7 @@ def _pick_plan(plans: Sequence[Plan], key: str) -> Plan | None:
 
 
 def _names(catalogue: Catalogue) -> Iterator[str]:
-    for technology in catalogue.offered:
+    for technology in catalogue.all:
         yield from (technology.slug, *technology.aliases)
     yield from catalogue.tools
 
@@ -267,7 +231,7 @@ def _refuse_repeated(what: str, values: Iterable[str]) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise ValueError(f"{what} {value} stands there twice")
+            raise ValueError(f"{what} {value} is there twice")
         seen.add(value)
 
 

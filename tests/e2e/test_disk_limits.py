@@ -16,7 +16,8 @@ import redis
 
 from dbyard import catalogue, wire
 from dbyard.errors import Conflict
-from dbyard.model import MIB, SharedRecipe
+from dbyard.model import MIB
+from dbyard.recipes import SharedRecipe
 from dbyard.wire.details import Disk
 from tests.e2e import tenants
 from tests.e2e.platforms import Platform, kill_processes, wait_for

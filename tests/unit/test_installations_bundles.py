@@ -21,7 +21,8 @@ from dbyard.errors import InstallationError
 from dbyard.installations import bundles, prefix
 from dbyard.installations.bundles import Archive, Bundle
 from dbyard.installations.prefix import Package
-from dbyard.model import DebianRecipe, Installation, Version
+from dbyard.model import Installation, Version
+from dbyard.recipes import DebianRecipe
 
 SERVER = "#!/bin/sh\necho Redis server v=7.0.99\n"
 VERSION = Version("redis", "7.0", "Redis 7.0", "BSD", "redis-server", DebianRecipe(("redis-server",), "bin"), True)
@@ -152,7 +153,8 @@ class TestInstall:
             from pathlib import Path
             from dbyard import installations
             from dbyard.installations import bundles
-            from dbyard.model import DebianRecipe, Version
+            from dbyard.model import Version
+            from dbyard.recipes import DebianRecipe
             bundles._take_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             installations.install({VERSION!r}, print, bundle=bundles.read(Path({str(bundle.directory)!r})))
         """

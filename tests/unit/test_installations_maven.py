@@ -16,7 +16,8 @@ import pytest
 from dbyard import installations
 from dbyard.errors import InstallationError
 from dbyard.installations import maven, maven_cli
-from dbyard.model import Installation, MavenRecipe, Version
+from dbyard.model import Installation, Version
+from dbyard.recipes import MavenRecipe
 from tests.unit.conftest import Repository
 
 pytestmark = pytest.mark.skipif(
@@ -145,7 +146,8 @@ class TestInstall:
             from pathlib import Path
             from dbyard import installations
             from dbyard.installations import maven
-            from dbyard.model import MavenRecipe, Version
+            from dbyard.model import Version
+            from dbyard.recipes import MavenRecipe
             maven._ASSEMBLIES = Path({str(tmp_path / "assemblies")!r})
             installations.install({toy!r}, lambda _: None)
         """

@@ -25,18 +25,8 @@ from dbyard.installations import bundles, debian, golang, maven, prefix, python_
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
-from dbyard.model import (
-    DebianRecipe,
-    FoundRecipe,
-    GoRecipe,
-    Installation,
-    MavenRecipe,
-    PythonRecipe,
-    SharedRecipe,
-    Version,
-    WheelRecipe,
-    engines_home,
-)
+from dbyard.model import Installation, Version, engines_home
+from dbyard.recipes import DebianRecipe, FoundRecipe, GoRecipe, MavenRecipe, PythonRecipe, SharedRecipe, WheelRecipe
 
 _SYSTEM = Path("/usr")
 _PARTIAL = ".partial-"

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from dbyard.errors import InstallationError
 from dbyard.installations.prefix import Package, Unpacked, locked
 from dbyard.installations.programs import Report, retry_once, run
-from dbyard.model import DebianRecipe
+from dbyard.recipes import DebianRecipe
 
 LISTS_STAY_FRESH = 900.0
 # "Get:3 http://mirror bookworm/main amd64 libssl3 amd64 3.0.22-1 [2,040 kB]"; a flat repository names no architectures

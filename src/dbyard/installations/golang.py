@@ -15,7 +15,7 @@ from dbyard.errors import InstallationError
 from dbyard.installations import wheel
 from dbyard.installations.prefix import Package, Unpacked
 from dbyard.installations.programs import Report, retry_once, run
-from dbyard.model import GoRecipe
+from dbyard.recipes import GoRecipe
 
 _LEAST_MINOR = 24  # of Go 1: the first with `go get -tool`, which builds another module's program by go.mod alone
 

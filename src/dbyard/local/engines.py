@@ -158,7 +158,7 @@ def _named(wanted: Sequence[str]) -> list[Version]:
 def _default_servers() -> list[Version]:
     """All that `install` brings to a machine that has nothing, slow ones first."""
     from dbyard import catalogue, installations
-    from dbyard.model import MavenRecipe
+    from dbyard.recipes import MavenRecipe
 
     servers = dict.fromkeys(installations.resolve_shared(each) for each in _versions() if not each.on_request)
     return sorted([*servers, *catalogue.load().tools.values()], key=lambda each: type(each.recipe) is not MavenRecipe)

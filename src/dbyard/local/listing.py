@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dbyard import installations
 from dbyard.installations import prefix, sources
-from dbyard.model import FoundRecipe, Installation, Version
+from dbyard.model import Installation, Version
+from dbyard.recipes import FoundRecipe
 
 Row = dict[str, object]
 

@@ -2,18 +2,10 @@
 
 from dbyard.model.accounts import Account, Principal, Project, Token
 from dbyard.model.catalogue import (
-    DebianRecipe,
-    FoundRecipe,
-    GoRecipe,
     Installation,
-    MavenRecipe,
     Plan,
-    PythonRecipe,
-    Recipe,
-    SharedRecipe,
     Technology,
     Version,
-    WheelRecipe,
 )
 from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, MIB
 from dbyard.model.databases import Database, Endpoint, EndpointRole, Instance, Role
@@ -70,7 +62,6 @@ __all__ = [
     "DataAccess",
     "Database",
     "DatabaseStatus",
-    "DebianRecipe",
     "Desired",
     "Endpoint",
     "EndpointRole",
@@ -78,8 +69,6 @@ __all__ = [
     "EventType",
     "ExitStatus",
     "File",
-    "FoundRecipe",
-    "GoRecipe",
     "Installation",
     "Instance",
     "InstanceSpec",
@@ -89,7 +78,6 @@ __all__ = [
     "JobState",
     "JobStatus",
     "Layout",
-    "MavenRecipe",
     "Operation",
     "OperationEvent",
     "OperationKind",
@@ -101,8 +89,6 @@ __all__ = [
     "ProcessSpec",
     "Progress",
     "Project",
-    "PythonRecipe",
-    "Recipe",
     "Region",
     "Release",
     "RenderInput",
@@ -110,13 +96,11 @@ __all__ = [
     "Restriction",
     "Role",
     "Scope",
-    "SharedRecipe",
     "Technology",
     "Token",
     "Usage",
     "User",
     "Version",
-    "WheelRecipe",
     "default_home",
     "engines_home",
 ]

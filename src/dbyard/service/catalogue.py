@@ -11,7 +11,7 @@ from dbyard.service import Service
 
 def list_all(service: Service) -> Sequence[Technology]:
     """All that clients can ask for."""
-    return service.catalogue.offered
+    return service.catalogue.all
 
 
 def get(service: Service, key: str) -> Technology:
@@ -23,7 +23,7 @@ def get(service: Service, key: str) -> Technology:
 
 
 def list_server_types(service: Service) -> Sequence[Technology]:
-    """The technologies that servers have; what is offered beside them runs on the servers of one of these."""
+    """The technologies that servers have; each variant runs on the servers of one of these."""
     return list(service.catalogue.technologies.values())
 
 

@@ -88,7 +88,7 @@ def _components(routes: Sequence[Route]) -> dict[str, Json]:
 
 def _new_database(schema: Json, catalogue: Catalogue) -> Json:
     """Which plans and versions go with which technology, so that a body that fits the schema also fits our rules."""
-    kinds = [_kind(technology) for technology in catalogue.offered]
+    kinds = [_kind(technology) for technology in catalogue.all]
     pattern = patterns.DATABASE_NAME
     name = {"type": "string", "minLength": 6, "maxLength": 48, "pattern": pattern, "examples": [EXAMPLE_NAME]}
     return schema | {"properties": schema["properties"] | {"name": name}, "oneOf": kinds}

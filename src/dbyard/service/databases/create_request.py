@@ -74,7 +74,7 @@ def _name(value: object, wrong: FieldErrors) -> str | None:
 
 
 def _technology(service: Service, value: object, wrong: FieldErrors) -> Technology | None:
-    rule = one_of(each.slug for each in service.catalogue.offered)
+    rule = one_of(each.slug for each in service.catalogue.all)
     key = wrong.text("technology", value, rule)
     technology = service.catalogue.technology(key) if key is not None else None
     if key is not None and technology is None:

