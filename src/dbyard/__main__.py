@@ -1,6 +1,6 @@
-"""The command `dbyard`: one group that names every command and imports a command's module only when it runs.
+"""The command `dbyard`: a group that names every command and imports the module of a command only when it runs.
 
-So `dbyard --help` needs neither the platform nor an HTTP client, and errors of any command end in one place.
+So `dbyard --help` imports neither the platform nor an HTTP client. Errors of all commands are printed here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dbyard import __version__
 _CLI = "dbyard.cli"
 _LOCAL = "dbyard.local"
 
-# Section -> command -> (where its click command is, what it does).
+# Section -> command -> (module:attribute of its click command, its help).
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Databases": {
         "create": (f"{_CLI}.databases:create", "Create a database and print its URL."),
@@ -25,45 +25,45 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "url": (f"{_CLI}.databases:url", "Print a database's connection URL."),
         "connect": (f"{_CLI}.connect:connect", "Open psql, mariadb or redis-cli on a database."),
         "resize": (f"{_CLI}.changes:resize", "Give a database another plan of its technology."),
-        "reset-password": (f"{_CLI}.changes:reset_password", "Give a database another password and print its new URL."),
+        "reset-password": (f"{_CLI}.changes:reset_password", "Give a database a new password and print its new URL."),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
-        "cancel": (f"{_CLI}.history:cancel", "End an operation of a database that can be cancelled."),
-        "retry": (f"{_CLI}.history:retry", "Do again what a failed operation of a database was asked for."),
+        "cancel": (f"{_CLI}.history:cancel", "Cancel an operation of a database."),
+        "retry": (f"{_CLI}.history:retry", "Retry a failed operation of a database."),
         "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),
     },
     "Platform": {
         "user": (f"{_CLI}.users:user", "Create, list, disable and enable accounts."),
-        "project": (f"{_CLI}.projects:project", "Make, list, rename and delete projects."),
+        "project": (f"{_CLI}.projects:project", "Create, list, rename and delete projects."),
         "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
         "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),
     },
     "This machine": {
-        "serve": (f"{_LOCAL}.server:serve", "Serve the platform until it is stopped; databases go on without it."),
+        "serve": (f"{_LOCAL}.server:serve", "Serve the platform until it is stopped; databases keep running."),
         "stop": (
             f"{_LOCAL}.server:stop",
-            "Stop the platform and all of its databases; their data stay, and `serve` brings them back.",
+            "Stop the platform and all its databases; their data stay, and `serve` starts them again.",
         ),
-        "audit": (f"{_LOCAL}.audit:audit", "Check that nobody has changed what was recorded."),
+        "audit": (f"{_LOCAL}.audit:audit", "Check that recorded events were not changed."),
         "engines": (f"{_LOCAL}.engines:engines", "List the database servers of this machine, or install them."),
         "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),
     },
 }
 
-_PLACES = {name: place for commands in COMMANDS.values() for name, (place, _) in commands.items()}
+_TARGETS = {name: target for commands in COMMANDS.values() for name, (target, _) in commands.items()}
 
 
 class LazyGroup(click.Group):
     """A group whose commands are in other modules. A DbyardError becomes a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_PLACES)
+        return list(_TARGETS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _PLACES:
+        if cmd_name not in _TARGETS:
             return None
-        module, _, attribute = _PLACES[cmd_name].partition(":")
+        module, _, attribute = _TARGETS[cmd_name].partition(":")
         return cast(click.Command, getattr(import_module(module), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -85,8 +85,8 @@ class LazyGroup(click.Group):
 def main() -> None:
     """A self-hosted database platform: each database is a real server of its own.
 
-    DBYARD_URL names the platform (http://127.0.0.1:7878 when unset) and DBYARD_TOKEN is the API token; on the
-    platform's own machine the first token is found by itself.
+    DBYARD_URL is the platform's URL (http://127.0.0.1:7878 if unset) and DBYARD_TOKEN the API token. On the platform's
+    own machine the first token is found automatically.
     """
 
 
@@ -99,7 +99,7 @@ class Failure(click.ClickException):
 
 
 def exit_code(error: Exception) -> int:
-    """0 done, 1 failed, 2 usage, 3 not found, 4 not authorised, 5 refused, 6 unreachable, 7 waited too long."""
+    """0 done, 1 failed, 2 usage, 3 not found, 4 not authorised, 5 refused, 6 unreachable, 7 timed out."""
     from dbyard import errors
 
     codes: tuple[tuple[type[Exception], int], ...] = (

@@ -21,7 +21,7 @@ from dbyard.errors import ConfigError
 from dbyard.model import Certificate
 
 _AUTHORITY_LIFE = timedelta(days=3652)
-_LEAF_LIFE = timedelta(days=825)  # what the strictest clients accept
+_LEAF_LIFE = timedelta(days=825)  # the limit of the strictest clients
 _CLOCK_SKEW = timedelta(hours=1)
 _COMMON_NAME_LIMIT = 64  # by RFC 5280
 
@@ -30,7 +30,7 @@ _CERTIFICATE_FILE = "ca.crt"
 
 
 class Authority:
-    """Signs the certificates of one platform's servers; `pem` is what a client trusts."""
+    """Signs the certificates of one platform's servers; clients trust `pem`."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._key = key
@@ -39,9 +39,9 @@ class Authority:
 
     @classmethod
     def load_or_make(cls, directory: Path) -> Authority:
-        """The authority kept in `directory`, made at the first call: key and certificate appear together or not at all.
+        """The authority in `directory`, created at the first call: key and certificate appear together or not at all.
 
-        Raises ConfigError when it cannot be used.
+        Raises ConfigError if it cannot be used.
         """
         if not directory.exists() or not any(directory.iterdir()):
             _make(directory)
@@ -51,7 +51,7 @@ class Authority:
             raise ConfigError(f"cannot read the certificate authority in {directory}: {error}") from error
 
     def issue(self, common_name: str, hosts: Iterable[str] = ("localhost", "127.0.0.1")) -> Certificate:
-        """A new key and its certificate for a server that is reached by these names and IP addresses."""
+        """A new key and its certificate for a server with these names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = [_alternative(host) for host in hosts]
         builder = (
@@ -79,7 +79,7 @@ def _alternative(host: str) -> x509.GeneralName:
 
 
 def _make(directory: Path) -> None:
-    """Both files are made durable in a directory beside, which then takes its place by one rename."""
+    """Write and sync both files in a temporary directory, then rename it."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign_own(key)
     temporary = directory.with_name(f".{directory.name}.new")
@@ -96,7 +96,7 @@ def _make(directory: Path) -> None:
 
 
 def _sign_own(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    # The name differs between platforms, so that a client that trusts several does not take one for another.
+    # A random name, so that a client which trusts several platforms can tell their authorities apart.
     name = f"dbyard authority {os.urandom(4).hex()}"
     builder = (
         _builder(name, key.public_key(), _AUTHORITY_LIFE)
@@ -110,7 +110,7 @@ def _sign_own(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 def _load(directory: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key_file, certificate_file = directory / _KEY_FILE, directory / _CERTIFICATE_FILE
     if stat.S_IMODE(key_file.stat().st_mode) & 0o077:
-        raise ConfigError(f"others may read the authority's key {key_file}: run `chmod 600 {key_file}`")
+        raise ConfigError(f"other users can read the authority's key {key_file}: run `chmod 600 {key_file}`")
     try:
         key = load_pem_private_key(key_file.read_bytes(), password=None)
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
@@ -118,7 +118,7 @@ def _load(directory: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate
     except (ValueError, TypeError, InvalidSignature) as error:
         raise ConfigError(f"the certificate authority in {directory} is damaged: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise ConfigError(f"in {directory} the key is not the certificate's")
+        raise ConfigError(f"in {directory} the key does not match the certificate")
     return key, certificate
 
 

@@ -1,6 +1,6 @@
-"""A typed client of the platform's HTTP API: one method a route, errors as in `errors`, the server's own words.
+"""A typed client of the platform's HTTP API: one method per route; errors of `errors` with the server's messages.
 
-`wait_usable` and `wait_closed` are what programs do between a request and its effect.
+`wait_usable` and `wait_closed` wait for the effect of a request.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _REFUSALS: Mapping[int, type[RequestError]] = {
 
 
 class Client:
-    """Speaks with one platform under one token; `with` closes its connections."""
+    """A client of one platform with one token; `with` closes its connections."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """Raises ConfigError when `url` is not one of a web server. Nothing is sent yet."""
+        """Raises ConfigError if `url` is not the URL of a web server. Sends nothing yet."""
         self.url = url.rstrip("/")
         host = _host(self.url)
-        # No proxy of the environment stands between two programs of one machine.
+        # On this machine no proxy of the environment is used.
         self._http = httpx2.Client(timeout=TIMEOUT, headers=_headers(token), trust_env=not is_loopback(host))
 
     def __enter__(self) -> Client:
@@ -83,15 +83,15 @@ class Client:
         return self._ask("GET", "/v1/databases", wire.DatabasesAnswer).databases
 
     def get_database(self, database: str) -> wire.Database:
-        """By id or name, as everywhere here."""
+        """By id or name, like `database` in all methods."""
         return self._ask("GET", _path(database), wire.DatabaseAnswer).database
 
     def get_connection(self, database: str) -> wire.Connection:
-        """Raises Conflict while the database cannot be used; its `extra` has `current_operation_id`."""
+        """Raises Conflict while the database cannot be used, with `current_operation_id` in `extra`."""
         return self._ask("GET", _path(database, "connection"), wire.ConnectionAnswer).connection
 
     def delete_database(self, database: str, *, confirm: str) -> None:
-        """`confirm` is the database's name. Afterwards it is no longer listed; what it held goes within seconds."""
+        """`confirm` is the database's name. It is no longer listed at once; its server and files go within seconds."""
         self._send("DELETE", _path(database), params={"confirm": confirm})
 
     def list_operations(self, database: str) -> list[wire.Operation]:
@@ -112,7 +112,7 @@ class Client:
         return self._ask("GET", _path(database, "logs"), logs.LogsAnswer, params={"lines": str(lines)}).lines
 
     def follow_logs(self, database: str, lines: int) -> Iterator[str]:
-        """The last lines, then new ones as they come; ends when the database is gone or the platform stops."""
+        """The last lines, then new ones as they are written, until the database is deleted or the platform stops."""
         params = {"lines": str(lines), "follow": "true"}
         url, headers = self.url + _path(database, "logs"), {"Accept": "text/event-stream"}
         with (
@@ -125,15 +125,15 @@ class Client:
             yield from read_events(response.iter_bytes())
 
     def get_details(self, database: str) -> details.DatabaseDetails:
-        """Which server stands behind it, what it may use, and what its disk allows."""
+        """Its server, its limits, and the state of its disk."""
         return self._ask("GET", _details_path(database), details.DetailsAnswer).database
 
     def get_metrics(self, database: str) -> details.MetricsAnswer:
-        """What it uses at this moment."""
+        """Its current usage."""
         return self._ask("GET", f"{_details_path(database)}/metrics", details.MetricsAnswer)
 
     def change_plan(self, database: wire.Database, plan: str) -> None:
-        """By the plan's id or name. It is in force as soon as the database can be used again."""
+        """By the plan's id or name. The plan applies as soon as the database can be used again."""
         path = f"/v1/apps/{database.id}/addons/ad-{database.id}"
         self._send("PATCH", path, body=addons.ChangeAddon(addons.NewPlan(plan)))
 
@@ -141,25 +141,25 @@ class Client:
         return self._ask("GET", f"{_details_path(database)}/users", database_users.DatabaseUsersAnswer).users
 
     def reset_password(self, database: str, user: str) -> database_users.PasswordAnswer:
-        """The user with its new password; `current_operation_id` is there until the server has it."""
+        """The user with its new password; `current_operation_id` is set until the server has the password."""
         path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"
         return self._ask("POST", path, database_users.PasswordAnswer)
 
-    def list_events(self, database: str | None, *, page: int, per_page: int, everybody: bool = False) -> EventsAnswer:
-        """Of a database, else of the account; newest first. `everybody`'s are for an admin."""
+    def list_events(self, database: str | None, *, page: int, per_page: int, everyone: bool = False) -> EventsAnswer:
+        """Of a database, else of the account; newest first. `everyone` is for administrators: of all accounts."""
         path = "/v1/events" if database is None else f"/v1/apps/{_segment(database, 'Database')}/events"
-        params = {"page": str(page), "per_page": str(per_page), **({"all": "true"} if everybody else {})}
+        params = {"page": str(page), "per_page": str(per_page), **({"all": "true"} if everyone else {})}
         return self._ask("GET", path, EventsAnswer, params=params)
 
     def list_tokens(self) -> list[tokens.Token]:
         return self._ask("GET", "/v1/tokens", tokens.TokensAnswer).tokens
 
     def create_token(self, new: tokens.NewToken) -> tokens.Token:
-        """This answer and that of `renew_token` are the only ones that have the token's value."""
+        """Only this answer and that of `renew_token` contain the token's value."""
         return self._ask("POST", "/v1/tokens", tokens.TokenAnswer, body=tokens.CreateToken(new)).token
 
     def renew_token(self, token_id: str) -> tokens.Token:
-        """The same token with another value; the old one is worthless."""
+        """The same token with a new value; the old value is invalid."""
         path = f"/v1/tokens/{_segment(token_id, 'Token')}/renew"
         return self._ask("PATCH", path, tokens.TokenAnswer).token
 
@@ -178,15 +178,15 @@ class Client:
         return self._ask("PATCH", path, projects.ProjectAnswer, body=projects.UpdateProject(change)).project
 
     def delete_project(self, project_id: str) -> None:
-        """Raises Conflict while it has databases, or is the default one."""
+        """Raises Conflict if it has databases or is the default project."""
         self._send("DELETE", f"/v1/projects/{_segment(project_id, 'Project')}")
 
     def list_accounts(self) -> list[accounts.Account]:
-        """The platform's accounts, oldest first; for an administrator, as the next two."""
+        """The platform's accounts, oldest first. For administrators, like the next two methods."""
         return self._ask("GET", "/v1/users", accounts.AccountsAnswer).users
 
     def create_account(self, new: accounts.NewAccount) -> accounts.Account:
-        """The only answer that has the account's first token."""
+        """Only this answer contains the account's first token."""
         return self._ask("POST", "/v1/users", accounts.AccountAnswer, body=accounts.CreateAccount(new)).user
 
     def update_account(self, user: str, change: accounts.AccountChange) -> accounts.Account:
@@ -247,9 +247,9 @@ _HINT = "start a platform with `dbyard serve`, or name another one in DBYARD_URL
 def wait_usable(
     client: Client, database: str, *, timeout: float, report: Callable[[wire.Operation], None]
 ) -> wire.Connection:
-    """The connection, as soon as it works; `report` gets the operation at work again and again meanwhile.
+    """The connection, as soon as it works; until then `report` gets the active operation at each poll.
 
-    Raises PermanentError with the cause when the database cannot get there, TimedOut after `timeout` seconds.
+    Raises PermanentError with the cause if the operation fails, TimedOut after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     for pause in _pauses():
@@ -258,24 +258,24 @@ def wait_usable(
         except Conflict as refusal:
             _look(client, database, refusal, report)
         if time.monotonic() > deadline:
-            raise TimedOut(f"{database} cannot be used after {timeout:g} s; the platform works on it")
+            raise TimedOut(f"{database} cannot be used after {timeout:g} s; the platform continues")
         time.sleep(pause)
     raise AssertionError("pauses never end")
 
 
 def wait_closed(connection: wire.Connection, *, timeout: float) -> None:
-    """Wait until nothing listens where a deleted database did; raises TimedOut after `timeout` seconds."""
+    """Wait until the port of a deleted database is closed; raises TimedOut after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     for pause in _pauses():
         if not _listens(connection.host, connection.port):
             return
         if time.monotonic() > deadline:
-            raise TimedOut(f"port {connection.port} is still open after {timeout:g} s; the platform works on it")
+            raise TimedOut(f"port {connection.port} is still open after {timeout:g} s; the platform continues")
         time.sleep(pause)
 
 
 def read_events(parts: Iterable[bytes]) -> Iterator[str]:
-    """The data of each server-sent event, as our platform sends them: lines end with a line feed."""
+    """The data of each server-sent event. Lines must end with a line feed, as the platform sends them."""
     rest, fields = b"", list[str]()
     for part in parts:
         *lines, rest = (rest + part).split(b"\n")
@@ -288,7 +288,7 @@ def read_events(parts: Iterable[bytes]) -> Iterator[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine without asking a name server."""
+    """Whether a URL's host is this machine, without a DNS lookup."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -298,7 +298,7 @@ def is_loopback(host: str) -> bool:
 def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises when it is none
+        _ = parts.port  # raises ValueError if it is not a port
     except ValueError as error:
         raise ConfigError(f"{url!r} is not the URL of a platform: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -320,7 +320,7 @@ def _details_path(database: str) -> str:
 
 
 def _segment(value: str, noun: str) -> str:
-    """A path segment. Empty and dotted ones would lead to another route, so they name nothing."""
+    """A path segment. Empty and dotted names would reach another route, so they are not found."""
     if value in ("", ".", ".."):
         raise NotFound(f"{noun} not found")
     return quote(value, safe="")
@@ -333,13 +333,13 @@ def _words(error: httpx2.RequestError) -> str:
 
 
 def _refusal(response: httpx2.Response, url: str) -> DbyardError:
-    """The error that an answer stands for, with the server's message."""
+    """The error of a response, with the server's message."""
     body = _object(response.content)
     if response.status_code == Invalid.status and "errors" in body:
-        return _invalid(body) or _stranger(response, url)
+        return _invalid(body) or _not_dbyard(response, url)
     message = body.get("error")
     if not isinstance(message, str):
-        return _stranger(response, url)
+        return _not_dbyard(response, url)
     refusal = _REFUSALS.get(response.status_code)
     if refusal is None:
         return DbyardError(f"{message} (HTTP {response.status_code})")
@@ -353,7 +353,7 @@ def _invalid(body: dict[str, Any]) -> Invalid | None:
         return None
 
 
-def _stranger(response: httpx2.Response, url: str) -> Unreachable:
+def _not_dbyard(response: httpx2.Response, url: str) -> Unreachable:
     return Unreachable(f"what answers at {url} is not dbyard (HTTP {response.status_code} without a reason)")
 
 
@@ -365,7 +365,7 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _pauses() -> Iterator[float]:
-    """20 ms at first, since a database may be there at once; half a second in the end."""
+    """From 20 ms, because a database may be ready at once, up to half a second."""
     pause = 0.02
     while True:
         yield pause
@@ -381,7 +381,7 @@ def _look(client: Client, database: str, refusal: Conflict, report: Callable[[wi
         error = latest.error or wire.OperationError("unknown", str(refusal))
         raise PermanentError(f"{database}: {latest.kind} failed at {latest.step}: {error.message}", code=error.code)
     if latest.status == "done" and refusal.extra.get("current_operation_id") is None:
-        raise refusal  # nothing is at work that would change it: its disk is full
+        raise refusal  # no operation is active that could change it: its disk is full
     report(latest)
 
 

@@ -30,15 +30,15 @@ class Config:
     spares: int = 3
     """Prepared directories kept ready for each server in use; 0 for none."""
     public_url: str = ""
-    """The URL at which clients reach the platform, told to them by `/v1/regions`; empty: where it listens."""
+    """The URL at which clients reach the platform, as `/v1/regions` returns it; if empty, the address it listens on."""
     region: str = "osc-fr1"
-    """What clients call the platform's one region."""
+    """The name of the platform's only region."""
     rate_limit: int = 0
-    """Requests a minute for each token; 0 for any number."""
+    """Requests per minute for each token; 0 for no limit."""
     running_spares: int = 0
-    """Servers kept running for nobody yet, of each technology that starts slowly; each one holds memory."""
+    """Servers kept running in advance, of each technology that starts slowly; each one holds memory."""
     unresponsive_after: int = 300
-    """Seconds for which a running server may say nothing before it is started again; 0 for ever."""
+    """Seconds without an answer after which a running server is restarted; 0 to never restart it."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -47,9 +47,9 @@ class Config:
 
 
 def load(file: Path | None = None, *, environ: Mapping[str, str] | None = None, **given: object) -> Config:
-    """The settings as they hold; `given` are those of the command line, None where nothing was said.
+    """The effective settings; `given` are those of the command line, None if absent.
 
-    Raises ConfigError that names the setting and what it wants.
+    Raises ConfigError with the name of the setting and the values that it takes.
     """
     environ = os.environ if environ is None else environ
     names = {field.name for field in fields(Config)}
@@ -94,7 +94,7 @@ def _check(values: Mapping[str, object]) -> Config:
 def _listen(value: object) -> str:
     host, _, port = str(value).rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"listen wants HOST:PORT, such as 127.0.0.1:7878, not {value!r}")
+        raise ConfigError(f"listen must be HOST:PORT, such as 127.0.0.1:7878, not {value!r}")
     return str(value)
 
 
@@ -108,17 +108,19 @@ def _public_url(value: object) -> str:
     except ValueError:
         right = False
     if not right or parts.query or parts.fragment or parts.username or not url.isascii() or " " in url:
-        raise ConfigError(f"public_url wants http(s)://HOST[:PORT], such as https://dbyard.example.org, not {value!r}")
+        raise ConfigError(
+            f"public_url must be http(s)://HOST[:PORT], such as https://dbyard.example.org, not {value!r}"
+        )
     if parts.hostname == "localhost":
         raise ConfigError(
-            "public_url wants a host with a dot, which clients of Scalingo rely on: 127.0.0.1, not localhost"
+            "public_url must have a host with a dot, which Scalingo's clients rely on: 127.0.0.1, not localhost"
         )
     return url
 
 
 def _region(value: object) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", str(value)):
-        raise ConfigError(f"region wants up to 64 of a-z, 0-9 and hyphens between them, such as osc-fr1, not {value!r}")
+        raise ConfigError(f"region must be up to 64 of a-z, 0-9 and inner hyphens, such as osc-fr1, not {value!r}")
     return str(value)
 
 
@@ -126,5 +128,5 @@ def _number(values: Mapping[str, object], name: str, least: int, most: int) -> i
     value = values[name]
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal() or not least <= int(text) <= most:
-        raise ConfigError(f"{name} wants a whole number from {least} to {most}, not {value!r}")
+        raise ConfigError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Builds the platform out of its parts and serves it: one process, one home."""
+"""Builds the platform from its parts and serves it: one process for each home."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Platform:
 
 
 def serve(config: Config, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; databases go on without us. `announce` is called once requests are accepted.
+    """Serve until SIGTERM or SIGINT; databases keep running. Calls `announce` as soon as requests are accepted.
 
-    Raises ConfigError when the home or the address cannot be used.
+    Raises ConfigError if the home or the address cannot be used.
     """
     with locked(config.home), _listen(config) as listener:
         platform = build(config, config.public_url or _url(listener))
@@ -61,9 +61,9 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
 
 
 def build(config: Config, url: str) -> Platform:
-    """The parts of a platform on its locked home, nothing started yet; `url` is where clients find it."""
+    """The parts of a platform on its locked home, not yet started; `url` is where clients reach it."""
     runtime = open_runtime(config)
-    (config.home / "engines").write_text(f"{engines_home()}\n")  # for whoever wants to remove a server from there
+    (config.home / "engines").write_text(f"{engines_home()}\n")  # read by `dbyard engines uninstall`
     state = config.home / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     store = Store(state / "dbyard.db")
@@ -101,7 +101,7 @@ def build(config: Config, url: str) -> Platform:
 
 
 def _hosts(url: str) -> tuple[str, ...]:
-    """Under which names and addresses clients may reach a server of this machine."""
+    """The names and addresses by which clients reach a server of this machine."""
     return tuple(dict.fromkeys(("localhost", "127.0.0.1", urlsplit(url).hostname or "localhost")))
 
 
@@ -119,7 +119,7 @@ def open_runtime(config: Config) -> LocalRuntime:
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Own the home as long as this process lives; raises ConfigError with the pid of the platform that has it."""
+    """Hold the home's lock; the kernel releases it with the process. ConfigError names the pid of another holder."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -142,13 +142,13 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def holder(home: Path) -> int | None:
-    """The pid of the platform that holds the home's lock; None while that is nobody, or just starts."""
+    """The pid of the platform that holds the home's lock; None if there is none or it has not written its pid yet."""
     text = (home / "lock").read_text(encoding="ascii").strip()
     return int(text) if text.isdecimal() and _has_open(int(text), home / "lock") else None
 
 
 def ask_to_end(home: Path) -> int | None:
-    """Send SIGTERM to the platform that holds the home; its pid. Whoever else has that pid meanwhile is left alone."""
+    """Send SIGTERM to the platform that holds the home and return its pid. A process that reuses the pid gets none."""
     pid = holder(home)
     try:
         fd = os.pidfd_open(pid) if pid is not None else None
@@ -168,7 +168,7 @@ def ask_to_end(home: Path) -> int | None:
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """A pid in a file may be another program's by now; the lock's holder has the lock open."""
+    """Whether a process has the file open: a recorded pid may belong to another program, but the holder has it open."""
     try:
         wanted, handles = path.stat(), os.listdir(f"/proc/{pid}/fd")
     except OSError:
@@ -180,7 +180,7 @@ def _is_same(path: str, wanted: os.stat_result) -> bool:
     try:
         return os.path.samestat(os.stat(path), wanted)
     except OSError:
-        return False  # closed meanwhile
+        return False  # closed since the listing
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def _listen(config: Config) -> Iterator[socket.socket]:
 
 
 def _url(listener: socket.socket) -> str:
-    """Where it listens, as a client on this machine reaches it."""
+    """The listener's URL for clients on this machine."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         host = "127.0.0.1"
@@ -228,7 +228,7 @@ def _serve_http(platform: Platform, config: Config, listener: socket.socket, ann
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts requests, and ends by itself on a signal, which uvicorn would raise again too early."""
+    """Announces that it accepts requests, and handles signals itself: uvicorn would re-raise them too early."""
 
     def __init__(self, settings: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(settings)
@@ -250,6 +250,6 @@ def _token_file(config: Config) -> Path:
 
 
 def _forget_token(path: Path, digest: bytes) -> None:
-    """The first token stays in its file until it is revoked."""
+    """Empty the file if it holds the revoked token."""
     if path.exists() and secrets.digest(path.read_text(encoding="ascii").strip()) == digest:
         secrets.write_secret(path, "")

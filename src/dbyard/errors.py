@@ -1,7 +1,7 @@
 """Every error that dbyard raises on purpose.
 
 DbyardError                    500 internal
-├── RequestError               what a client did; its message is for the client
+├── RequestError               a request is refused; the message is for the client
 │   ├── BadRequest             400 bad_request
 │   ├── Unauthorized           401 unauthorized
 │   ├── Forbidden              403 forbidden
@@ -14,13 +14,13 @@ DbyardError                    500 internal
 │   ├── TooManyRequests        429 too_many_requests
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
-│   └── Stuck                  it does, and what tenants ask for is not done
-├── TemporaryError             a step failed and is worth trying again until the operation's deadline
-├── PermanentError             a step failed and trying again cannot help
+│   └── Stuck                  it answers the platform, but not its tenants
+├── TemporaryError             a step failed and is retried until the operation's deadline
+├── PermanentError             a step failed and a retry cannot help
 ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
 ├── InstallationError          a database server could not be found or installed
 ├── Unreachable                a client got no answer from the platform, or not the answer of a dbyard
-├── TimedOut                   a client waited as long as it was told to; the platform works on
+├── TimedOut                   a client's wait timed out; the platform continues
 └── ConfigError                the configuration or the home cannot be used
 """
 
@@ -30,14 +30,14 @@ from collections.abc import Mapping, Sequence
 
 
 class DbyardError(Exception):
-    """Root of the tree; `str(error)` is one sentence for a person."""
+    """Root of the tree; `str(error)` is one sentence for display."""
 
     status = 500
     code = "internal"
 
 
 class RequestError(DbyardError):
-    """Something a client did. `headers` are added to the response, `extra` to its JSON object."""
+    """A refused request. `headers` are added to the response, `extra` to its JSON object."""
 
     status = 400
     code = "bad_request"
@@ -65,7 +65,7 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """`resource` is what was not found, where a caller may want to name it in other words: database, project, …"""
+    """`resource` is the kind of thing that was not found (database, project, …), for callers with other messages."""
 
     status = 404
     code = "not_found"
@@ -96,7 +96,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class Invalid(RequestError):
-    """Wrong fields, all of them: `fields` maps a field's bare name to its messages."""
+    """All wrong fields of a request: `fields` maps a field's bare name to its messages."""
 
     status = 422
     code = "invalid"
@@ -117,13 +117,13 @@ class Unavailable(RequestError):
 
 
 class NotReady(DbyardError):
-    """A server does not answer yet; the message is the last thing it said."""
+    """A server does not answer yet; the message is its last error."""
 
     code = "not_ready"
 
 
 class Stuck(NotReady):
-    """A server answers its admin, but what tenants ask for waits behind something that may never end."""
+    """A server answers its admin, but its tenants' requests wait for something that may never end."""
 
 
 class StepError(DbyardError):
@@ -148,19 +148,19 @@ class StaleGeneration(DbyardError):
 
 
 class InstallationError(DbyardError):
-    """A database server is missing or could not be installed; the message says how to go on."""
+    """A database server is missing or could not be installed; the message says what to do."""
 
     code = "installation"
 
 
 class Unreachable(DbyardError):
-    """No platform answers at the URL; the message names it and says how to go on."""
+    """No platform answers at the URL; the message names the URL and says what to do."""
 
     code = "unreachable"
 
 
 class TimedOut(DbyardError):
-    """A client's patience ended, not the operation: the platform goes on with it."""
+    """A client's wait timed out; the platform continues the operation."""
 
     code = "timed_out"
 

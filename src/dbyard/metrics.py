@@ -1,4 +1,4 @@
-"""The Prometheus registry: what the platform counts of itself. Every metric is named here and nowhere else."""
+"""The platform's Prometheus metrics. Every metric is defined here and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPERATION_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 
 
 class Metrics:
-    """One registry for one platform; any thread may count."""
+    """The registry of one platform; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -25,7 +25,7 @@ class Metrics:
         self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
 
     def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
-        """The text that Prometheus scrapes, with how many databases and operations there are right now."""
+        """The text that Prometheus scrapes, with the current numbers of databases and operations."""
         _set_all(self._databases, databases)
         _set_all(self._queue, operations)
         return generate_latest(self._registry)
@@ -43,14 +43,14 @@ class Metrics:
         )
         self.rejected_tokens = Counter(
             "dbyard_rejected_tokens",
-            "Requests with a token or password that is not valid, or not any more",
+            "Requests with an invalid or expired token or password",
             registry=registry,
         )
 
     def _add_operations(self, registry: CollectorRegistry) -> None:
         self.operations = Counter(
             "dbyard_operations_finished",
-            "Operations that ended; outcome is done or the code of the error",
+            "Operations that have ended; outcome is done or the error's code",
             ["kind", "outcome"],
             registry=registry,
         )
@@ -63,52 +63,52 @@ class Metrics:
         )
         self.failed_attempts = Counter(
             "dbyard_operation_failed_attempts",
-            "Attempts of a step that failed and are tried again",
+            "Failed attempts of a step, which are retried",
             ["kind", "step", "code"],
             registry=registry,
         )
         self.deadlines_passed = Counter(
-            "dbyard_operation_deadlines_passed", "Operations that ran out of time", ["kind"], registry=registry
+            "dbyard_operation_deadlines_passed", "Operations that passed their deadline", ["kind"], registry=registry
         )
         self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
 
     def _add_servers(self, registry: CollectorRegistry) -> None:
         self.server_exits = Counter(
             "dbyard_server_exits",
-            "Database servers that ended without being asked to",
+            "Database servers that ended unexpectedly",
             ["technology", "cause"],
             registry=registry,
         )
         self.silent_servers = Gauge(
-            "dbyard_silent_servers", "Running servers that do not answer when they are asked", registry=registry
+            "dbyard_silent_servers", "Running servers that do not answer the health check", registry=registry
         )
         self.disk_warnings = Counter(
-            "dbyard_disk_warnings", "Times that a database came to 85 % of its disk", registry=registry
+            "dbyard_disk_warnings", "Times that a database reached 85 % of its disk", registry=registry
         )
         self.restrictions = Counter(
             "dbyard_restrictions",
-            "Times that what a tenant may do was changed for its disk's sake; none means lifted",
+            "Changes of a tenant's rights because of its disk; none means that a restriction was lifted",
             ["restriction"],
             registry=registry,
         )
         self.disk_seconds = Counter(
-            "dbyard_disk_measuring_seconds", "Time spent on measuring the disks of databases", registry=registry
+            "dbyard_disk_measuring_seconds", "Time spent measuring the disks of databases", registry=registry
         )
         self.spares = Gauge(
             "dbyard_spares",
-            "Prepared directories that wait for a database",
+            "Prepared directories that no database uses yet",
             ["technology", "version"],
             registry=registry,
         )
         self.running_spares = Gauge(
             "dbyard_running_spares",
-            "Servers that run and wait for a database",
+            "Running servers that no database uses yet",
             ["technology", "version"],
             registry=registry,
         )
         self.running_spares_refused = Counter(
             "dbyard_running_spares_refused",
-            "Times that no running spare was started, or one was given back, because the machine has too little memory",
+            "Running spares not started, or stopped, because the machine has too little memory",
             registry=registry,
         )
 

@@ -1,4 +1,4 @@
-"""Waiting for something by looking again and again."""
+"""Waiting for a condition by polling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll `condition` with growing pauses; False when it did not hold in time."""
+    """Poll `condition` with growing pauses; False if it did not become true in time."""
     deadline, pause = time.monotonic() + seconds, 0.0005
     while not condition():
         if time.monotonic() > deadline:

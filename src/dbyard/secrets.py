@@ -1,4 +1,4 @@
-"""Make, seal, derive and keep secrets: the master key, tokens, passwords and files that only their owner can read."""
+"""Secrets: the master key, sealed values, tokens, JWTs, passwords, and files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _JWT_OPTIONS: Options = {"require": ["aud", "exp"], "verify_exp": False, "verify
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PASSWORD_LENGTH = 32
-_OF_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$BbBBW5nMw5qlOhOT0fGuxg$T7mGOKQTQMvOpUCSBWpjBmIGnhsk2cwLmq9K7F+5YZg"
+_DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$BbBBW5nMw5qlOhOT0fGuxg$T7mGOKQTQMvOpUCSBWpjBmIGnhsk2cwLmq9K7F+5YZg"
 """The hash of a password that opens nothing; as costly to check as `hash_password` makes them."""
 _FIRST_CHARACTERS = string.ascii_letters + string.digits
 _CHARACTERS = _FIRST_CHARACTERS + "_-"
 
 
 class Box:
-    """Seals secrets under the master key, each bound to its place; a sealed value moved elsewhere does not open."""
+    """Seals secrets under the master key, each bound to its row and column: moved elsewhere it does not open."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _KEY_BYTES:
@@ -53,31 +53,31 @@ class Box:
 
     def seal(self, plain: str, *, table: str, column: str, row: str) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain.encode(), _place(table, column, row))
+        return nonce + self._cipher.encrypt(nonce, plain.encode(), _joined(table, column, row))
 
     def open(self, sealed: bytes, *, table: str, column: str, row: str) -> str:
-        """The text that was sealed for this very place. Raises ConfigError when it was not, or under another key."""
+        """The plain text. Raises ConfigError if it was sealed for another row or column, or under another key."""
         nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, text, _place(table, column, row)).decode()
+            return self._cipher.decrypt(nonce, text, _joined(table, column, row)).decode()
         except (InvalidTag, ValueError) as error:
             raise ConfigError(f"the sealed {column} of {table} {row} does not open with this master key") from error
 
     def derive(self, purpose: str, seed: str) -> str:
-        """A password of 256 bits that need not be stored: the same purpose and seed give it again. URL-safe."""
-        digest = hmac.new(self._derivation, _place(purpose, seed), hashlib.sha256).digest()
+        """A URL-safe password of 256 bits that is not stored: the same purpose and seed give the same password."""
+        digest = hmac.new(self._derivation, _joined(purpose, seed), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def sign(self, audience: str, claims: Mapping[str, object]) -> str:
-        """A JWT for that audience. What it says can be read by whoever has it, so it is no place for a secret."""
-        import jwt  # most platforms never need it, and it brings an HTTP client
+        """A signed JWT for that audience. Its claims are readable, so they must not contain a secret."""
+        import jwt  # imported late: most platforms never need it, and it imports an HTTP client
 
         return jwt.encode({**claims, "aud": audience}, self._signing, algorithm=_ALGORITHM)
 
     def verify(self, text: str, audiences: Sequence[str]) -> dict[str, Any] | None:
-        """What a JWT says that `sign` made for one of the audiences; None for any other text.
+        """The claims of a JWT that `sign` made for one of the audiences; None for any other text.
 
-        Whether it has expired is for the caller to see, who has the clock.
+        The caller, which has the clock, checks whether it has expired.
         """
         import jwt
 
@@ -88,7 +88,7 @@ class Box:
 
 
 def load_or_make_key(path: Path) -> Box:
-    """The box of the master key at `path`, made at the first call. Raises ConfigError for a key others may know."""
+    """The box of the master key at `path`, created at the first call. ConfigError if other users can read the key."""
     if not os.path.lexists(path):
         _write(path, os.urandom(_KEY_BYTES))
     try:
@@ -100,7 +100,7 @@ def load_or_make_key(path: Path) -> Box:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Put `text` at `path`, readable by its owner only: the whole of it or what was there before, even if killed."""
+    """Write `text` to `path`, readable by its owner only. After a kill the file is either complete or unchanged."""
     _write(path, text.encode())
 
 
@@ -109,19 +109,19 @@ def mint_token() -> str:
 
 
 def digest(token: str) -> bytes:
-    """What is kept of a token. It holds 256 random bits, so a plain hash cannot be searched."""
+    """The stored form of a token. A plain hash is enough, because a token has 256 random bits."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def hash_password(password: str) -> str:
-    """What is kept of a person's password. Slow on purpose, and 19 MiB for as long."""
+    """The stored form of an account's password: argon2id, slow on purpose, with 19 MiB of memory."""
     return _hasher().hash(_normal(password))
 
 
 def check_password(hashed: str | None, password: str) -> bool:
-    """Whether the hash is of this password; without a hash the same work for nothing."""
+    """Whether the hash is of this password. Without a hash it takes as long, to hide which accounts exist."""
     try:
-        return _hasher().verify(hashed or _OF_NOBODY, _normal(password)) and hashed is not None
+        return _hasher().verify(hashed or _DUMMY_HASH, _normal(password)) and hashed is not None
     except (Argon2Error, InvalidHash):
         return False
 
@@ -143,7 +143,7 @@ def _hasher() -> PasswordHasher:
 
 
 def _normal(password: str) -> str:
-    """Keyboards differ in how they write the same letter."""
+    """Unicode NFC, because keyboards encode the same letter differently."""
     return unicodedata.normalize("NFC", password)
 
 
@@ -151,8 +151,8 @@ def _subkey(key: bytes, purpose: str) -> bytes:
     return HKDFExpand(SHA256(), _KEY_BYTES, b"dbyard " + purpose.encode()).derive(key)
 
 
-def _place(*parts: str) -> bytes:
-    """The parts joined so that no other parts give the same bytes."""
+def _joined(*parts: str) -> bytes:
+    """The parts joined without ambiguity: other parts never give the same bytes."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, parts))
 
 
@@ -160,9 +160,9 @@ def _check_key_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"the master key {path} is not a regular file")
     if status.st_uid != os.geteuid():
-        raise ConfigError(f"the master key {path} belongs to uid {status.st_uid}, not to us ({os.geteuid()})")
+        raise ConfigError(f"the master key {path} belongs to uid {status.st_uid}, not to this process ({os.geteuid()})")
     if stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigError(f"others may read the master key {path}: run `chmod 600 {path}`")
+        raise ConfigError(f"other users can read the master key {path}: run `chmod 600 {path}`")
 
 
 def _write(path: Path, content: bytes) -> None:

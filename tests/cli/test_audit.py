@@ -67,7 +67,7 @@ def test_a_cut_tail_is_found_by_a_noted_head_alone(store: Store, tmp_path: Path)
     assert verify(tmp_path).exit_code == 0
     result = verify(tmp_path, "--head", noted)
     assert result.exit_code == 1
-    assert "2 are here" in result.stderr
+    assert "there are 2" in result.stderr
 
 
 def test_a_head_that_is_none_is_wrong_usage(store: Store, tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_head_that_is_none_is_wrong_usage(store: Store, tmp_path: Path) -> Non
 def test_a_home_without_state_says_so(tmp_path: Path) -> None:
     result = verify(tmp_path / "nowhere")
     assert result.exit_code == 1
-    assert "there is no platform's state in" in result.stderr
+    assert "there is no platform in" in result.stderr

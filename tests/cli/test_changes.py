@@ -64,7 +64,7 @@ class TestResize:
         changing.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([heal, failed])))
         result = run("resize", database.name, PLAN)
         assert result.exit_code == 1
-        assert "has the plan that it had before: the server ended" in result.stderr
+        assert "still has its old plan: the server ended" in result.stderr
 
     def test_without_waiting(self, run: Run, changing: FakePlatform, database: wire.Database) -> None:
         result = run("resize", database.name, PLAN, "--no-wait")

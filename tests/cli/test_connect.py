@@ -47,7 +47,7 @@ def _put_manifest(engines: Path, technology: str, version: str, **manifest: obje
 
 @pytest.fixture
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty engines place, and no client program on PATH."""
+    """An empty DBYARD_ENGINES, and no client program on PATH."""
     monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "engines"))
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)

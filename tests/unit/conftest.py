@@ -1,4 +1,4 @@
-"""What tests of installations share: an empty place for servers, and a Debian repository in a directory."""
+"""Fixtures for tests of installations: an empty DBYARD_ENGINES, and a Debian repository in a directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dbyard import installations
 
 @pytest.fixture
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty place that every uid can reach, on a machine without servers of its own."""
+    """An empty DBYARD_ENGINES that every uid can reach, on a machine without servers of its own."""
     for path in (tmp_path, *tmp_path.parents[:-2]):
         if path.stat().st_uid == os.geteuid():
             path.chmod(path.stat().st_mode | 0o711)

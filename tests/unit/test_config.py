@@ -1,4 +1,4 @@
-"""Settings: which place wins, and what is refused."""
+"""Settings: which source takes precedence, and which values are refused."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class TestLoad:
     def test_defaults(self, tmp_path: Path) -> None:
         assert load(environ={}, home=tmp_path) == Config(home=tmp_path)
 
-    def test_the_nearer_place_wins(self, tmp_path: Path) -> None:
+    def test_command_line_over_environment_over_file(self, tmp_path: Path) -> None:
         file = write(tmp_path, 'listen = "127.0.0.1:1001"\nworkers = 1\nspares = 1\n')
         environ = {"DBYARD_WORKERS": "2", "DBYARD_SPARES": "2"}
         found = load(file, environ=environ, home=tmp_path, spares=3)
         assert (found.listen, found.workers, found.spares) == ("127.0.0.1:1001", 2, 3)
 
-    def test_what_was_not_said_on_the_command_line_counts_for_nothing(self, tmp_path: Path) -> None:
+    def test_an_absent_option_changes_nothing(self, tmp_path: Path) -> None:
         assert load(environ={"DBYARD_WORKERS": "2"}, home=tmp_path, workers=None).workers == 2
 
     def test_public_url_has_no_final_slash(self, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ class TestRefusals:
         "listen", ["", "7878", ":7878", "localhost", "localhost:", "localhost:x", "localhost:65536"]
     )
     def test_listen(self, tmp_path: Path, listen: str) -> None:
-        with pytest.raises(ConfigError, match="listen wants HOST:PORT"):
+        with pytest.raises(ConfigError, match="listen must be HOST:PORT"):
             load(environ={}, home=tmp_path, listen=listen)
 
     @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ class TestRefusals:
         ],
     )
     def test_numbers(self, tmp_path: Path, name: str, value: str) -> None:
-        with pytest.raises(ConfigError, match=f"{name} wants a whole number"):
+        with pytest.raises(ConfigError, match=f"{name} must be a whole number"):
             load(environ={f"DBYARD_{name.upper()}": value}, home=tmp_path)
 
     @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ class TestRefusals:
         ["ftp://host", "host", "http://", "http://h:0", "http://h:x", "http://h/?a", "http://u:p@h", "http://é", "/"],
     )
     def test_public_url(self, tmp_path: Path, url: str) -> None:
-        with pytest.raises(ConfigError, match="public_url wants"):
+        with pytest.raises(ConfigError, match="public_url must"):
             load(environ={"DBYARD_PUBLIC_URL": url}, home=tmp_path)
 
     def test_public_url_has_a_dot_for_the_clients_that_count_on_it(self, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ class TestRefusals:
 
     @pytest.mark.parametrize("region", ["", "-", "a b", "Osc", "a-", "x" * 65])
     def test_region(self, tmp_path: Path, region: str) -> None:
-        with pytest.raises(ConfigError, match="region wants"):
+        with pytest.raises(ConfigError, match="region must be"):
             load(environ={"DBYARD_REGION": region}, home=tmp_path)
 
     def test_a_boolean_is_no_number(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="workers wants a whole number"):
+        with pytest.raises(ConfigError, match="workers must be a whole number"):
             load(write(tmp_path, "workers = true"), environ={}, home=tmp_path)
 
     def test_ports_in_the_wrong_order(self, tmp_path: Path) -> None:

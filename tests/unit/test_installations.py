@@ -260,21 +260,21 @@ class TestDebian:
         assert left_in(engines) == ["7.0.99"]
 
     @pytest.mark.parametrize(
-        ("told", "place"), [("7.0.99", "7.0.99+2"), ("7.0.100", "7.0.100")], ids=["patched", "newer"]
+        ("full_version", "directory"), [("7.0.99", "7.0.99+2"), ("7.0.100", "7.0.100")], ids=["patched", "newer"]
     )
     def test_upgrade_goes_beside(
-        self, engines: Path, toy: Version, repository: Repository, told: str, place: str
+        self, engines: Path, toy: Version, repository: Repository, full_version: str, directory: str
     ) -> None:
         first, _ = install(toy)
-        server = f"#!/bin/sh\necho Redis server v={told}\n"
+        server = f"#!/bin/sh\necho Redis server v={full_version}\n"
         repository.add("toy-server", {"usr/sbin/redis-server": server}, version="7.0.99-2")
         (engines / ".apt" / "refreshed").unlink()
         assert installations.install(toy, lambda _: None) == first
         upgraded = installations.install(toy, lambda _: None, upgrade=True)
-        assert (upgraded.full_version, upgraded.root.name) == (told, place)
+        assert (upgraded.full_version, upgraded.root.name) == (full_version, directory)
         assert upgraded == installations.find("redis", "7.0")
         assert first.bin.joinpath("redis-server").read_text() == SERVER
-        assert left_in(engines) == sorted(["7.0.99", place])
+        assert left_in(engines) == sorted(["7.0.99", directory])
 
     def test_at_once_is_once(self, toy: Version) -> None:
         results: list[tuple[Installation, list[str]]] = []
@@ -448,8 +448,8 @@ class TestApplication:
 
     def test_runs_apart_from_ours(self, pinned_application: Version) -> None:
         installed, _ = install(pinned_application)
-        told = subprocess.run([installed.bin / "toymongod", "--version"], check=True, capture_output=True, text=True)
-        assert told.stdout == "toy mongo 0.7.1b2\n"
+        printed = subprocess.run([installed.bin / "toymongod", "--version"], check=True, capture_output=True, text=True)
+        assert printed.stdout == "toy mongo 0.7.1b2\n"
         assert "toy_mongo" not in sys.modules
 
     @pytest.mark.parametrize("number", [0, 1])

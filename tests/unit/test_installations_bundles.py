@@ -53,7 +53,7 @@ def bundle(server: Installation, tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def machine(bundle: Bundle, engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The place of another machine, which has nothing yet."""
+    """DBYARD_ENGINES of another machine, which is empty."""
     monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "other"))
     return tmp_path / "other"
 

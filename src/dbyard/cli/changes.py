@@ -1,4 +1,4 @@
-"""resize, reset-password: changes to a database that runs."""
+"""resize and reset-password: changes to a running database."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def resize(database: str, plan: str, wait: bool, timeout: float) -> None:
     """Give a database another plan of its technology.
 
-    DATABASE is its name or its id, PLAN is one of `dbyard plans`. Its data and its URL stay; its sessions end where the
-    server has to be started again.
+    DATABASE is its name or its id, PLAN is one of `dbyard plans`. Its data and its URL stay; sessions end if the server
+    must be restarted.
     """
     with session() as client:
         found = client.get_database(database)
@@ -40,16 +40,16 @@ def resize(database: str, plan: str, wait: bool, timeout: float) -> None:
 @click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait.")
 @json_option
 def reset_password(database: str, timeout: float, as_json: bool) -> None:
-    """Give a database another password and print its new URL.
+    """Give a database a new password and print its new URL.
 
-    DATABASE is its name or its id. The old password is worthless from then on, and sessions that it opened are ended.
-    When the wait is cut short the platform goes on; `dbyard url` has the new URL as soon as it works.
+    DATABASE is its name or its id. The old password becomes invalid and its sessions end. If the wait is interrupted
+    the platform continues; `dbyard url` prints the new URL as soon as it works.
     """
     with session() as client:
         found = client.get_database(database)
         for user in client.list_users(found.id):
             client.reset_password(found.id, user.name)
-        connection = wait_usable(client, found.name, timeout, f"giving {found.name} another password")
+        connection = wait_usable(client, found.name, timeout, f"giving {found.name} a new password")
     if as_json:
         print_json(connection)
     else:
@@ -57,9 +57,9 @@ def reset_password(database: str, timeout: float, as_json: bool) -> None:
 
 
 def _raise_if_failed(client: Client, name: str) -> None:
-    """It can be used again also with the plan that it had before."""
+    """A failed resize leaves a usable database with its old plan, so check the operation."""
     from dbyard.errors import PermanentError
 
     last = next((each for each in client.list_operations(name) if each.kind == "resize"), None)
     if last and last.status == "error" and last.error:
-        raise PermanentError(f"{name} has the plan that it had before: {last.error.message}", code=last.error.code)
+        raise PermanentError(f"{name} still has its old plan: {last.error.message}", code=last.error.code)

@@ -1,4 +1,4 @@
-"""connect: hand the terminal over to the technology's own client program."""
+"""connect: replace this process by the technology's own client program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """An executable and what its environment needs to start it."""
+    """A client program and the libraries that it needs."""
 
     client: Client
     path: Path
@@ -37,8 +37,8 @@ class Program:
 def connect(database: str, arguments: tuple[str, ...]) -> None:
     """Open psql, mariadb or redis-cli on a database.
 
-    Whatever follows DATABASE goes to that program: `dbyard connect my-db -c 'SELECT 1'`. The program is looked for on
-    PATH, then among the servers that `dbyard engines install` put on this machine.
+    All arguments after DATABASE go to that program: `dbyard connect my-db -c 'SELECT 1'`. The program is searched on
+    PATH, then among the servers that `dbyard engines install` has installed.
     """
     with session() as client:
         connection = client.get_connection(database)
@@ -52,17 +52,17 @@ def connect(database: str, arguments: tuple[str, ...]) -> None:
 
 
 def find_program(technology: str) -> Program | None:
-    """The technology's client on PATH, else in the newest installation that has one."""
+    """The technology's client program on PATH, else in the newest installation that has one."""
     client = engines.load_client(technology)
     if client is None:
         return None
     for name in client.PROGRAMS:
         if found := shutil.which(name):
             return Program(client, Path(found))
-    for place, libraries in _installations(technology):
+    for directory, libraries in _installations(technology):
         for name in client.PROGRAMS:
-            if os.access(place / name, os.X_OK):
-                return Program(client, place / name, libraries)
+            if os.access(directory / name, os.X_OK):
+                return Program(client, directory / name, libraries)
     return None
 
 
@@ -72,13 +72,13 @@ def _technology(connection: wire.Connection) -> str:
 
 
 def _without_program(technology: str, connection: wire.Connection) -> str:
-    """The URL still goes to stdout: another client takes it."""
+    """The error message. The URL still goes to stdout, for another client."""
     click.echo(connection.url)
     client = engines.load_client(technology)
     if client is None:
-        return f"dbyard knows no client program of {technology}; the URL above is for yours"
+        return f"dbyard knows no client program for {technology}; use the URL above with your own"
     program = client.PROGRAMS[0]
-    return f"{program} is not on this machine: `dbyard engines install {technology}` brings it; or use the URL above"
+    return f"{program} is not installed: run `dbyard engines install {technology}`, or use the URL above"
 
 
 def _installations(technology: str) -> list[tuple[Path, tuple[Path, ...]]]:
@@ -95,7 +95,7 @@ def _version(text: str) -> list[int]:
 
 
 def _read_manifest(path: Path) -> tuple[Path, tuple[Path, ...]] | None:
-    """None for what an installation in the making, or of another release of dbyard, left there."""
+    """None if it is incomplete or was written by another release of dbyard."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         root = path.parent

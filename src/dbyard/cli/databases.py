@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbyard.client import Client
 
 INTERRUPTED = 130
-"""What a shell expects of a program that Ctrl-C ended."""
+"""The usual exit code of a program that Ctrl-C ended."""
 
 _LOG_LINES = 20
 
@@ -26,8 +26,8 @@ _LOG_LINES = 20
 @click.argument("name")
 @click.option("-t", "--technology", required=True, help="Such as postgresql, mysql or redis.")
 @click.option("-p", "--plan", required=True, help="A plan of the technology, such as postgresql-starter-512.")
-@click.option("--version", help="The technology's version; its newest when absent.")
-@click.option("--project", metavar="PROJECT", help="The name or id of its project; your default one when absent.")
+@click.option("--version", help="A version of the technology; by default its default version.")
+@click.option("--project", metavar="PROJECT", help="The name or id of its project; by default your default project.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=150, show_default=True, help="Seconds to wait.")
 @json_option
@@ -43,8 +43,8 @@ def create(
 ) -> None:
     """Create a database and print its URL.
 
-    Its progress goes to stderr. With --no-wait the id is printed at once; with --json an object with the database and
-    the connection (null with --no-wait).
+    Progress goes to stderr. With --no-wait the id is printed at once. With --json: an object with the database and the
+    connection (null with --no-wait).
     """
     from dbyard import wire
 
@@ -101,7 +101,7 @@ def show(database: str, as_json: bool) -> None:
 def url(database: str, as_json: bool) -> None:
     """Print a database's connection URL.
 
-    Alone on its line, with its password. With --json all parts of the connection, its CA certificate among them.
+    The output is the URL only, with the password. With --json: all parts of the connection, with the CA certificate.
     """
     with session() as client:
         connection = client.get_connection(database)
@@ -113,13 +113,13 @@ def url(database: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("database")
-@click.option("--confirm", metavar="NAME", help="The database's name, for scripts: nothing is asked.")
+@click.option("--confirm", metavar="NAME", help="The database's name, for scripts: there is no prompt.")
 @click.option("--wait/--no-wait", default=True, help="Wait until its server is gone (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait.")
 def delete(database: str, confirm: str | None, wait: bool, timeout: float) -> None:
     """Delete a database and everything in it.
 
-    Asks for the database's name first. Its name is free at once; its server, port and files are gone seconds later.
+    Asks for the database's name first. The name is free at once; server, port and files are removed within seconds.
     """
     with session() as client:
         found = client.get_database(database)
@@ -131,13 +131,13 @@ def delete(database: str, confirm: str | None, wait: bool, timeout: float) -> No
 
 
 def wait_usable(client: Client, name: str, timeout: float, work: str) -> wire.Connection:
-    """The connection as soon as it works; `work` is what the platform goes on with when Ctrl-C ends the wait."""
+    """The connection as soon as it works; `work` says what the platform continues if Ctrl-C ends the wait."""
     from dbyard import client as clients
     from dbyard.errors import PermanentError
 
     try:
         with (
-            _interruptible(f"the platform goes on {work}; look with `dbyard show {name}`"),
+            _interruptible(f"the platform continues {work}; see `dbyard show {name}`"),
             progress(name) as report,
         ):
             return clients.wait_usable(client, name, timeout=timeout, report=report)
@@ -149,13 +149,13 @@ def wait_usable(client: Client, name: str, timeout: float, work: str) -> wire.Co
 def _wait_closed(name: str, connection: wire.Connection, timeout: float) -> None:
     from dbyard.client import wait_closed
 
-    with _interruptible(f"{name} is deleted; the platform goes on removing what it held"):
+    with _interruptible(f"{name} is deleted; the platform continues to remove its server and files"):
         wait_closed(connection, timeout=timeout)
 
 
 @contextmanager
 def _interruptible(words: str) -> Iterator[None]:
-    """Ctrl-C ends the wait, not the work: say so."""
+    """On Ctrl-C print the message: the platform continues the work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -175,7 +175,7 @@ def _print_last_log(client: Client, name: str) -> None:
 
 
 def _status(client: Client, database: str) -> list[tuple[str, str]]:
-    """Whether it can be used: the API says it by giving the connection or the reason why not."""
+    """Whether it can be used: the API returns the connection, or the reason why there is none."""
     from dbyard.errors import Conflict
 
     try:
@@ -202,7 +202,7 @@ def _connection_or_none(client: Client, database: str) -> wire.Connection | None
 
 
 def _ask_name(name: str) -> str:
-    typed: str = click.prompt(f"This deletes {name} with all its data. Type its name to go on", err=True)
+    typed: str = click.prompt(f"This deletes {name} with all its data. Type its name to continue", err=True)
     if typed != name:
         raise click.ClickException(f"{typed!r} is not the name; nothing is deleted")
     return typed

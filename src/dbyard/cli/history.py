@@ -1,4 +1,4 @@
-"""logs, operations and events: what a database's server said, what the platform did to it, and who did what."""
+"""logs, operations, cancel, retry and events: a server's log, a database's operations, and who did what."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOLLOW_EVERY = 1.0
 @click.command()
 @click.argument("database")
 @click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many lines.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines until Ctrl-C.")
 @json_option
 def logs(database: str, lines: int, follow: bool, as_json: bool) -> None:
     """Print the last lines of a database server's log.
@@ -45,12 +45,12 @@ def logs(database: str, lines: int, follow: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("database")
-@click.option("-f", "--follow", is_flag=True, help="Show the progress of what is at work until it has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Show the progress of active operations until they end.")
 @json_option
 def operations(database: str, follow: bool, as_json: bool) -> None:
     """Show what the platform did to a database.
 
-    Newest first: each step that was done and each attempt that failed, with its cause.
+    Newest first: each finished step and each failed attempt, with its cause.
     """
     with session() as client:
         if follow:
@@ -67,9 +67,9 @@ def operations(database: str, follow: bool, as_json: bool) -> None:
 @click.argument("database")
 @click.argument("operation")
 def cancel(database: str, operation: str) -> None:
-    """End an operation of a database that can be cancelled.
+    """Cancel an operation of a database.
 
-    OPERATION is an id of `dbyard operations`. It ends at the end of its step.
+    OPERATION is an id of `dbyard operations`. It ends after its current step. Not every operation can be cancelled.
     """
     with session() as client:
         found = client.cancel_operation(database, operation)
@@ -80,9 +80,9 @@ def cancel(database: str, operation: str) -> None:
 @click.argument("database")
 @click.argument("operation")
 def retry(database: str, operation: str) -> None:
-    """Do again what a failed operation of a database was asked for.
+    """Retry a failed operation of a database.
 
-    OPERATION is an id of `dbyard operations`; the id of the new operation is printed.
+    OPERATION is an id of `dbyard operations`. Prints the id of the new operation.
     """
     with session() as client:
         click.echo(client.retry_operation(database, operation).id)
@@ -90,19 +90,19 @@ def retry(database: str, operation: str) -> None:
 
 @click.command()
 @click.argument("database", required=False)
-@click.option("-n", "--number", type=click.IntRange(1, 100), default=30, show_default=True, help="How many.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page of so many.")
-@click.option("--all", "everybody", is_flag=True, help="Everybody's, for an admin.")
+@click.option("-n", "--number", type=click.IntRange(1, 100), default=30, show_default=True, help="Events per page.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="The page to show.")
+@click.option("--all", "everyone", is_flag=True, help="Events of all accounts, for administrators.")
 @json_option
-def events(database: str | None, number: int, page: int, everybody: bool, as_json: bool) -> None:
+def events(database: str | None, number: int, page: int, everyone: bool, as_json: bool) -> None:
     """Show who did what, to a database or in your account.
 
     Newest first.
     """
-    if database and everybody:
+    if database and everyone:
         raise click.UsageError("--all and a database exclude each other")
     with session() as client:
-        found = client.list_events(database, page=page, per_page=number, everybody=everybody)
+        found = client.list_events(database, page=page, per_page=number, everyone=everyone)
     if as_json:
         print_json(found.events)
         return

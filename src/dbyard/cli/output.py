@@ -1,4 +1,4 @@
-"""What is printed: tables, JSON, and the progress of a wait."""
+"""The output of commands: tables, JSON, and the progress of a wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: Row, rows: Sequence[Row]) -> None:
-    """On a terminal folded to its width; else one line a row, whole, whatever its width."""
+    """On a terminal folded to its width; otherwise one whole line per row."""
     if sys.stdout.isatty():
         _print_rich(headers, rows)
     else:
@@ -43,14 +43,14 @@ def print_fields(fields: Sequence[Row]) -> None:
 
 
 def when(moment: datetime | None) -> str:
-    """A date for people, in UTC so that it can be compared with a log."""
+    """A date for display, in UTC so that it can be compared with a log."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[wire.Operation], None]]:
-    """A reporter of the operation at work: one living line on a terminal, else a line for each change; on stderr."""
-    line = _Progress(what, living=sys.stderr.isatty())
+    """Reports the active operation on stderr: one updated line on a terminal, otherwise a line per change."""
+    line = _Progress(what, live=sys.stderr.isatty())
     try:
         yield line.report
     finally:
@@ -58,28 +58,28 @@ def progress(what: str) -> Iterator[Callable[[wire.Operation], None]]:
 
 
 class _Progress:
-    def __init__(self, what: str, *, living: bool) -> None:
+    def __init__(self, what: str, *, live: bool) -> None:
         self._what = what
-        self._living = living
+        self._live = live
         self._begun = time.monotonic()
         self._last = ""
 
     def report(self, operation: wire.Operation) -> None:
         words = _describe(operation)
         line = f"{self._what}: {words} ({time.monotonic() - self._begun:.1f} s)"
-        if self._living:
+        if self._live:
             click.echo(f"\r\x1b[K{line}", err=True, nl=False, color=True)
         elif words != self._last:
             click.echo(line, err=True)
         self._last = words
 
     def clear(self) -> None:
-        if self._living and self._last:
+        if self._live and self._last:
             click.echo("\r\x1b[K", err=True, nl=False, color=True)
 
 
 def progress_bar(progress: wire.OperationProgress) -> str:
-    """Such as `[#####               ]  25 % (250 of 1,000 MB)`, or `250 MB` while the total is not known."""
+    """For example `[#####               ]  25 % (250 of 1,000 MB)`, or `250 MB` while the total is unknown."""
     done, unit = f"{progress.done:,.0f}", f" {progress.unit}" if progress.unit else ""
     if not progress.total:
         return f"{done}{unit}"

@@ -1,4 +1,4 @@
-"""plans: what a database of a technology may use."""
+"""plans: the plans of a technology and their limits."""
 
 from __future__ import annotations
 

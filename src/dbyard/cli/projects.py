@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_project(client: Client, key: str) -> Project:
-    """Your project of that id, else of that name."""
+    """Your project with that id, else with that name."""
     from dbyard.errors import NotFound
 
     found = client.list_projects()
@@ -27,7 +27,7 @@ def find_project(client: Client, key: str) -> Project:
 
 @click.group()
 def project() -> None:
-    """Make, list, rename and delete projects."""
+    """Create, list, rename and delete projects."""
 
 
 @project.command("list")
@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
 
 @project.command()
 @click.argument("name")
-@click.option("--default", is_flag=True, help="Make it the one that new databases go to.")
+@click.option("--default", is_flag=True, help="Make it the default project of new databases.")
 @json_option
 def create(name: str, default: bool, as_json: bool) -> None:
     """Create a project and print its id."""
@@ -63,7 +63,7 @@ def create(name: str, default: bool, as_json: bool) -> None:
 @click.argument("project")
 @click.argument("name")
 def rename(project: str, name: str) -> None:
-    """Give a project, by its name or id, another NAME."""
+    """Rename a project, by its name or id, to NAME."""
     from dbyard.wire.projects import ProjectChange
 
     with session() as client:
@@ -74,12 +74,12 @@ def rename(project: str, name: str) -> None:
 @project.command()
 @click.argument("project")
 def default(project: str) -> None:
-    """Make a project the one that new databases go to."""
+    """Make a project the default project of new databases."""
     from dbyard.wire.projects import ProjectChange
 
     with session() as client:
         client.update_project(find_project(client, project).id, ProjectChange(default=True))
-    click.echo(f"project {project} is the default one", err=True)
+    click.echo(f"project {project} is the default project", err=True)
 
 
 @project.command()

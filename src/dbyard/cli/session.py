@@ -1,4 +1,4 @@
-"""Which platform a command speaks with, and under which token."""
+"""The platform and the token that a command uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_URL = "http://127.0.0.1:7878"
 
 @contextmanager
 def session() -> Iterator[Client]:
-    """A client of the platform that the environment names. A refused token is reported with where it came from."""
+    """A client of the platform that the environment names. If the token is refused, the error names its origin."""
     from dbyard.client import Client
     from dbyard.errors import ConfigError, Unauthorized
 
@@ -37,19 +37,19 @@ def session() -> Iterator[Client]:
 
 
 def find_token(url: str) -> tuple[str | None, str]:
-    """The token for a platform and a few words on its origin.
+    """The token for a platform, and a phrase on its origin for error messages.
 
-    DBYARD_TOKEN, else the first start's `admin-token` in one of the homes of this machine. A token found in a file is
-    for a platform on this machine only: a URL in the environment must not be able to collect it.
+    DBYARD_TOKEN, else the first token in `admin-token` of a home on this machine. A token from a file is only sent to
+    this machine, so that a URL in the environment cannot steal it.
     """
     if token := os.environ.get("DBYARD_TOKEN", "").strip():
-        return _ascii(token), "the token is that of DBYARD_TOKEN"
+        return _ascii(token), "the token is from DBYARD_TOKEN"
     if not _is_here(url):
         return None, "set DBYARD_TOKEN to an API token of that platform"
     for path in _token_files():
         if token := _read(path):
-            return _ascii(token), f"the token is that of {path}; DBYARD_TOKEN would come first"
-    return None, "set DBYARD_TOKEN to an API token, or run this as who may read the home's admin-token file"
+            return _ascii(token), f"the token is from {path}; set DBYARD_TOKEN to use another one"
+    return None, "set DBYARD_TOKEN to an API token, or run this as a user who can read the home's admin-token file"
 
 
 def _is_here(url: str) -> bool:
@@ -59,7 +59,7 @@ def _is_here(url: str) -> bool:
 
 
 def _token_files() -> list[Path]:
-    """The home of DBYARD_HOME alone when that is set; else the checkout's, then this machine's."""
+    """Only DBYARD_HOME's if that is set; else the checkout's, then the default home's."""
     from dbyard.model import default_home
 
     here = [] if os.environ.get("DBYARD_HOME") else [Path(".dbyard")]

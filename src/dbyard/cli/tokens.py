@@ -37,16 +37,14 @@ def read_duration(_ctx: click.Context, _parameter: click.Parameter, value: str |
 
 @token.command()
 @click.argument("name")
-@click.option("--scope", type=click.Choice(["read", "write", "admin"]), help="What it may do.")
-@click.option("--project", metavar="PROJECT", help="The name or id of the only project that is there for it.")
-@click.option(
-    "--expires", callback=read_duration, metavar="DURATION", help="When it ends by itself: 45m, 12h, 30d, 4w."
-)
+@click.option("--scope", type=click.Choice(["read", "write", "admin"]), help="What it is allowed to do.")
+@click.option("--project", metavar="PROJECT", help="The name or id of the only project that it can use.")
+@click.option("--expires", callback=read_duration, metavar="DURATION", help="When it expires: 45m, 12h, 30d, 4w.")
 @json_option
 def create(name: str, scope: Scope | None, project: str | None, expires: int | None, as_json: bool) -> None:
     """Create a token and print it.
 
-    It is shown this once: the platform keeps only its digest. What is not said is as of the token in use.
+    It is shown only once: the platform stores its digest. Options that are left out are those of the token in use.
     """
     from dbyard.wire.tokens import NewToken
 
@@ -72,7 +70,7 @@ def list_(as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 @json_option
 def renew(token_id: str, as_json: bool) -> None:
-    """Give a token another value and print it; the old value is refused from now on."""
+    """Give a token a new value and print it; the old value is refused from now on."""
     with session() as client:
         made = client.renew_token(token_id)
     _print_value(made, as_json)

@@ -15,16 +15,14 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--email", metavar="ADDRESS", required=True, help="No other account may have it.")
-@click.option("--admin", is_flag=True, help="May do what administrators may.")
-@click.option(
-    "--password", is_flag=True, help="Ask for a password to log in with; without one tokens are the only way."
-)
+@click.option("--email", metavar="ADDRESS", required=True, help="The account's e-mail address; must be unique.")
+@click.option("--admin", is_flag=True, help="Make it an administrator.")
+@click.option("--password", is_flag=True, help="Ask for a password; without one the account can only use tokens.")
 @json_option
 def create(name: str, email: str, admin: bool, password: bool, as_json: bool) -> None:
-    """Make an account with a default project, and print its first API token.
+    """Create an account with a default project and print its first API token.
 
-    The token is shown this once. With --json an object with id, username and token.
+    The token is shown only once. With --json: an object with id, username and token.
     """
     from dbyard.wire.accounts import NewAccount
 
@@ -55,7 +53,7 @@ def list_(as_json: bool) -> None:
 @user.command()
 @click.argument("name")
 def disable(name: str) -> None:
-    """Refuse an account's tokens and password from now on; its databases go on."""
+    """Refuse an account's tokens and password from now on; its databases keep running."""
     from dbyard.wire.accounts import AccountChange
 
     with session() as client:
@@ -66,7 +64,7 @@ def disable(name: str) -> None:
 @user.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Let a disabled account in again, by the tokens that it had."""
+    """Enable a disabled account; its tokens and password work again."""
     from dbyard.wire.accounts import AccountChange
 
     with session() as client:
@@ -77,7 +75,7 @@ def enable(name: str) -> None:
 @user.command()
 @click.argument("name")
 def password(name: str) -> None:
-    """Ask for a new password and give it to an account; its tokens stay as they are."""
+    """Ask for a new password of an account; its tokens stay valid."""
     from dbyard.wire.accounts import AccountChange
 
     secret = _ask_password(name)

@@ -269,7 +269,8 @@ def _unpack(version: Version, tree: Path, scratch: Path, report: Report, bundle:
             return golang.unpack(recipe, version.command, tree, scratch, report)
         case WheelRecipe() as recipe:
             return wheel.unpack(recipe, tree, scratch, report)
-    raise InstallationError(f"{version.server} cannot be installed")
+        case FoundRecipe() | SharedRecipe():
+            raise InstallationError(f"{version.server} cannot be installed")
 
 
 def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:

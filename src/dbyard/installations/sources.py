@@ -48,7 +48,7 @@ def pinned(recipe: Recipe) -> tuple[Package, ...]:
             return maven.pinned(recipe)
         case GoRecipe():
             return (Package(recipe.module, recipe.release, recipe.sum),)
-        case _:
+        case DebianRecipe() | FoundRecipe() | SharedRecipe():
             return ()
 
 

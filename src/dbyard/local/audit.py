@@ -14,25 +14,25 @@ from dbyard.errors import ConfigError, DbyardError
 
 @click.group()
 def audit() -> None:
-    """Check that nobody has changed what was recorded."""
+    """Check that recorded events were not changed."""
 
 
 @audit.command()
 @click.option("--home", type=click.Path(path_type=Path), help="Where state and servers live.")
-@click.option("--head", metavar="HASH", help="A head that was printed earlier: is it still in the chain?")
+@click.option("--head", metavar="HASH", help="Check that this head, printed earlier, is still in the chain.")
 def verify(home: Path | None, head: str | None) -> None:
-    """Walk the chain of events and print how many there are and the hash of the last one.
+    """Check the chain of events and print their number and the hash of the last one.
 
-    The platform may be at work meanwhile; nothing is written. The exit code is 1 when an event was changed, or one in
-    the middle is missing. Events cut off at the end are found by --head alone: note the head elsewhere.
+    Nothing is written, and the platform may run meanwhile. The exit code is 1 if an event was changed or one in the
+    middle is missing. Only --head detects events cut off at the end: keep the printed head elsewhere.
     """
     from dbyard.store import open_readonly
 
     if head is not None and not re.fullmatch("[0-9a-f]{64}", head):
-        raise click.UsageError("--head should be a hash as this command prints it: 64 of 0-9 and a-f")
+        raise click.UsageError("--head must be a hash as this command prints it: 64 of 0-9 and a-f")
     path = settings.load(None, home=home).home / "state" / "dbyard.db"
     if not path.exists():
-        raise ConfigError(f"there is no platform's state in {path.parent.parent}: name its home with --home")
+        raise ConfigError(f"there is no platform in {path.parent.parent}: name its home with --home")
     try:
         with open_readonly(path) as connection:
             count, last = _walk(connection, head)
@@ -42,7 +42,7 @@ def verify(home: Path | None, head: str | None) -> None:
 
 
 def _walk(connection: sqlite3.Connection, head: str | None) -> tuple[int, str]:
-    """The number of events and the hash of the last one. Raises DbyardError at the first that does not fit."""
+    """The number of events and the hash of the last one. Raises DbyardError at the first broken link."""
     from dbyard.store import events
 
     found = head is None
@@ -53,7 +53,5 @@ def _walk(connection: sqlite3.Connection, head: str | None) -> tuple[int, str]:
         count, last = chain.count, chain.head.hex()
         found = found or last == head
     if not found:
-        raise DbyardError(
-            f"no event has the hash {head}: events are missing or all were written anew; {count} are here"
-        )
+        raise DbyardError(f"no event has the hash {head}: events are missing or were rewritten; there are {count}")
     return count, last

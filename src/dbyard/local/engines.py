@@ -1,4 +1,4 @@
-"""`dbyard engines`: which database servers this machine has, how to get those that it has not, and how to part."""
+"""`dbyard engines`: list, install, pack and uninstall the database servers of this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="A list of o
 def engines(context: click.Context, as_json: bool) -> None:
     """List the database servers of this machine, or install them.
 
-    They lie in DBYARD_ENGINES (as root /var/lib/dbyard/engines), one place that all homes share.
+    They are in DBYARD_ENGINES (for root /var/lib/dbyard/engines), which all homes share.
     """
     from dbyard.local import listing
 
@@ -42,7 +42,7 @@ def engines(context: click.Context, as_json: bool) -> None:
 @click.argument("name", metavar="TECHNOLOGY[@VERSION]")
 @_json_option
 def show(name: str, as_json: bool) -> None:
-    """Tell everything about a server: what it is compatible with, licence, source, digest, path."""
+    """Show everything about a server: compatibility, licence, source, digest, path."""
     from dbyard.local import listing
 
     only = _parse(name)
@@ -57,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 
 @engines.command()
 @click.argument("wanted", nargs=-1, metavar=_WANTED)
-@click.option("--upgrade", is_flag=True, help="Look for newer packages of Debian as well.")
+@click.option("--upgrade", is_flag=True, help="Also install newer packages of Debian.")
 @click.option(
     "--offline",
     type=click.Path(path_type=Path, file_okay=False),
@@ -65,10 +65,10 @@ def show(name: str, as_json: bool) -> None:
     help="Use a bundle, no network.",
 )
 def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
-    """Install database servers; without arguments all that dbyard brings by default and this machine lacks.
+    """Install database servers; without arguments all default servers that are missing.
 
-    What a server is called on request is installed by name only. Nothing is configured or started, nothing outside
-    DBYARD_ENGINES is changed, and what is newer goes beside what is there.
+    Servers that are listed as on request are installed by name only. Nothing is configured or started, and nothing
+    outside DBYARD_ENGINES changes. A newer version is installed beside the older one.
     """
     from dbyard import installations
     from dbyard.installations import bundles
@@ -79,14 +79,14 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
         click.echo(f"SHA-256 of {bundle.directory / bundles.MANIFEST}: {bundle.digest}")
     versions = _named(wanted) if wanted else _missing(upgrade, bundle)
     if not versions:
-        click.echo(f"Every database server is there: {engines_home()}")
+        click.echo(f"All database servers are installed: {engines_home()}")
         return
     for version in versions:
         if version.notice:
             click.echo(f"{version.server}: {version.notice}")
     _all_at_once(versions, lambda version: installations.install(version, click.echo, upgrade=upgrade, bundle=bundle))
     if wanted and not installations.find_tool("bwrap"):
-        click.echo("Servers run in a sandbox if bwrap is there: `dbyard engines install` brings it")
+        click.echo("bwrap is missing, so servers run without a sandbox: `dbyard engines install` installs it")
 
 
 @engines.command()
@@ -95,7 +95,7 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
 def pack(directory: Path, wanted: Sequence[str]) -> None:
     """Write installed servers into DIR, for `install --offline DIR` on machines without a network.
 
-    Without names all that dbyard brings by default. What is missing here is installed first.
+    Without names all default servers. Servers that are missing on this machine are installed first.
     """
     from dbyard import installations
     from dbyard.installations import bundles
@@ -106,15 +106,15 @@ def pack(directory: Path, wanted: Sequence[str]) -> None:
     written = bundles.write(installed, directory, click.echo)
     size = sum(each.size for each in written.archives) / 1_000_000
     click.echo(f"{len(written.archives)} servers are in {directory}, {size:.0f} MB")
-    click.echo(f"SHA-256 of {bundles.MANIFEST}: {written.digest}; `install --offline` tells it as well, to compare")
+    click.echo(f"SHA-256 of {bundles.MANIFEST}: {written.digest}; compare it with the output of `install --offline`")
 
 
 @engines.command()
 @click.argument("name", metavar="TECHNOLOGY[@VERSION]")
 def uninstall(name: str) -> None:
-    """Remove a server that no database uses; VERSION may be a full version, to remove an older one only.
+    """Remove a server that no database uses; VERSION can be a full version, to remove only that one.
 
-    Databases are those of all homes that have claimed a port on this machine, running or not.
+    Databases of all homes with claimed ports on this machine count, running or not.
     """
     from dbyard import installations
     from dbyard.local import usage
@@ -149,14 +149,14 @@ def _parse(text: str) -> Version:
 
 
 def _named(wanted: Sequence[str]) -> list[Version]:
-    """Each once, and a server that two technologies share under the name of its own."""
+    """The named versions without duplicates; a shared server counts as that of its own technology."""
     from dbyard import installations
 
     return list(dict.fromkeys(installations.resolve_shared(_parse(text)) for text in wanted))
 
 
 def _default_servers() -> list[Version]:
-    """All that `install` brings to a machine that has nothing, slow ones first."""
+    """All versions that `install` installs on an empty machine, slow ones first."""
     from dbyard import catalogue, installations
     from dbyard.recipes import MavenRecipe
 
@@ -165,7 +165,7 @@ def _default_servers() -> list[Version]:
 
 
 def _missing(upgrade: bool, bundle: Bundle | None) -> list[Version]:
-    """All of a bundle, else all that comes by default; without those that are there."""
+    """The versions of a bundle, or the default ones, that are not installed (with `upgrade`, all of them)."""
     wanted = _named([f"{each.technology}@{each.version}" for each in bundle.archives]) if bundle else _default_servers()
     return [each for each in wanted if upgrade or _needs_install(each)]
 
@@ -192,7 +192,7 @@ def _removable(name: str) -> list[Installation]:
 
 
 def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installation]) -> list[Installation]:
-    """One waits for the network while another unpacks. When one fails the others go on, and then the command fails."""
+    """In parallel: one waits for the network while another unpacks. The command fails after all have ended."""
     from concurrent.futures import ThreadPoolExecutor
 
     from dbyard.errors import InstallationError
@@ -202,7 +202,7 @@ def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installa
         try:
             errors = [error for future in futures if (error := future.exception())]
         except KeyboardInterrupt:
-            os._exit(130)  # without waiting for the others: what an install leaves behind, the next one removes
+            os._exit(130)  # without waiting for the others: the next install removes what they leave behind
     for error in errors:
         if not isinstance(error, InstallationError):
             raise error

@@ -1,4 +1,4 @@
-"""What `dbyard engines` tells of servers: a row each in a table that fits a terminal, all of one, or JSON."""
+"""The output of `dbyard engines`: a table that fits a terminal, a page per server, or JSON."""
 
 from __future__ import annotations
 
@@ -55,35 +55,35 @@ def table(versions: Sequence[Version]) -> str:
 
 
 def advice(versions: Sequence[Version]) -> str:
-    """What can be done next, below the table."""
+    """The next commands, printed below the table."""
     lacking = [each for each in versions if not each.on_request and installations.needs_install(each)]
-    install = [f"`dbyard engines install` brings {', '.join(_name(each) for each in lacking)}."] if lacking else []
-    more = "`dbyard engines show NAME[@VERSION]` tells the rest: path, digest, what it is compatible with."
+    install = [f"`dbyard engines install` installs {', '.join(_name(each) for each in lacking)}."] if lacking else []
+    more = "`dbyard engines show NAME[@VERSION]` shows the rest: path, digest, compatibility."
     return "\n".join([*install, more])
 
 
 def page(version: Version) -> str:
-    """All of one version, for people."""
+    """Everything about one version, as text."""
     heading = f"{version.technology} {version.version}{f' ({kind})' if (kind := _kind(version)) else ''}"
     fields = [line for label, text in _fields(version) if text for line in _field(label, text)]
     return "\n".join([heading, *fields])
 
 
 def _fields(version: Version) -> Iterator[tuple[str, str]]:
-    told = row(version)
+    shown = row(version)
     found = installations.find(version.technology, version.version)
     yield "server", version.server
     yield "licence", version.licence
     yield "installed", f"{found.full_version}, {_size(found)}" if found else "no"
     yield "path", str(found.bin) if found else ""
-    yield "source", str(told["source"])
-    yield "digest", str(told["digest"] or "")
-    yield "shared with", str(told["shared_with"] or "")
+    yield "source", str(shown["source"])
+    yield "digest", str(shown["digest"] or "")
+    yield "shared with", str(shown["shared_with"] or "")
     yield "older", ", ".join(each.full_version for each in _older(version, found))
     yield "works with", version.works_with
     yield "lacks", version.lacks
     yield "notice", version.notice
-    yield "install", str(told["install"] or "")
+    yield "install", str(shown["install"] or "")
 
 
 def _field(label: str, text: str) -> list[str]:
@@ -93,7 +93,7 @@ def _field(label: str, text: str) -> list[str]:
 
 
 def _cells(version: Version) -> tuple[str, ...]:
-    """Short enough for a row; the server's own name stands before its full version in a column of its own."""
+    """The cells of a row; the full version without the program's name, which has its own column."""
     found = installations.find(version.technology, version.version)
     recipe = installations.resolve_shared(version).recipe
     state = found.full_version.rpartition("-")[2] if found else "no"
@@ -109,7 +109,7 @@ def _kind(version: Version) -> str:
 
 
 def _other(version: Version) -> str | None:
-    """The technology whose server this one has."""
+    """The technology whose server this one shares."""
     other = installations.resolve_shared(version).technology
     return other if other != version.technology else None
 

@@ -1,4 +1,4 @@
-"""quickstart: the platform in the foreground, with an example database that has answered a query."""
+"""quickstart: run the platform in the foreground with an example database and show that it answers a query."""
 
 from __future__ import annotations
 
@@ -24,32 +24,34 @@ if TYPE_CHECKING:
 _EXAMPLE = "my-postgres-db"
 _TECHNOLOGY = "postgresql"
 _PLAN = "postgresql-starter-512"
-_PATIENCE = 150.0
+_TIMEOUT = 150.0
 _GRACE = 15.0
-"""Seconds that the platform has to end; it needs five."""
+"""Seconds for the platform to stop; it needs five."""
 
 
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path), required=True, help="Where the platform keeps its state.")
-@click.option("--listen", default="127.0.0.1:7878", show_default=True, metavar="HOST:PORT", help="Where it answers.")
+@click.option(
+    "--listen", default="127.0.0.1:7878", show_default=True, metavar="HOST:PORT", help="Address of the HTTP API."
+)
 def quickstart(home: Path, listen: str) -> None:
     """Run the platform with an example database.
 
-    Starts `dbyard serve`, creates my-postgres-db if it is not there, shows that it answers, and serves until Ctrl-C.
-    Databases go on after that; the next start finds them running.
+    Starts `dbyard serve`, creates my-postgres-db if it is missing, shows that it answers, and serves until Ctrl-C.
+    Databases keep running after that; the next start finds them.
     """
     raise click.exceptions.Exit(_run(home, listen))
 
 
 def _run(home: Path, listen: str) -> int:
-    """The exit code: 0 when a signal ended it, else that of the platform."""
+    """The exit code: 0 if a signal ended it, else that of the platform."""
     with _signals_interrupt():
         platform = _start(home, listen)
         try:
             _serve(platform, home)
             return _exit_code(platform.wait())
         except KeyboardInterrupt:
-            _say("Stopping the platform; the databases go on")
+            _say("Stopping the platform; the databases keep running")
             return 0
         finally:
             _end(platform)
@@ -57,7 +59,7 @@ def _run(home: Path, listen: str) -> int:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt, also when a shell started us with SIGINT ignored."""
+    """SIGTERM and SIGINT raise KeyboardInterrupt, even if a shell started this process with SIGINT ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -71,13 +73,13 @@ def _signals_interrupt() -> Iterator[None]:
 
 
 def _start(home: Path, listen: str) -> subprocess.Popen[str]:
-    """The platform in our process group, so that Ctrl-C in a terminal reaches it too. Its words pass through us."""
+    """Start the platform in this process group, so that Ctrl-C reaches it too, with its output on a pipe."""
     argv = [sys.executable, "-m", "dbyard", "serve", "--home", str(home), "--listen", listen]
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
 def _serve(platform: subprocess.Popen[str], home: Path) -> None:
-    """Show the example once the platform accepts requests. A failing example does not stop the platform."""
+    """Show the example as soon as the platform accepts requests. If the example fails, the platform keeps running."""
     from dbyard.errors import DbyardError
 
     assert platform.stdout is not None  # noqa: S101
@@ -98,7 +100,7 @@ def _serve(platform: subprocess.Popen[str], home: Path) -> None:
 
 
 def _await_url(output: IO[str]) -> str | None:
-    """Where the platform says it accepts requests; None when it ended instead, having said why."""
+    """The URL that the platform announces; None if it ended with an error instead."""
     for line in output:
         _say(line.rstrip("\n"))
         if found := re.search(r"accepts requests on (https?://\S+)", line):
@@ -107,12 +109,12 @@ def _await_url(output: IO[str]) -> str | None:
 
 
 def _reachable(url: str) -> str:
-    """An address to ask, in place of one that means every address of the machine."""
+    """Replace a wildcard address by a loopback address."""
     return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _relay(output: IO[str]) -> None:
-    """Keep the platform's pipe empty."""
+    """Print the platform's output until it ends."""
     for line in output:
         _say(line.rstrip("\n"))
 
@@ -123,7 +125,7 @@ def _show_example(url: str, home: Path) -> None:
     report = _step_reporter()
     with Client(url, _token(home)) as client:
         created = _ensure_example(client)
-        connection = wait_usable(client, _EXAMPLE, timeout=_PATIENCE, report=report)
+        connection = wait_usable(client, _EXAMPLE, timeout=_TIMEOUT, report=report)
         if created:
             report(client.list_operations(_EXAMPLE)[-1])
     version = _ask_version(connection.url)
@@ -146,7 +148,7 @@ def _token(home: Path) -> str:
 
 
 def _ensure_example(client: Client) -> bool:
-    """Whether it had to be created."""
+    """Create the example if it is missing; returns whether it was created."""
     from dbyard import wire
     from dbyard.errors import NotFound
 
@@ -160,7 +162,7 @@ def _ensure_example(client: Client) -> bool:
 
 
 def _step_reporter() -> Callable[[wire.Operation], None]:
-    """Says each step once: when it was done or failed, and how long after the operation began."""
+    """Reports each step once, with its outcome and the seconds since the operation began."""
     said: set[tuple[str, int]] = set()
 
     def report(operation: wire.Operation) -> None:
@@ -175,7 +177,7 @@ def _step_reporter() -> Callable[[wire.Operation], None]:
 
 
 def _ask_version(url: str) -> str:
-    """Tries for a while: a platform that has just started may not have seen yet that a server is down."""
+    """Retries for 30 seconds: a platform that has just started may not have noticed yet that a server is down."""
     import psycopg
 
     from dbyard.errors import PermanentError
@@ -193,7 +195,7 @@ def _ask_version(url: str) -> str:
 
 
 def _end(platform: subprocess.Popen[str]) -> None:
-    """Leave no platform behind, however we end. A further Ctrl-C is the platform's own affair."""
+    """Stop the platform, however this process ends. Further Ctrl-C are ignored here."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     platform.terminate()
@@ -205,11 +207,11 @@ def _end(platform: subprocess.Popen[str]) -> None:
 
 
 def _exit_code(returned: int) -> int:
-    """As a shell has it: 128 and the signal that killed the platform."""
+    """As in a shell: 128 plus the number of the signal that killed the platform."""
     return returned if returned >= 0 else 128 - returned
 
 
 def _say(line: str) -> None:
-    """One whole line, at once even into a file."""
+    """Print one line and flush it, also if stdout is a file."""
     click.echo(line)
     sys.stdout.flush()

@@ -26,11 +26,11 @@ _END_SECONDS = 10.0
 @click.option("--listen", metavar="HOST:PORT", help="Address of the HTTP API (default 127.0.0.1:7878).")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 def serve(home: Path | None, listen: str | None, file: Path | None) -> None:
-    """Serve the platform until it is stopped; databases go on without it."""
+    """Serve the platform until it is stopped; databases keep running."""
     from dbyard import daemon
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its steps are not news; we say when we accept requests
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # `_announce` says when requests are accepted
     try:
         config = settings.load(file, home=home, listen=listen)
         daemon.serve(config, lambda url: _announce(url, config))
@@ -42,7 +42,7 @@ def serve(home: Path | None, listen: str | None, file: Path | None) -> None:
 @click.option("--home", type=click.Path(path_type=Path), help="Where state and servers live.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 def stop(home: Path | None, file: Path | None) -> None:
-    """Stop the platform and all of its databases; their data stay, and `serve` brings them back."""
+    """Stop the platform and all its databases; their data stay, and `serve` starts them again."""
     from dbyard import daemon
 
     try:
@@ -55,7 +55,7 @@ def stop(home: Path | None, file: Path | None) -> None:
             runtime = daemon.open_runtime(config)
             found = runtime.list_instances()
             for instance_id in found:
-                runtime.stop(instance_id)  # all of them at once: each takes its time
+                runtime.stop(instance_id)  # ask all first, so that they stop in parallel
             for instance_id in found:
                 _stop_instance(runtime, instance_id)
                 click.echo(f"stopped the server of instance {instance_id}")
@@ -68,7 +68,7 @@ def stop(home: Path | None, file: Path | None) -> None:
 
 
 def _stop_instance(runtime: LocalRuntime, instance_id: str) -> None:
-    """Ask until nothing of the instance runs any more."""
+    """Stop the instance and wait until it has stopped."""
     runtime.stop(instance_id)
     while runtime.status(instance_id).state is InstanceState.STOPPING:
         time.sleep(0.05)
@@ -80,7 +80,7 @@ def _announce(url: str, config: settings.Config) -> None:
 
 
 def _end_platform(home: Path) -> None:
-    """End the platform that holds the home, if one does: only the holder of the lock is signalled."""
+    """End the platform that holds the home, if there is one. Only the lock's holder gets a signal."""
     from dbyard import daemon
 
     deadline = time.monotonic() + _END_SECONDS
@@ -95,4 +95,4 @@ def _end_platform(home: Path) -> None:
                 if signalled is not None:
                     click.echo(f"stopping the platform, pid {signalled}")
         time.sleep(0.1)
-    raise ConfigError(f"the platform of {home}, pid {signalled}, does not end")
+    raise ConfigError(f"the platform of {home}, pid {signalled}, does not stop")
