@@ -119,7 +119,7 @@ def database() -> wire.Database:
 
 @pytest.fixture
 def connection() -> wire.Connection:
-    """Of a server that nobody started: its port is closed."""
+    """The connection of a server that was never started: its port is closed."""
     port = own(CLOSED).start
     url = f"postgresql://app_1:s3cr3t@127.0.0.1:{port}/app_1?sslmode=prefer"
     return wire.Connection(url, "127.0.0.1", port, "app_1", "s3cr3t", "app_1", "PEM")

@@ -69,7 +69,7 @@ class TestTable:
 
 
 class TestProgress:
-    def test_one_living_line_then_the_url_alone(
+    def test_one_updated_line_then_only_the_url(
         self, platform: FakePlatform, database: wire.Database, connection: wire.Connection, operation: wire.Operation
     ) -> None:
         busy = (409, wire.NotUsable("being created", "op-1"))
@@ -79,5 +79,5 @@ class TestProgress:
         platform.on("GET", f"/v1/databases/{database.name}/operations", (200, wire.OperationsAnswer([operation])))
         shown = _on_a_terminal(platform, "create", database.name, "-t", "postgresql", "-p", database.plan)
         assert shown.count("\n") == 1
-        assert "create, launch" in shown
+        assert "create, start" in shown
         assert shown.endswith("\r\x1b[K" + connection.url + "\r\n")

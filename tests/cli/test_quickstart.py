@@ -132,7 +132,7 @@ class TestQuickstart:
 class TestCommands:
     @pytest.fixture
     def environment(self, quickstart: Quickstart, home: Path) -> dict[str, str]:
-        """Of somebody on the platform's machine, without a token in the environment."""
+        """The environment of a user on the platform's machine, without a token."""
         quickstart.await_example()
         url = quickstart.await_line(r"^The platform answers at (\S+)$")[1]
         return {**os.environ, "DBYARD_URL": url, "DBYARD_HOME": str(home), "DBYARD_TOKEN": ""}

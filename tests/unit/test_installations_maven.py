@@ -28,7 +28,7 @@ MAVEN = """\
 import re, shutil, sys
 from pathlib import Path
 if not any(each.startswith("-Dmaven.repo.local=/") for each in sys.argv):
-    sys.exit("it would write to somebody's home")
+    sys.exit("it would write to a user's home")
 pom = Path(sys.argv[sys.argv.index("-f") + 1]).read_text()
 for item in re.findall("<artifactItem>(.*?)</artifactItem>", pom):
     fields = dict(re.findall("<(.*?)>(.*?)</", item))
