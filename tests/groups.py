@@ -52,7 +52,8 @@ CUTS = {
 def arrange(items: list[pytest.Item]) -> None:
     """Mark each test with its group, and put the groups in order."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        # pytest-xdist takes a group that ends in a bracket for a test's parameters, and ignores it.
+        item.add_marker(pytest.mark.xdist_group(_group(item).replace("[", "(").replace("]", ")")))
     items.sort(key=_place)
 
 
