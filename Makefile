@@ -29,8 +29,8 @@ check: setup ## Check format, style, types and who imports whom
 test: check ## Run every check and every test
 	$(PYTEST) --durations=20
 
-test-fast: setup ## Run the tests that take less than two minutes together
-	$(PYTEST) tests/test_architecture.py tests/unit tests/operations tests/api tests/cli
+test-fast: setup ## Run the tests of units, operations, the API and the command line, in less than two minutes
+	$(PYTEST) tests/test_architecture.py tests/unit tests/operations tests/api tests/cli --ignore tests/cli/test_quickstart.py
 
 docs: setup ## Write the tables of docs/technologies.md from the catalogue
 	@$(BIN)/python scripts/tables.py

@@ -119,6 +119,20 @@ class TestRetry:
         assert (answer.status_code, answer.json()["operation"]["kind"]) == (201, "create")
         assert api.get(status).json()["database"]["status"] == "creating"
 
+    def test_of_a_create_after_a_later_one(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        """A database that works is never created again."""
+        fail(service, "init_failed", "broken")
+        first = latest(api, made)["id"]
+        assert api.post(path(made, first, "retry")).status_code == 201
+        get_ready(service)
+        _, shown = api.get(f"/v1/databases/{made['id']}/operations").json()["operations"]
+        assert (shown["id"], shown["retriable"]) == (first, False)
+        answer = api.post(path(made, first, "retry"))
+        assert (answer.status_code, answer.json()) == (
+            409,
+            {"error": "There is a later operation of the kind create", "current_operation_id": None},
+        )
+
     def test_of_one_that_has_not_failed(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
         answer = api.post(path(made, begin_copy(service, made), "retry"))
         assert (answer.status_code, answer.json()) == (

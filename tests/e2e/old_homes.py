@@ -45,7 +45,7 @@ def age(home: Path) -> None:
     aged.rename(state)
 
 
-def interrupt_with(home: Path, name: str, kind: str, step: str, **facts: object) -> None:
+def interrupt_with(home: Path, name: str, kind: str, step: str, status: str = "running", **facts: object) -> None:
     """As if the old platform had been killed at this step of an operation on the database, with these facts of it."""
     with closing(_open(home / "state" / "dbyard.db")) as old:
         (database_id,) = old.execute("SELECT id FROM database WHERE name = ?", (name,)).fetchone()
@@ -54,8 +54,8 @@ def interrupt_with(home: Path, name: str, kind: str, step: str, **facts: object)
             old.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, database_id))  # noqa: S608
         old.execute(
             "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at)"
-            " VALUES (?, ?, ?, ?, 'running', 0, 600, 0)",
-            (randomness.token_hex(12), database_id, kind, step),
+            " VALUES (?, ?, ?, ?, ?, 0, 600, 0)",
+            (randomness.token_hex(12), database_id, kind, step, status),
         )
 
 

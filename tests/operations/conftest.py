@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from dbyard import installations
+from dbyard import engines, installations
 from dbyard.catalogue import Catalogue
 from dbyard.engines import redis as engine
 from dbyard.metrics import Metrics
@@ -30,18 +30,21 @@ from dbyard.model import (
 from dbyard.operations import Context, Outcome
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.queue import Queue
+from dbyard.runtimes.fake import FakeRuntime
 from dbyard.runtimes.local import LocalRuntime, members, processes
 from dbyard.service import Service
 from dbyard.service.databases import connection as connections
-from dbyard.service.databases import create, databases
+from dbyard.service.databases import create, database_users, databases
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store, accounts, endpoints, instances, operations
 from tests.conftest import Clock
 from tests.disks import make_directory
 from tests.e2e.platforms import claimed_ports, require
+from tests.operations.fakes import FakeBench, FakeEngine, make_queue
 from tests.ports import PLATFORMS, bounds
 
 NAME = "steps-db"
+FAKE_NAME = "fake-db"
 TECHNOLOGY = "redis"
 SECONDS = 10.0
 
@@ -221,3 +224,35 @@ def await_gone(pid: int) -> None:
 
 def _count(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+
+@pytest.fixture
+def fake_bench(service: Service, store: Store, clock: Clock, token: str, monkeypatch: pytest.MonkeyPatch) -> FakeBench:
+    runtime = FakeRuntime(clock)
+    engine = FakeEngine(runtime)
+    monkeypatch.setattr(engines, "load", lambda _: engine)
+    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
+    context = Context(
+        store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        runtime,
+        runtime.host,
+        runtime.spares,
+        Metrics(),
+        clock,
+    )
+    with store.read() as connection:
+        admin = accounts.find_account(connection, "admin")
+    assert admin is not None
+    return FakeBench(context, service, make_queue(context), runtime, engine, Principal(admin, ""))
+
+
+@pytest.fixture
+def fake_instance(fake_bench: FakeBench) -> str:
+    """Of a database that runs."""
+    create.create(fake_bench.service, fake_bench.principal, CreateRequest(FAKE_NAME, "redis", "redis-starter-128"))
+    fake_bench.run(fake_bench.claim())
+    (found,) = fake_bench.runtime.list_instances()
+    return found

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbyard import engines
 from dbyard.errors import TemporaryError
-from dbyard.metrics import Metrics
 from dbyard.model import (
     DAY,
     Applied,
@@ -15,54 +13,27 @@ from dbyard.model import (
     InstanceState,
     OperationKind,
     OperationStatus,
-    Principal,
     RestartNeeded,
     Restriction,
 )
-from dbyard.operations import Context
 from dbyard.reconciler.drift import DriftReconciler
-from dbyard.runtimes.fake import FakeRuntime
-from dbyard.service import Service
 from dbyard.service.databases import connection as connections
 from dbyard.service.databases import create, database_users, databases, plan_changes
 from dbyard.service.databases.create_request import CreateRequest
-from dbyard.store import Store, accounts, instances, operations
+from dbyard.store import instances, operations
 from tests.conftest import Clock
-from tests.operations.fakes import FakeBench, FakeEngine, make_queue
-
-NAME = "fake-db"
-
-
-@pytest.fixture
-def bench(service: Service, store: Store, clock: Clock, token: str, monkeypatch: pytest.MonkeyPatch) -> FakeBench:
-    runtime = FakeRuntime(clock)
-    engine = FakeEngine(runtime)
-    monkeypatch.setattr(engines, "load", lambda _: engine)
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
-    context = Context(
-        store,
-        service.catalogue,
-        service.box,
-        service.authority,
-        runtime,
-        runtime.host,
-        runtime.spares,
-        Metrics(),
-        clock,
-    )
-    with store.read() as connection:
-        admin = accounts.find_account(connection, "admin")
-    assert admin is not None
-    return FakeBench(context, service, make_queue(context), runtime, engine, Principal(admin, ""))
+from tests.operations.conftest import FAKE_NAME as NAME
+from tests.operations.fakes import FakeBench
 
 
 @pytest.fixture
-def instance_id(bench: FakeBench) -> str:
-    """Of a database that runs."""
-    create.create(bench.service, bench.principal, CreateRequest(NAME, "redis", "redis-starter-128"))
-    bench.run(bench.claim())
-    (found,) = bench.runtime.list_instances()
-    return found
+def bench(fake_bench: FakeBench) -> FakeBench:
+    return fake_bench
+
+
+@pytest.fixture
+def instance_id(fake_instance: str) -> str:
+    return fake_instance
 
 
 def drift(bench: FakeBench) -> None:

@@ -8,35 +8,38 @@ from __future__ import annotations
 
 from dbyard.engines import Reload
 from dbyard.errors import NotReady, PermanentError
-from dbyard.model import Operation, RestartNeeded, Restriction
+from dbyard.model import Applied, Operation, RestartNeeded, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
 from dbyard.operations.target import Target, address_of, admin_password_of, load, release_of, render
 
 _ATTEMPTS = 3
 """How often a tenant may hold what has to be changed, before the server is started without it."""
 _PATIENCE, _SLOW_PATIENCE = 15.0, 60.0
-"""Seconds for which a server that runs may answer nothing; longer where a start takes long."""
+"""Seconds for which a server that served may answer nothing; longer where a start takes long."""
 _RESTARTS = 2
 """How often one operation starts the server again."""
-_HELD = (NotReady.code, "held")
-"""How an attempt fails that a tenant has stopped: by every connection, or by a lock."""
+_DOWN = "the server does not run"
 
 
 def apply(context: Context, operation: Operation) -> Outcome:
-    """A server that does not run is started: with its users in files it then has what is wanted already."""
-    if operation.attempt > _ATTEMPTS and operation.error_code in _HELD:
+    """A server that does not run is down, and is started without its tenant before it is configured."""
+    if operation.attempt > _ATTEMPTS and operation.error_code == "held":
         return _restart(operation, "held", f"the server is started without its tenant: {operation.error}")
     target = load(context, operation)
-    if _takes_away(target):
-        _let_in(context, target, everybody=False)
-    outcome = server.configure(context, target)
+    if not server.is_running(context, target):
+        if target.instance.down_at is None:
+            return Next("apply", server.save_down(context, target.instance.id, _DOWN), "down", _DOWN)
+        server.start(context, target, admin_only=True)
+    try:
+        outcome = _configure(context, target)
+    except NotReady as error:
+        outcome = Wait(1.0, str(error))
     match outcome:
         case Wait():
-            return _restart(operation, "held", outcome.reason) if _is_held(context, operation, target) else outcome
+            return _wait(context, operation, target, outcome)
         case RestartNeeded(reason):
             return _restart(operation, "restart_needed", reason)
         case _:
-            _let_in(context, target, everybody=True)
             return Done(server.save_configured(context, target))
 
 
@@ -57,10 +60,26 @@ def start(context: Context, operation: Operation) -> Outcome:
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
-    """What was wanted is wanted still: the drift reconciler asks again."""
+    """What was wanted is wanted still: the drift reconciler asks again.
+
+    A server that was started again and not seen to serve is down, or the next operation would start it again while it
+    recovers.
+    """
+    if not _restarts(operation):
+        return None
+    return server.save_down(context, load(context, operation).instance.id, reason)
 
 
 KIND = Kind(steps={"apply": apply, "stop": stop, "start": start}, on_failure=on_failure)
+
+
+def _configure(context: Context, target: Target) -> Applied | RestartNeeded | Wait:
+    if _takes_away(target):
+        _let_in(context, target, everybody=False)
+    outcome = server.configure(context, target)
+    if isinstance(outcome, Applied):
+        _let_in(context, target, everybody=True)
+    return outcome
 
 
 def _takes_away(target: Target) -> bool:
@@ -78,9 +97,15 @@ def _let_in(context: Context, target: Target, *, everybody: bool) -> None:
     engine.reload(address_of(context, target), admin_password_of(context, target))
 
 
-def _is_held(context: Context, operation: Operation, target: Target) -> bool:
+def _wait(context: Context, operation: Operation, target: Target, wait: Wait) -> Outcome:
+    """A server that served and is silent for long is held by its tenant; one that was started again may recover."""
+    if target.instance.down_at is not None or _restarts(operation):
+        return wait
+    now, since = context.now(), operation.result.get("silent_since")
+    if not isinstance(since, int | float):
+        return Next("apply", outcome="silent", message=wait.reason, result={"silent_since": now})
     patience = _SLOW_PATIENCE if target.technology.slow_start else _PATIENCE
-    return context.now() - operation.created_at > patience * (_restarts(operation) + 1)
+    return _restart(operation, "held", wait.reason) if now - since > patience else wait
 
 
 def _restart(operation: Operation, outcome: str, message: str) -> Next:

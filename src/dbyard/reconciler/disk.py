@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
-from dbyard.reconciler.loop import loop
+from dbyard.reconciler.loop import logged, loop
 from dbyard.reconciler.record_event import record_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
@@ -95,7 +95,9 @@ class DiskMonitor:
         for each in sorted(due, key=self._urgency):
             if self._credit <= 0:
                 break
-            self._measure(each)
+            self._due[each.id] = now + _MOST_PAUSE  # unless it is measured
+            with logged(f"to measure the disk of instance {each.id}"):
+                self._measure(each)
         for each in monitored.values():
             self._settle(each)
         pause = min(self._due.values(), default=_MOST_PAUSE) - time.monotonic()

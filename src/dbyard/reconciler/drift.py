@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dbyard.model import DAY, Instance, InstanceState, OperationKind
 from dbyard.operations import Context
-from dbyard.reconciler.loop import loop
+from dbyard.reconciler.loop import logged, loop
 from dbyard.store import Connection, databases, idempotency, instances, operations
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,9 @@ class DriftReconciler:
             unconfigured = instances.list_unconfigured(connection)
             undeleted = databases.list_undeleted(connection)
         for instance in should_run:
-            if not self._runs(instance):
-                self._heal(instance)
+            with logged(f"to look after instance {instance.id}"):
+                if not self._runs(instance):
+                    self._heal(instance)
         for instance in unconfigured:
             self._configure(instance)
         for database_id in undeleted:
@@ -110,19 +111,23 @@ class DriftReconciler:
         now = self._context.now()
         if now < self._hourly_at:
             return
-        self._hourly_at = now + _HOUR
         with self._context.store.tx() as connection:
             operations.prune(connection, now)
             idempotency.delete_before(connection, now - DAY)
-            for instance in instances.list_expiring(connection, now + _RENEW_BEFORE):
-                self._renew_certificate(connection, instance)
+            expiring = instances.list_expiring(connection, now + _RENEW_BEFORE)
+        renewed = [self._renew_certificate(instance) for instance in expiring]
+        self._hourly_at = now + (_HOUR if all(renewed) else _MINUTE)
 
-    def _renew_certificate(self, connection: Connection, instance: Instance) -> None:
-        active = operations.list_active(connection, instance.database_id)
-        kind = OperationKind.RENEW_CERTIFICATE
-        if not any(each.kind == kind and each.instance_id == instance.id for each in active):
-            now = self._context.now()
+    def _renew_certificate(self, instance: Instance) -> bool:
+        """False while another operation is at work on the database."""
+        now = self._context.now()
+        with self._context.store.tx() as connection:
+            if not self._may_change(connection, instance):
+                return False
+            kind = OperationKind.RENEW_CERTIFICATE
             operations.insert(connection, instance.database_id, kind, now, instance_id=instance.id)
+        self._wake()
+        return True
 
     def _trim_logs(self) -> None:
         now = self._context.now()

@@ -19,7 +19,7 @@ from dbyard.operations import Context, server
 from dbyard.operations.heal import RESTART
 from dbyard.operations.server import ProbeResult
 from dbyard.operations.target import load_database
-from dbyard.reconciler.loop import loop
+from dbyard.reconciler.loop import logged, loop
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
 
@@ -65,7 +65,9 @@ class LivenessMonitor:
         for each in monitored:
             due = self._due.setdefault(each.id, time.monotonic() + random.uniform(0, self._round))  # noqa: S311
             if due <= time.monotonic() and not self._stopping.is_set():
-                self._probe(each)
+                self._due[each.id] = time.monotonic() + self._round  # unless it fails
+                with logged(f"to probe instance {each.id}"):
+                    self._probe(each)
         for each in monitored:
             if self._is_lost(each, monitored):
                 self._restart(each)
@@ -86,7 +88,6 @@ class LivenessMonitor:
         result = self._result_of(monitored)
         if result is ProbeResult.ANSWERS:
             self._failures.pop(monitored.id, None)
-            self._due[monitored.id] = time.monotonic() + self._round
             return
         now, written = time.monotonic(), self._context.runtime.usage(monitored.id).bytes_written
         last = self._failures.get(monitored.id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from dbyard.errors import Unavailable
 
@@ -21,6 +22,17 @@ def loop(name: str, stopping: threading.Event, run_once: Callable[[], float]) ->
             pass
 
     return threading.Thread(target=run, name=name, daemon=True)
+
+
+@contextmanager
+def logged(what: str) -> Iterator[None]:
+    """What goes wrong with one of many does not stop the others; without the store nothing can go on."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("%s failed", what)
 
 
 def _attempt(name: str, run_once: Callable[[], float]) -> float:

@@ -189,7 +189,11 @@ class Queue:
         save = None
         try:
             save = KINDS[operation.kind].on_failure(self._context, operation, message)
-        except (StepError, OSError):
+        except Unavailable:
+            raise
+        except (
+            Exception
+        ):  # whatever it is, the operation ends: while it is active, nothing else can change its database
             log.exception("operation %s could not be tidied up", operation.id)
         now = self._context.now()
         with self._context.store.tx() as connection:

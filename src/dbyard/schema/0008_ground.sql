@@ -26,7 +26,12 @@ ALTER TABLE instance ADD COLUMN applied_restriction TEXT NOT NULL DEFAULT 'none'
 ALTER TABLE instance ADD COLUMN certificate TEXT;
 ALTER TABLE instance ADD COLUMN private_key BLOB;
 ALTER TABLE instance ADD COLUMN certificate_ends_at REAL;
-UPDATE instance SET lineage = seed, applied_restriction = restriction,
+UPDATE instance SET lineage = seed, applied_restriction = CASE
+    WHEN EXISTS (
+      SELECT 1 FROM operation o WHERE o.kind = 'restrict' AND o.status = 'error'
+      AND o.seq = (SELECT max(seq) FROM operation WHERE database_id = instance.database_id)
+    ) THEN CASE restriction WHEN 'none' THEN 'closed' ELSE 'none' END -- not known: it is asked for again
+    ELSE restriction END,
   placement = json_object('host', host, 'slot', port, 'uid', uid) WHERE port IS NOT NULL;
 CREATE UNIQUE INDEX instance_primary ON instance (database_id) WHERE role = 'primary';
 
@@ -75,7 +80,7 @@ CREATE INDEX operation_active ON operation (database_id) WHERE status IN ('pendi
 -- Kinds and steps under their new names; what an update would go back to stands with the operation.
 UPDATE operation SET params = json_object(
     'plan', (SELECT d.plan FROM database d WHERE d.id = operation.database_id),
-    'previous_plan', (SELECT d.previous_plan FROM database d WHERE d.id = operation.database_id)
+    'previous_plan', (SELECT coalesce(d.previous_plan, d.plan) FROM database d WHERE d.id = operation.database_id)
   ) WHERE kind = 'update' AND status IN ('pending', 'running');
 UPDATE operation SET step = CASE step
     WHEN 'place' THEN 'allocate' WHEN 'launch' THEN 'start' WHEN 'secure' THEN 'configure'

@@ -108,6 +108,10 @@ class FakeRuntime:
         """How often its init commands have run."""
         return self._machine.instances[instance_id].inits
 
+    def count_starts(self, instance_id: str) -> int:
+        """How often its server was started."""
+        return self._machine.instances[instance_id].starts
+
     def spec_of(self, instance_id: str) -> InstanceSpec | None:
         """What the instance was last started with, or given by `update`."""
         return self._machine.instances[instance_id].spec
@@ -187,6 +191,7 @@ class FakeRuntime:
                 instance.running, instance.started = {}, set()
                 instance.asked, instance.exit, instance.held = None, None, False
                 instance.inits += not instance.initialised
+                instance.starts += 1
                 instance.initialised = True
                 instance.listens_on = port
             instance.running = wanted | instance.running

@@ -21,6 +21,8 @@ class Instance:
     """Its data come from elsewhere, or its init commands have run."""
     inits: int = 0
     """How often its init commands have run."""
+    starts: int = 0
+    """How often its server was started."""
     running: dict[str, ProcessSpec] = field(default_factory=dict)
     """The server is called "" here, whatever its spec calls it."""
     started: set[str] = field(default_factory=set)

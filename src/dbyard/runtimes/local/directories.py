@@ -90,10 +90,10 @@ def write_json(path: Path, value: object, *, durable: bool) -> None:
 
 
 def read_json(path: Path) -> dict[str, object] | None:
-    """What `write_json` wrote; None when there is nothing."""
+    """What `write_json` wrote; None when there is nothing, or nothing whole: the machine lost its power meanwhile."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -30,6 +30,8 @@ class OperationHistory:
 
     operation: Operation
     events: Sequence[OperationEvent]
+    repeated: bool
+    """Whether there is a later one of its kind."""
 
     @property
     def cancellable(self) -> bool:
@@ -39,14 +41,15 @@ class OperationHistory:
     @property
     def retriable(self) -> bool:
         policy = OPERATIONS.get(self.operation.kind)
-        return policy is not None and policy.retriable and self.operation.status is OperationStatus.ERROR
+        failed = self.operation.status is OperationStatus.ERROR and not self.repeated
+        return policy is not None and policy.retriable and failed
 
 
 def list_all(service: Service, principal: Principal, key: str) -> list[OperationHistory]:
     """Newest first."""
     with service.store.read() as reading:
         database = authorize_database(reading, principal, key)
-        return [OperationHistory(operation, events) for operation, events in operations.list_for(reading, database.id)]
+        return _histories(reading, database)
 
 
 def get(service: Service, principal: Principal, operation_id: str, key: str | None = None) -> Operation:
@@ -80,7 +83,10 @@ def retry(service: Service, principal: Principal, key: str, operation_id: str) -
         if found.operation.status is not OperationStatus.ERROR:
             raise Conflict("The operation has not failed", extra={"current_operation_id": None})
         if not found.retriable:
-            message = f"An operation of the kind {found.operation.kind} cannot be tried again"
+            kind = found.operation.kind
+            message = f"An operation of the kind {kind} cannot be tried again"
+            if found.repeated:
+                message = f"There is a later operation of the kind {kind}"
             raise Conflict(message, extra={"current_operation_id": None})
         if OPERATIONS[found.operation.kind].exclusive:
             _check_idle(connection, database)
@@ -176,5 +182,13 @@ def _find(
 ) -> tuple[Database, OperationHistory]:
     database = authorize_database(connection, principal, key)
     authorize_operation(connection, principal, operation_id, key)
-    found = operations.list_for(connection, database.id)
-    return database, next(OperationHistory(each, lines) for each, lines in found if each.id == operation_id)
+    return database, next(each for each in _histories(connection, database) if each.operation.id == operation_id)
+
+
+def _histories(connection: Connection, database: Database) -> list[OperationHistory]:
+    """Newest first."""
+    found, kinds = [], set[str]()
+    for operation, lines in operations.list_for(connection, database.id):
+        found.append(OperationHistory(operation, lines, operation.kind in kinds))
+        kinds.add(operation.kind)
+    return found
