@@ -218,8 +218,10 @@ def test_without_a_sandbox_none_are_kept(
     played.sandbox = False
     kept = keep(1)
     kept.start()
+    kept.run_once()
+    kept._stopping.set()
     for thread in kept.threads:
-        thread.join(10)
+        thread.join()
     assert played.made == 0
     assert "needs root and bubblewrap" in caplog.text
 
