@@ -319,6 +319,15 @@ class TestStop:
         assert not server.accepts()
         assert not members.list_members(server.runtime._home, server.id)
 
+    def test_goes_on_where_the_machine_lost_its_power_while_it_was_asked(self, server: Server) -> None:
+        server.start()
+        assert answers(server)
+        (directory(server) / "stopping.json").touch()
+        server.stop()
+        assert not server.accepts()
+        server.start()
+        assert answers(server)
+
     def test_forces_a_server_that_does_not_listen(self, server: Server) -> None:
         server.start(DEAF="1")
         assert answers(server)

@@ -112,11 +112,15 @@ class Disks:
     """A runtime that knows disks only."""
 
     used: int = 0
+    damaged: set[str] = field(default_factory=set)
+    """The instances whose disk cannot be measured."""
     left: Capacity = field(default_factory=lambda: Capacity(250 * GIB, 100 * GIB))
     tolerances: list[int] = field(default_factory=list)
     """How much too small each figure that was asked for might have been."""
 
-    def disk_used(self, _instance_id: str, tolerance: int) -> int:
+    def disk_used(self, instance_id: str, tolerance: int) -> int:
+        if instance_id in self.damaged:
+            raise ValueError("its files are damaged")
         self.tolerances.append(tolerance)
         return self.used
 
@@ -209,6 +213,19 @@ class TestRunOnce:
             (unconfigured,) = instances.list_unconfigured(connection)
             assert len(operations.list_active(connection, database_id)) == 1
         assert unconfigured.database_id == database_id
+
+    def test_goes_on_where_one_cannot_be_measured(
+        self, service: Service, token: str, disks: Disks, watch: DiskMonitor, database_id: str
+    ) -> None:
+        request = CreateRequest("other-redis-db", "redis", "redis-starter-256")
+        create(service, authentication.authenticate(service, token), request)
+        get_ready(service)
+        with service.store.read() as connection:
+            (damaged,) = (each for each in instances.list_monitored(connection) if each.database_id != database_id)
+        disks.damaged, disks.used = {damaged.id}, 1950 * MIB
+        watch.run_once()
+        assert restriction(service, database_id) is READ_ONLY
+        assert restriction(service, damaged.database_id) is NONE
 
     def test_a_full_machine_stops_everybody(
         self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str

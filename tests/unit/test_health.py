@@ -98,5 +98,17 @@ def test_most_servers_at_once_are_not_to_blame(world: World) -> None:
     assert set(world.restarted) == {"i-0", "i-1"}
 
 
+def test_trouble_with_one_leaves_no_other_without_a_probe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def status(instance_id: str) -> InstanceStatus:
+        if instance_id == "i-0":
+            raise ValueError("its files are damaged")
+        return InstanceStatus(InstanceState.RUNNING)
+
+    monkeypatch.setattr(world.monitor._context.runtime, "status", status)
+    world.results["i-4"] = ProbeResult.SILENT
+    world.pass_minutes(6.4)
+    assert set(world.restarted) == {"i-4"}
+
+
 def test_without_a_timeout_none_is_probed(world: World) -> None:
     assert LivenessMonitor(world.monitor._context, threading.Event(), lambda: None, 0).threads == []
