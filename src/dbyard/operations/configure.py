@@ -18,7 +18,6 @@ _PATIENCE, _SLOW_PATIENCE = 15.0, 60.0
 """Seconds for which a server that served may answer nothing; longer where a start takes long."""
 _RESTARTS = 2
 """How often one operation starts the server again."""
-_DOWN = "the server does not run"
 
 
 def apply(context: Context, operation: Operation) -> Outcome:
@@ -28,7 +27,8 @@ def apply(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     if not server.is_running(context, target):
         if target.instance.down_at is None:
-            return Next("apply", server.save_down(context, target.instance.id, _DOWN), "down", _DOWN)
+            down = server.save_down(context, target.instance.id, server.NOT_RUNNING)
+            return Next("apply", down, "down", server.NOT_RUNNING)
         server.start(context, target, admin_only=True)
     try:
         outcome = _configure(context, target)

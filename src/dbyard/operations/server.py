@@ -57,6 +57,7 @@ _START_PAUSE = 0.2
 _SILENCE = 0.8
 """Seconds after which no answer is none; engines wait for one second."""
 _LOG_LINES = 10
+NOT_RUNNING = "the server does not run"
 _STARTING = [(kind, step) for kind, policy in OPERATIONS.items() for step in sorted(policy.starting)]
 _GONE = (InstanceState.STOPPED, InstanceState.ABSENT)
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from dbyard.model import DAY, Instance, InstanceState, OperationKind
-from dbyard.operations import Context
+from dbyard.operations import Context, server
 from dbyard.reconciler.loop import logged, loop
 from dbyard.store import Connection, databases, idempotency, instances, operations
 
@@ -76,7 +76,7 @@ class DriftReconciler:
             operations.insert(
                 connection, instance.database_id, OperationKind.HEAL, now, delay=delay, instance_id=instance.id
             )
-            instances.set_down(connection, instance.id, now, "the server does not run")
+            instances.set_down(connection, instance.id, now, server.NOT_RUNNING)
         log.warning("the server of instance %s does not run: %s", instance.id, OperationKind.HEAL)
         self._wake()
 

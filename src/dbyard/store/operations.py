@@ -91,11 +91,6 @@ def exclusive_of(connection: Connection, database_id: str) -> Operation | None:
     return _one(connection.execute(query, (database_id,)).fetchone())
 
 
-def list_active(connection: Connection, database_id: str) -> list[Operation]:
-    query = f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? AND {_ACTIVE} ORDER BY seq"
-    return [_operation(row) for row in connection.execute(query, (database_id,)).fetchall()]
-
-
 def count_starting_before(
     connection: Connection,
     operation: Operation,

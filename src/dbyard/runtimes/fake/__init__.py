@@ -83,9 +83,6 @@ class FakeRuntime:
         """Everything of the instance now takes so many bytes."""
         self._machine.instances[instance_id].disk = size
 
-    def print_log(self, instance_id: str, *lines: str) -> None:
-        self._machine.instances[instance_id].log += lines
-
     def progress_job(self, job_id: str, done: float, total: float | None = None, unit: str = "") -> None:
         spec, state = self._machine.jobs[job_id]
         self._machine.jobs[job_id] = spec, replace(state, progress=Progress(done, total, unit))
@@ -115,9 +112,6 @@ class FakeRuntime:
     def spec_of(self, instance_id: str) -> InstanceSpec | None:
         """What the instance was last started with, or given by `update`."""
         return self._machine.instances[instance_id].spec
-
-    def job_spec(self, job_id: str) -> JobSpec:
-        return self._machine.jobs[job_id][0]
 
     def list_instances(self) -> list[str]:
         """All instances that have a place."""
