@@ -22,9 +22,22 @@ import pytest
 
 from dbyard.certificates import Authority
 from dbyard.engines import elasticsearch as engine
+from dbyard.engines.elasticsearch import opensearch
 from dbyard.engines.elasticsearch.keystore import render_keystore
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from dbyard.model import (
+    MIB,
+    Address,
+    Applied,
+    Certificate,
+    Credentials,
+    InstanceSpec,
+    Layout,
+    Plan,
+    RenderInput,
+    RestartNeeded,
+    Restriction,
+)
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -53,6 +66,12 @@ def content(spec: InstanceSpec, name: str) -> str:
     return next(file.content for file in spec.files if file.path == LAYOUT.conf / name)
 
 
+def users_of(spec: InstanceSpec) -> dict[str, Any]:
+    first, _, told = content(spec, "internal_users.yml").partition("\n")
+    assert first == "# \udcff"  # no UTF-8, so that no analyzer reads it
+    return dict(json.loads(told))
+
+
 class TestRender:
     def test_is_pure(self, credentials: Credentials, spec: InstanceSpec) -> None:
         assert render(credentials) == spec
@@ -78,7 +97,7 @@ class TestRender:
         } <= set(content(spec, "opensearch.yml").splitlines())
 
     def test_nobody_is_known_but_the_admin_and_the_tenant(self, spec: InstanceSpec) -> None:
-        users = json.loads(content(spec, "internal_users.yml"))
+        users = users_of(spec)
         assert set(users) == {"_meta", "dbyard", "shop_1234"}
         assert users["shop_1234"]["opendistro_security_roles"] == ["tenant"]
         assert users["shop_1234"]["hash"].startswith("$2b$")
@@ -107,6 +126,29 @@ class TestRender:
     def test_url(self, credentials: Credentials) -> None:
         url = engine.url(Address("127.0.0.1", 20002), credentials)
         assert url == "http://shop_1234:tenant-secret-0123@127.0.0.1:20002"
+
+
+ADMIN = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"  # of the tests' servers
+USERS = f"/{opensearch._name_index(ADMIN)}"
+FILE = object()
+READERS: list[tuple[str, dict[str, Any]]] = [
+    ("char_filter", {"type": "mapping", "mappings_path": FILE}),
+    ("filter", {"type": "synonym", "synonyms_path": FILE, "lenient": True}),
+    ("filter", {"type": "synonym_graph", "synonyms_path": FILE, "format": "wordnet", "lenient": True}),
+    ("filter", {"type": "stop", "stopwords_path": FILE}),
+    ("filter", {"type": "keep", "keep_words_path": FILE}),
+    ("filter", {"type": "keyword_marker", "keywords_path": FILE}),
+    ("filter", {"type": "common_grams", "common_words_path": FILE}),
+    ("filter", {"type": "stemmer_override", "rules_path": FILE}),
+    ("filter", {"type": "word_delimiter", "protected_words_path": FILE}),
+    ("filter", {"type": "word_delimiter_graph", "type_table_path": FILE}),
+    ("filter", {"type": "elision", "articles_path": FILE}),
+    ("filter", {"type": "dictionary_decompounder", "word_list_path": FILE}),
+    ("filter", {"type": "hyphenation_decompounder", "word_list": ["a"], "hyphenation_patterns_path": FILE}),
+    ("filter", {"type": "hunspell", "locale": FILE}),
+    ("analyzer", {"type": "standard", "stopwords_path": FILE}),
+]
+"""What of an analyzer reads a file, and how that is named."""
 
 
 # ---- a real server ----------------------------------------------------------------------------------------------
@@ -164,6 +206,40 @@ def count(server: Server, index: str) -> int:
     return int(ask(server, "GET", f"/{index}/_count")["count"])
 
 
+def secrets_of(server: Server) -> list[str]:
+    """Lines of the key between nodes, and what is kept of passwords."""
+    users = re.findall(r"\$2b\$[^\"]+", content_of(server, "internal_users.yml"))
+    return [*users, *content_of(server, "server.key").splitlines()[2:-1]]
+
+
+def content_of(server: Server, name: str) -> str:
+    return (server.layout.conf / name).read_text(errors="replace")
+
+
+def secret_files(server: Server) -> list[Path]:
+    """Those of the configuration with a secret in them, and all that are written of the users."""
+    known = [
+        path
+        for path in server.layout.conf.iterdir()
+        if any(each.encode() in path.read_bytes() for each in secrets_of(server))
+    ]
+    (found,) = [
+        each["uuid"]
+        for each in admin(server, "GET", "/_cat/indices?format=json&expand_wildcards=all")
+        if each["index"] == USERS[1:]
+    ]
+    stored = [path for path in server.layout.data.rglob(f"{found}/**/*") if path.is_file() and path.stat().st_size]
+    assert len(known) == 2
+    assert stored
+    return [*known, server.layout.conf / "opensearch.keystore", *stored]
+
+
+def admin(server: Server, method: str, path: str) -> Any:
+    status, answer = call(server, method, path, user="dbyard", password=server.credentials.admin_password)
+    assert status == 200, answer
+    return answer
+
+
 class TestTenant:
     def test_writes_searches_and_aggregates(self, server: Server) -> None:
         fill(server, "books", range(1000))
@@ -215,13 +291,38 @@ class TestTenant:
             ("GET", "/_plugins/_security/api/internalusers", None),
             ("PUT", "/_plugins/_security/api/internalusers/other", {"password": "aaaaaaaaaaA1-", "backend_roles": []}),
             ("PUT", "/_plugins/_security/api/rolesmapping/all_access", {"users": ["*"]}),
+            ("DELETE", USERS, None),
             ("DELETE", "/.opendistro_security", None),
-            ("POST", "/.opendistro_security/_close", None),
-            ("PUT", "/.opendistro_security/_settings", {"index.blocks.write": True}),
-            ("PUT", "/.opendistro_security/_mapping", {"properties": {"a": {"type": "long"}}}),
-            ("PUT", "/.opendistro_security/_alias/mine", None),
-            ("POST", "/.opendistro_security/_delete_by_query", {"query": {"match_all": {}}}),
-            ("PUT", "/.opendistro_security/_doc/internalusers", {"internalusers": ""}),
+            ("DELETE", "/_all", None),
+            ("DELETE", "/.d*", None),
+            ("POST", f"{USERS}/_close", None),
+            ("POST", f"{USERS}/_open", None),
+            ("POST", "/_all/_close", None),
+            ("POST", "/.*/_close", None),
+            *(
+                ("PUT", f"{index}/_block/{block}", None)
+                for index in (USERS, "/.d*", "/.*", "/*", "/_all")
+                for block in ("write", "read", "metadata", "read_only")
+            ),
+            ("PUT", f"{USERS}/_settings", {"index.blocks.write": True}),
+            ("PUT", "/_all/_settings", {"index.blocks.read": True}),
+            ("PUT", "/.*/_settings?expand_wildcards=all", {"index.blocks.read": True}),
+            ("PUT", f"{USERS}/_mapping", {"properties": {"a": {"type": "long"}}}),
+            ("PUT", "/_all/_mapping", {"properties": {"a": {"type": "long"}}}),
+            ("PUT", f"{USERS}/_alias/mine", None),
+            ("POST", "/_aliases", {"actions": [{"add": {"index": USERS[1:], "alias": "mine"}}]}),
+            ("POST", "/_aliases", {"actions": [{"remove_index": {"index": USERS[1:]}}]}),
+            ("PUT", f"{USERS}/_clone/mine", {}),
+            ("PUT", f"{USERS}/_split/mine", {"settings": {"index.number_of_shards": 2}}),
+            ("PUT", f"{USERS}/_shrink/mine", {}),
+            ("POST", f"{USERS}/_delete_by_query", {"query": {"match_all": {}}}),
+            ("POST", f"{USERS}/_update_by_query", {}),
+            ("PUT", f"{USERS}/_doc/internalusers", {"internalusers": ""}),
+            ("POST", "/_reindex", {"source": {"index": USERS[1:]}, "dest": {"index": "mine"}}),
+            ("GET", f"{USERS}/_doc/internalusers", None),
+            ("GET", f"{USERS}/_termvectors/internalusers", None),
+            ("POST", f"{USERS}/_search/point_in_time?keep_alive=1m", None),
+            ("POST", f"{USERS}/_analyze", {"text": "a"}),
             ("POST", "/_nodes/reload_secure_settings", {}),
         ],
     )
@@ -230,17 +331,60 @@ class TestTenant:
         assert status == 403, answer
 
     def test_sees_nothing_of_the_users(self, server: Server) -> None:
-        assert ask(server, "GET", "/.opendistro_security/_search")["hits"]["hits"] == []
-        assert call(server, "GET", "/.opendistro_security/_doc/internalusers")[0] == 404
-        assert (
-            call(server, "PUT", "/.opendistro_security/_clone/mine", {})[0] == 500
-        )  # it would have to be blocked first
+        fill(server, "books", range(3))
+        for everything in ("", "/_all", "/*", "/.*,*"):
+            found = ask(server, "GET", f"{everything}/_search?expand_wildcards=all&size=100")["hits"]["hits"]
+            assert {hit["_index"] for hit in found} == {"books"}
+        several = ask(server, "POST", "/_mget", {"docs": [{"_index": USERS[1:], "_id": "internalusers"}]})
+        assert "found" not in several["docs"][0]
+
+    def test_nothing_that_it_did_holds_up_a_reset(self, server: Server) -> None:
+        for path in ("/_all/_block/write", "/*/_block/read", "/_all/_close", f"{USERS}/_block/metadata"):
+            call(server, "PUT" if "block" in path else "POST", path)
+        assert server.configure(reset=True) == Applied()
+        assert call(server, "GET", "/")[0] == 200
+
+    def test_does_to_its_own_indices_as_it_likes(self, server: Server) -> None:
+        fill(server, "books", range(10))
+        for path in ("/_refresh", "/_flush", "/_cache/clear", "/_forcemerge"):
+            ask(server, "POST", path)
+        for path in (
+            "/_all",
+            "/_mapping",
+            "/_cat/indices",
+            "/_stats",
+            "/_settings",
+            "/_alias",
+            "/_field_caps?fields=*",
+        ):
+            ask(server, "GET", path)
+        ask(server, "PUT", "/books/_block/write")
+        assert call(server, "PUT", "/books/_doc/1", {})[0] == 403
+        ask(server, "PUT", "/books/_clone/copy")
+        ask(server, "PUT", "/b*/_settings", {"index.blocks.write": None})
+        ask(server, "POST", "/books/_close")
+        ask(server, "POST", "/books/_open")
+        ask(server, "PUT", "/.hidden", {"settings": {"index.hidden": True}})
+        ask(server, "DELETE", "/.hidden,books,copy")
 
     def test_may_not_make_the_server_fetch(self, server: Server) -> None:
         remote = {"source": {"remote": {"host": "http://127.0.0.1:1"}, "index": "a"}, "dest": {"index": "b"}}
         status, answer = call(server, "POST", "/_reindex", remote)
         assert status == 400
         assert "whitelist" in str(answer) or "allowlist" in str(answer)
+
+    @pytest.mark.parametrize(("part", "settings"), READERS)
+    def test_reads_no_secret_of_its_server(self, server: Server, part: str, settings: dict[str, Any]) -> None:
+        """Not by what an analyzer reads from the configuration's directory, even by a path that leads out of it."""
+        for file in secret_files(server):
+            path = os.path.relpath(file, server.layout.conf)
+            given = {name: path if value is FILE else value for name, value in settings.items()}
+            using = {} if part == "analyzer" else {"analyzer": {"a": {"tokenizer": "keyword", part: ["reader"]}}}
+            status, answer = call(
+                server, "PUT", "/leak", {"settings": {"analysis": {**using, part: {"reader": given}}}}
+            )
+            assert status in (400, 500), (file, answer)
+            assert not any(secret in str(answer) for secret in secrets_of(server))
 
     def test_scripts_may_not_leave_the_server(self, server: Server) -> None:
         for source in ("Runtime.getRuntime().exec('id')", "new java.io.File('/etc/passwd').length()", "System.exit(0)"):
@@ -291,6 +435,11 @@ class TestRestrict:
         assert ask(server, "POST", "/books/_bulk", '{"index":{"_id":"x"}}\n{"a":1}\n')["errors"]
         server.configure(Restriction.NONE)
         fill(server, "books", range(10))
+
+    def test_a_start_without_users_lets_nobody_in(self, credentials: Credentials) -> None:
+        plan = Plan("id", "plan", "Plan", "", "elasticsearch", 512, 2048, 100, 1.0, 1)
+        spec = engine.render(RenderInput("i1", 1, plan, 300, admin_only=True), LAYOUT, credentials)
+        assert users_of(spec)["shop_1234"]["opendistro_security_roles"] == []
 
     def test_closed_refuses_everything(self, server: Server) -> None:
         fill(server, "books", range(1))
@@ -372,6 +521,30 @@ class TestServer:
         assert "Not yet initialized" not in log
         for secret in (server.credentials.password, server.credentials.admin_password):
             assert secret not in server.log()
+
+
+class TestFormerIndex:
+    """A server of an earlier version, whose tenant has blocked the index of its users for everybody."""
+
+    def test_is_left_behind(self, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(opensearch, "_name_index", lambda _: ".opendistro_security")
+            earlier.setattr(opensearch, "_forget_former_users", lambda _: None)
+            earlier.setattr(opensearch, "_NOT_SYSTEM", ["*"])
+            server = launch("opensearch", "2.19")
+            server.configure()
+            fill(server, "books", range(10))
+            ask(server, "PUT", "/.opendistro_security/_block/read")
+        server.credentials = replace(server.credentials, password="another-password-0123")
+        assert isinstance(server.configure(reset=True), RestartNeeded)
+        server.restart(signum=signal.SIGKILL, admin_only=True)
+        assert call(server, "GET", "/books/_search")[0] == 403
+        assert server.configure(reset=True) == Applied()
+        assert count(server, "books") == 10
+        status, _ = call(
+            server, "GET", "/.opendistro_security", user="dbyard", password=server.credentials.admin_password
+        )
+        assert status == 404
 
 
 @pytest.fixture(scope="module")

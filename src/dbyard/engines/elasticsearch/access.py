@@ -13,6 +13,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
     """Each request logs in by itself, so that there are no sessions to end; those that run end as they would."""
     with log_in(address, ADMIN, admin_password, CHANGE_SECONDS) as session:
         server = server_at(session)
+        if reason := server.needs_start(session, admin_password):
+            return RestartNeeded(reason)
         server.change(session, desired)
         has_plan = _has_plan(session, desired.plan)
     for user in desired.users:

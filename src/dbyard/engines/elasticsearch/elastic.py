@@ -36,7 +36,7 @@ def render_options(layout: Layout) -> list[str]:  # noqa: ARG001 - nothing, wher
     return ["-Des.distribution.flavor=default", "-Djava.security.manager=allow"]
 
 
-def render_files(credentials: Credentials) -> dict[str, str]:
+def render_files(credentials: Credentials, restriction: Restriction) -> dict[str, str]:  # noqa: ARG001 - its own way
     users = {ADMIN: credentials.admin_password, credentials.user: credentials.password}
     tenant = {"cluster": _TENANT, "indices": [{"names": ["*"], "privileges": ["all"]}]}
     return {
@@ -44,6 +44,7 @@ def render_files(credentials: Credentials) -> dict[str, str]:
         "users_roles": f"superuser:{ADMIN}\ntenant:{credentials.user}\n",
         "roles.yml": f"tenant: {json.dumps(tenant)}\n",
         "role_mapping.yml": "",
+        "server.key": credentials.certificate.key,
     }
 
 
@@ -61,6 +62,10 @@ def render_settings(credentials: Credentials) -> dict[str, object]:  # noqa: ARG
         "xpack.security.transport.ssl.key": "server.key",
         "xpack.security.transport.ssl.certificate_authorities": ["server.crt"],
     }
+
+
+def needs_start(session: Session, admin_password: str) -> str:  # noqa: ARG001 - never
+    return ""
 
 
 def change(session: Session, desired: Desired) -> None:

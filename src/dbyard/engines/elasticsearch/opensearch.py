@@ -5,6 +5,7 @@ They are read once, when a server first starts; from then on the server keeps us
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +19,9 @@ from dbyard.model import Credentials, Desired, Layout, Restriction, User
 NAME = "opensearch"
 MAIN = "org.opensearch.bootstrap.OpenSearch"
 PROPERTIES = "opensearch"
-SYSTEM_INDICES = ".opendistro_security"
+SYSTEM_INDICES = ".dbyard_security*"
+_FORMER_INDEX = ".opendistro_security"
+"""Where servers of earlier versions kept their users. Their tenants could block it, for the platform too."""
 QUIET = (
     "org.opensearch.bootstrap.BootstrapChecks",
     "org.opensearch.deprecation",
@@ -36,6 +39,9 @@ ROLES: Mapping[Restriction, list[str]] = {
     Restriction.CLOSED: [],
 }
 """The roles of the tenant's user. One without a role may do nothing at all."""
+
+_NOT_SYSTEM = [r"/(?!\.(dbyard|opendistro)_security).*/"]
+"""Every index that is the tenant's own, as a regular expression."""
 
 # Beyond its own data and settings are repositories and snapshots (files), settings and routing of the cluster, users,
 # and whatever tells paths of the host.
@@ -79,6 +85,17 @@ _READ_ONLY_ON_INDICES = (
     "indices:admin/flush*",
     "indices:admin/forcemerge*",
 )
+_ON_ALL_INDICES = (
+    "indices:monitor/*",
+    "indices:admin/get",
+    "indices:admin/aliases/get",
+    "indices:admin/mappings/*get",
+    "indices:admin/refresh*",
+    "indices:admin/flush*",
+    "indices:admin/forcemerge*",
+    "indices:admin/cache/clear*",
+)
+"""What is harmless to the index of users, and often asked of all indices at once."""
 
 
 def render_options(layout: Layout) -> list[str]:
@@ -86,12 +103,12 @@ def render_options(layout: Layout) -> list[str]:
     return [f"-Dsecurity.default_init.dir={layout.conf}"]
 
 
-def render_files(credentials: Credentials) -> dict[str, str]:
-    """The plugin's files by their names; JSON is YAML as well."""
+def render_files(credentials: Credentials, restriction: Restriction) -> dict[str, str]:
+    """The plugin's files by their names, and the server's key; JSON is YAML as well."""
     admin = {"hash": hash_password(credentials.admin_password), "opendistro_security_roles": ["all_access"]}
     contents: dict[str, Mapping[str, object]] = {
-        "config": {"config": {"dynamic": {"http": {"anonymous_auth_enabled": False}, "authc": {"basic": _BASIC}}}},
-        "internalusers": {ADMIN: {**admin, "reserved": True}, **_tenant_of(credentials)},
+        "config": {"config": {"dynamic": _DYNAMIC}},
+        "internalusers": {ADMIN: {**admin, "reserved": True}, **_tenant_of(credentials, restriction)},
         "roles": {
             _TENANT: _role(_TENANT_ON_CLUSTER, ["indices:*"]),
             _READ_ONLY: _role(_READ_ONLY_ON_CLUSTER, _READ_ONLY_ON_INDICES),
@@ -100,15 +117,17 @@ def render_files(credentials: Credentials) -> dict[str, str]:
         "actiongroups": {},
         "tenants": {},
     }
-    return {
+    files = {
         _FILES[kind]: json.dumps({"_meta": {"type": kind, "config_version": 2}, **content}, indent=1) + "\n"
         for kind, content in contents.items()
     }
+    return {name: _NO_TEXT + text for name, text in {**files, "server.key": credentials.certificate.key}.items()}
 
 
 def render_settings(credentials: Credentials) -> dict[str, object]:
     """The plugin's part of the server's configuration."""
     return {
+        "plugins.security.config_index_name": _name_index(credentials.admin_password),
         "plugins.security.allow_default_init_securityindex": True,
         "plugins.security.audit.type": "noop",
         "plugins.security.restapi.roles_enabled": ["all_access"],
@@ -126,8 +145,30 @@ def change(session: Session, desired: Desired) -> None:
     settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
     if settings["persistent"].get(_REPLICAS) != "0":
         session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
+    _forget_former_users(session)
     for user in desired.users:
         _change_user(session, user, ROLES[desired.restriction])
+
+
+def needs_start(session: Session, admin_password: str) -> str:
+    """Why a running server cannot be brought to the desired state as it is; empty where it can."""
+    if session.find(f"/{_name_index(admin_password)}") is None:
+        return "its users move to an index that its tenant cannot reach"
+    return ""
+
+
+def _name_index(admin_password: str) -> str:
+    """Of the users. A tenant that may still make any index cannot make this one before its time: it cannot guess."""
+    return f".dbyard_security_{hashlib.sha256(f'users {admin_password}'.encode()).hexdigest()[:16]}"
+
+
+def _forget_former_users(session: Session) -> None:
+    """Any block that a tenant put on their index comes off with it."""
+    if session.find(f"/{_FORMER_INDEX}") is None:
+        return
+    blocks = dict.fromkeys(("read", "write", "metadata", "read_only", "read_only_allow_delete"))
+    session.ask("PUT", f"/{_FORMER_INDEX}/_settings", {"index": {"blocks": blocks}})
+    session.ask("DELETE", f"/{_FORMER_INDEX}")
 
 
 def _change_user(session: Session, user: User, roles: list[str]) -> None:
@@ -144,11 +185,23 @@ def _change_user(session: Session, user: User, roles: list[str]) -> None:
         session.ask("PATCH", _USERS + user.name, changes)
 
 
+_NO_TEXT = "# \udcff\n"
+"""The first line of every file with a secret, and no UTF-8.
+
+What tenants write in the settings of an analyzer (`synonyms_path` and many more) reads any file of this directory as
+words, and tells them by and by. It reads UTF-8 only, and refuses a file that is none. The plugin does not mind: for it
+the line is a comment of YAML, or stands before the key.
+"""
 _BASIC = {
     "http_enabled": True,
     "order": 0,
     "http_authenticator": {"type": "basic", "challenge": True},
     "authentication_backend": {"type": "intern"},
+}
+_DYNAMIC = {
+    "http": {"anonymous_auth_enabled": False},
+    "authc": {"basic": _BASIC},
+    "do_not_fail_on_forbidden": True,  # who reads all indices reads all those that it may
 }
 _FILES = {
     "config": "config.yml",
@@ -160,10 +213,10 @@ _FILES = {
 }
 
 
-def _tenant_of(credentials: Credentials) -> dict[str, object]:
+def _tenant_of(credentials: Credentials, restriction: Restriction) -> dict[str, object]:
     if not credentials.user:
         return {}
-    return {credentials.user: _user(credentials.password, ROLES[Restriction.NONE])}
+    return {credentials.user: _user(credentials.password, ROLES[restriction])}
 
 
 def _user(password: str, roles: list[str]) -> dict[str, object]:
@@ -172,7 +225,10 @@ def _user(password: str, roles: list[str]) -> dict[str, object]:
 
 
 def _role(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:
-    permissions = [{"index_patterns": ["*"], "allowed_actions": list(indices)}]
+    permissions = [
+        {"index_patterns": _NOT_SYSTEM, "allowed_actions": list(indices)},
+        {"index_patterns": ["*"], "allowed_actions": list(_ON_ALL_INDICES)},
+    ]
     return {"reserved": True, "cluster_permissions": list(cluster), "index_permissions": permissions}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dbyard.engines.elasticsearch.keystore import render_keystore
 from dbyard.engines.elasticsearch.servers import server_of
-from dbyard.model import MIB, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
+from dbyard.model import MIB, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput, Restriction
 
 # The memory of a Java virtual machine beside its heap: it fits into the overhead that the catalogue states.
 _BESIDE_THE_HEAP = (
@@ -111,8 +111,7 @@ def _render_files(node: RenderInput, layout: Layout, credentials: Credentials) -
         keystore: render_keystore(keystore, node.id).decode("utf-8", "surrogateescape"),
         "log4j2.properties": _logging(layout),
         "server.crt": certificate.certificate,
-        "server.key": certificate.key,
-        **server.render_files(credentials),
+        **server.render_files(credentials, Restriction.CLOSED if node.admin_only else node.restriction),
     }
     return tuple(File(layout.conf / name, content) for name, content in contents.items())
 

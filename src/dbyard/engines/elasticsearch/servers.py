@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dbyard.engines.elasticsearch import elastic, opensearch
 from dbyard.engines.elasticsearch.session import Session
-from dbyard.model import Credentials, Desired, Layout
+from dbyard.model import Credentials, Desired, Layout, Restriction
 
 
 class Server(Protocol):
@@ -23,8 +23,13 @@ class Server(Protocol):
     @property
     def QUIET(self) -> tuple[str, ...]: ...
     def render_options(self, layout: Layout) -> list[str]: ...
-    def render_files(self, credentials: Credentials) -> dict[str, str]: ...
+    def render_files(self, credentials: Credentials, restriction: Restriction) -> dict[str, str]:
+        """Those with its users and keys. `restriction` is what the tenant may do once the server has read them."""
+
     def render_settings(self, credentials: Credentials) -> dict[str, object]: ...
+    def needs_start(self, session: Session, admin_password: str) -> str:
+        """Why the running server cannot be brought to the desired state as it is; empty where it can."""
+
     def change(self, session: Session, desired: Desired) -> None:
         """Bring users, roles and settings to the desired state, as far as the server can change them while it runs."""
 
