@@ -20,9 +20,9 @@ def fill(home: Path, others: int, own: int = OWN) -> None:
     connection = sqlite3.connect(home / "state" / "dbyard.db", isolation_level=None)
     (project,) = connection.execute("SELECT id FROM project").fetchone()
     connection.execute("BEGIN")
-    _insert(connection, "own", project, own)
+    insert(connection, "own", project, own)
     for number in range(others // _BATCH):
-        _insert(connection, f"other-{number}", _open_account(connection, number), _BATCH)
+        insert(connection, f"other-{number}", _open_account(connection, number), _BATCH)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -45,7 +45,8 @@ def _open_account(connection: sqlite3.Connection, number: int) -> str:
     return project
 
 
-def _insert(connection: sqlite3.Connection, owner: str, project: str, count: int) -> None:
+def insert(connection: sqlite3.Connection, owner: str, project: str, count: int) -> None:
+    """So many databases of a project, with all that is stored of each."""
     names = [name_of(number, owner) for number in range(count)]
     connection.executemany(
         "INSERT INTO database (id, name, project_id, technology, version, plan, created_at)"
@@ -53,7 +54,7 @@ def _insert(connection: sqlite3.Connection, owner: str, project: str, count: int
         ((name, project) for name in names),
     )
     for statement in _DEPENDENTS:
-        connection.executemany(f"{statement} FROM database WHERE name = ? AND deleted_at IS NULL", _rows(names))
+        connection.executemany(f"{statement} WHERE name = ? AND deleted_at IS NULL", _rows(names))
 
 
 def _rows(names: list[str]) -> Iterator[tuple[str]]:
@@ -61,9 +62,13 @@ def _rows(names: list[str]) -> Iterator[tuple[str]]:
 
 
 _DEPENDENTS = (
-    "INSERT INTO instance (id, database_id, full_version) SELECT lower(hex(randomblob(12))), id, '17.10'",
-    "INSERT INTO credential (database_id, username, dbname, password, certificate, private_key)"
-    " SELECT id, 'user', 'user', zeroblob(60), hex(zeroblob(400)), zeroblob(270)",
+    "INSERT INTO instance (id, database_id, full_version, certificate, private_key, certificate_ends_at)"
+    " SELECT lower(hex(randomblob(12))), id, '17.10', hex(zeroblob(400)), zeroblob(270), 1e12 FROM database",
+    "INSERT INTO endpoint (id, database_id, role, instance_id)"
+    " SELECT lower(hex(randomblob(12))), database.id, 'primary', instance.id"
+    " FROM instance JOIN database ON database.id = instance.database_id",
+    "INSERT INTO credential (database_id, username, dbname, password)"
+    " SELECT id, 'user', 'user', zeroblob(60) FROM database",
     "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at, finished_at)"
-    " SELECT lower(hex(randomblob(12))), id, 'create', 'secure', 'done', 0, 0, 0, 0",
+    " SELECT lower(hex(randomblob(12))), id, 'create', 'configure', 'done', 0, 0, 0, 0 FROM database",
 )
