@@ -105,7 +105,15 @@ class World:
         return self.disk_used
 
     def limits(self) -> dict[str, str]:
-        return {"memory": "cgroup v2", "cpu": "cgroup v2", "processes": "none", "disk": "watched by the platform"}
+        return {
+            "memory": "cgroup v2",
+            "cpu": "cgroup v2",
+            "processes": "none",
+            "disk": "watched by the platform",
+            "sandbox": "bubblewrap",
+            "network": "no outgoing connections",
+            "uid": "one per instance",
+        }
 
     def wake(self) -> None:
         self.wakes += 1

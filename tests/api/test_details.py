@@ -60,6 +60,13 @@ class TestDescribe:
             "disk": {"bytes": 10240 * MIB, "held_by": "watched by the platform"},
         }
 
+    def test_says_what_keeps_it_from_others(self, api: TestClient, made: dict[str, Any]) -> None:
+        assert describe(api, made["id"])["isolation"] == {
+            "sandbox": "bubblewrap",
+            "network": "no outgoing connections",
+            "uid": "one per instance",
+        }
+
     def test_before_it_is_placed(self, api: TestClient, made: dict[str, Any]) -> None:
         found = describe(api, made["id"])
         assert (found["status"], found["hostname"], found["instances"]) == ("creating", None, [])

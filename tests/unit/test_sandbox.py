@@ -90,6 +90,12 @@ class TestBubblewrap:
     def test_never_dies_with_the_platform(self) -> None:
         assert "--die-with-parent" not in self.argv()
 
+    def test_filters_system_calls_when_told_to(self) -> None:
+        assert "--seccomp" not in self.argv()
+        argv = sandbox.wrap(replace(BOX, syscall_filter=Path("/srv/a home/syscalls.bpf")), SERVER, BWRAP, 3)
+        (fd,) = [argv[at + 1] for at, word in enumerate(argv) if word == "--seccomp"]
+        assert argv[2].endswith(f"""exec "$@" {fd}< '/srv/a home/syscalls.bpf'""")
+
     def test_tells_the_pid_only_when_asked(self) -> None:
         assert "--info-fd" in self.argv()
         assert "--info-fd" not in sandbox.wrap(BOX, SERVER, BWRAP, None)

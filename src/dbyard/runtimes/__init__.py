@@ -152,7 +152,10 @@ class HostCapacity(Protocol):
         """Whether the file system has room for another server and its first files."""
 
     def limits(self) -> Mapping[str, str]:
-        """Which limit is held by what here: `{"memory": "cgroup v2", "cpu": "cgroup v2", …}`."""
+        """What holds `memory`, `cpu`, `processes` and `disk` here, and what isolates: `sandbox`, `network` and `uid`.
+
+        For example `{"memory": "cgroup v2", "sandbox": "bubblewrap", "network": "no outgoing connections", …}`.
+        """
 
     def trim_logs(self) -> None:
         """Cut log files that have grown too large down to their last lines."""

@@ -54,6 +54,14 @@ class Limits(Struct, frozen=True):
     disk: DiskLimit
 
 
+class Isolation(Struct, frozen=True):
+    """What keeps servers from each other and from the machine, in words: `bubblewrap` or `none`, and so on."""
+
+    sandbox: str
+    network: str
+    uid: str
+
+
 class Disk(Struct, frozen=True):
     """Bytes; `restriction` is none, read_only or closed, `reason` says why, and warns from 85 % on."""
 
@@ -96,7 +104,7 @@ class MaintenanceWindow(Struct, frozen=True):
 
 
 class DatabaseDetails(Struct, frozen=True):
-    """A database as Scalingo's Database API describes it, and `server`, `limits` and `disk` beside that.
+    """A database as Scalingo's Database API describes it, and `server`, `limits`, `isolation` and `disk` beside that.
 
     `status` is creating, running, updating (its plan) or stopped: then `error` says why it never got ready or could not
     be brought back. `hostname` is HOST:PORT, null before there is one.
@@ -127,6 +135,7 @@ class DatabaseDetails(Struct, frozen=True):
     flags: list[str]
     server: ServerDetails
     limits: Limits
+    isolation: Isolation
     disk: Disk
 
 

@@ -22,6 +22,9 @@ _BESIDE_THE_HEAP = (
     "-Dio.netty.recycler.maxCapacityPerThread=0",
     "-Dio.netty.allocator.numDirectArenas=0",
 )
+# It need not look for the machine's network interfaces, which a sandbox does not let it ask for.
+_WITHOUT_INTERFACES = ("-Dio.netty.machineId=02:00:00:00:00:01",)
+_QUIET = ("io.netty.util.NetUtilInitializations",)
 _LEAST_HEAP_MB = 48
 _MOST_HEAP_MB = 31 * 1024  # pointers are short up to there
 _SHARDS = (100, 1000)
@@ -76,6 +79,7 @@ def _render_argv(plan: Plan, layout: Layout) -> tuple[str, ...]:
         f"-XX:ActiveProcessorCount={max(1, round(plan.cpu))}",
         "-XX:+ExitOnOutOfMemoryError",
         *_BESIDE_THE_HEAP,
+        *_WITHOUT_INTERFACES,
         f"-XX:ErrorFile={layout.log / 'crash.log'}",
         f"-Djava.io.tmpdir={layout.run}",
         "-Djava.awt.headless=true",
@@ -157,7 +161,7 @@ def _logging(layout: Layout) -> str:
         "rootLogger.appenderRef.file.ref = file",
         *(
             f"logger.{number}.{line}"
-            for number, name in enumerate(server_of(layout).QUIET)
+            for number, name in enumerate((*_QUIET, *server_of(layout).QUIET))
             for line in (f"name = {name}", "level = error")
         ),
     )

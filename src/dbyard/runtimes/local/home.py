@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import Installation, Release
-from dbyard.runtimes.local import cgroups, directories, slots
+from dbyard.runtimes.local import cgroups, directories, slots, syscalls
 from dbyard.runtimes.local.endpoints import Endpoints
 from dbyard.runtimes.local.ports import Ports, claims_directory
 from dbyard.runtimes.local.slots import Slot
@@ -36,6 +36,7 @@ class Home:
         self.bubblewrap = bubblewrap if os.geteuid() == 0 else None
         self.find = find
         directories.make_home(path)
+        self.syscall_filter = syscalls.write_filter(path / "syscalls.bpf") if self.bubblewrap else None
         self.ports = Ports(claims_directory(), path, host, *ports)
         self.endpoints = Endpoints(path, self.ports)
         self.cgroups = cgroups.probe(hashlib.sha256(str(path).encode()).hexdigest()[:12], self._group_of)

@@ -35,6 +35,7 @@ class LocalHost:
             "processes": by_cgroup.get("pids", "none"),
             "disk": "watched by the platform",
             "sandbox": "bubblewrap" if self._home.bubblewrap else "none",
+            "network": "no outgoing connections" if self._home.syscall_filter else "the machine's",
             "uid": "one per instance" if os.geteuid() == 0 else "shared",
         }
 

@@ -1,6 +1,7 @@
 """The argv that puts a program into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges. All pure.
 
-    sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces) -> setpriv (drops root) -> program
+    sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces; the system call filter)
+       -> setpriv (drops root) -> program
 
 Each one replaces itself by the next, but bwrap, which stays outside and waits. Paths are the same inside and outside.
 """
@@ -17,6 +18,7 @@ from dbyard.model import Installation
 
 _SYSTEM_LINKS = ("bin", "sbin", "lib", "lib64")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/alternatives")
+_FILTER_FD = 4
 _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 
@@ -36,17 +38,32 @@ class SandboxSpec:
     cgroup: tuple[Path, ...] = ()
     address_space: int | None = None
     nice: int = 0
+    syscall_filter: Path | None = None
+    """A file with the filter that its system calls pass, see `syscalls`; only with bubblewrap."""
     is_init: bool = True
     """It is the first process of its pid namespace: all others end with it, and it ignores most signals."""
 
 
 def for_instance(
-    directory: Path, uid: int, installation: Installation, cgroup: tuple[Path, ...] = (), nice: int = 0
+    directory: Path,
+    uid: int,
+    installation: Installation,
+    cgroup: tuple[Path, ...] = (),
+    nice: int = 0,
+    syscall_filter: Path | None = None,
 ) -> SandboxSpec:
     """Of the processes of an instance; what differs from one to the other is not in it."""
     writable = (directory / "data", directory / "log", directory / "run")
     return SandboxSpec(
-        directory, directory / "run", writable, (directory / "conf",), uid, installation, cgroup, nice=nice
+        directory,
+        directory / "run",
+        writable,
+        (directory / "conf",),
+        uid,
+        installation,
+        cgroup,
+        nice=nice,
+        syscall_filter=syscall_filter,
     )
 
 
@@ -83,9 +100,9 @@ def _shell(box: SandboxSpec) -> str:
     parts += ["ulimit -c 0", f"cd {shlex.quote(str(box.workdir))}"]
     if box.address_space is not None:
         parts.append(f"ulimit -v {box.address_space // 1024}")
-    if box.nice:
-        return " && ".join([*parts, f'exec nice -n {box.nice} "$@"'])
-    return " && ".join([*parts, 'exec "$@"'])
+    program = f'nice -n {box.nice} "$@"' if box.nice else '"$@"'
+    opened = f" {_FILTER_FD}< {shlex.quote(str(box.syscall_filter))}" if box.syscall_filter else ""
+    return " && ".join([*parts, f"exec {program}{opened}"])
 
 
 def _as_uid(uid: int) -> list[str]:
@@ -101,6 +118,8 @@ def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]
         argv.append("--as-pid-1")
     if info_fd is not None:
         argv += ["--info-fd", str(info_fd)]
+    if box.syscall_filter is not None:
+        argv += ["--seccomp", str(_FILTER_FD)]
     argv += ["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM_LINKS:
         argv += _system_link(Path("/") / name)

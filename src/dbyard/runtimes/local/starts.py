@@ -52,7 +52,7 @@ def enter(
     directories.write_conf(spec.files, slot.uid)
     write_passwd(directory, slot.uid)
     joins = home.cgroups.ensure(spec.id, spec) if home.cgroups else ()
-    box = sandbox.for_instance(directory, slot.uid, installation, joins, nice)
+    box = sandbox.for_instance(directory, slot.uid, installation, joins, nice, home.syscall_filter)
     return replace(box, address_space=spec.server.address_space)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from dbyard.model import MIB, Database, DatabaseStatus
@@ -50,6 +51,7 @@ def encode(details: DatabaseDetails) -> wire.DetailsAnswer:
             flags=[],
             server=_server(facts),
             limits=_limits(details),
+            isolation=_isolation(details.enforced_by),
             disk=_disk(details.disk),
         )
     )
@@ -119,6 +121,10 @@ def _limits(details: DatabaseDetails) -> wire.Limits:
         connections=wire.CountLimit(plan.connections, "the server's settings"),
         disk=wire.DiskLimit(plan.disk_mb * MIB, enforced_by["disk"]),
     )
+
+
+def _isolation(enforced_by: Mapping[str, str]) -> wire.Isolation:
+    return wire.Isolation(enforced_by["sandbox"], enforced_by["network"], enforced_by["uid"])
 
 
 def _disk(disk: DiskReport) -> wire.Disk:
