@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "postgresql": partial(creates.first_query, "postgresql"),
     "mysql": partial(creates.first_query, "mysql"),
     "redis": partial(creates.first_query, "redis"),
+    "redis-spare": partial(creates.first_query, "redis", running_spares=1),
     "mongodb": partial(creates.first_query, "mongodb"),
     "influxdb": partial(creates.first_query, "influxdb"),
     "opensearch": partial(creates.first_query, "opensearch", most=1.3, rounds=4),

@@ -22,22 +22,27 @@ _BURST = 60
 _CLIENTS = 8
 
 
-def first_query(technology: str, most: float = 1.5, rounds: int = _ROUNDS) -> Iterator[Line]:
+def first_query(
+    technology: str, most: float = 1.5, rounds: int = _ROUNDS, *, running_spares: int = 0
+) -> Iterator[Line]:
     """One database at a time, whenever the spares are full again."""
     installation = installed(technology)
     spares = _SPARES if load().technologies[technology].spares else 0
     with ExitStack() as stack:
-        platform = stack.enter_context(running(technology, spares=spares))
+        platform = stack.enter_context(running(technology, spares=spares, running_spares=running_spares))
         servers = stack.enter_context(floor(installation)).prepare(rounds + 1)
         names = (f"bench-{number}" for number in range(rounds + 1))
 
         def ours() -> float:
             platform.await_spares(technology, spares)
+            platform.await_spares(f"running-{technology}", running_spares)
             name = next(names)
             return timed(lambda: platform.open(technology, name))
 
         pair = alternate(rounds, ours, lambda: timed(servers.pop().open))
-    yield duration(f"POST to the tenant's first query, {installation.technology} {installation.version}", pair, most)
+    how = " with a running spare" if running_spares else ""
+    work = f"POST to the tenant's first query, {installation.technology} {installation.version}{how}"
+    yield duration(work, pair, most)
 
 
 def running_spare() -> Iterator[Line]:

@@ -13,7 +13,7 @@ import pytest
 FILE, CLASS, TEST = "file", "class", "test"
 
 LANES = (
-    r"engines/test_contract\.py.*\[opensearch|e2e/test_disk_limits\.py.*search\]|e2e/test_running_spares\.py",
+    r"engines/test_contract\.py.*\[opensearch|e2e/test_disk_limits\.py.*search\]|e2e/test_running_spares\.py.*search\]",
     r"engines/test_elasticsearch\.py|e2e/test_stuck_servers\.py|engines/test_configure\.py.*search|::TestReboot::",
 )
 """Tests that start OpenSearch, which keeps a core busy for seconds: one a lane, so at most two at once."""
@@ -36,6 +36,7 @@ CUTS = {
     "tests/e2e/test_disk.py": TEST,
     "tests/e2e/test_shutdown.py": TEST,
     "tests/e2e/test_raw_http.py": FILE,
+    "tests/e2e/test_running_spares.py": "technology",
     "tests/e2e/test_lock.py": FILE,
     "tests/e2e/test_concurrency.py": TEST,
     "tests/e2e/test_chaos.py": FILE,

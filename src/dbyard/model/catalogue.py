@@ -43,7 +43,7 @@ class Version:
     version_argument: str = "--version"
     """The argument with which `command` prints its full version."""
     running_spares: bool = False
-    """Whether a server that runs already can be given to a tenant: its users are made by `secure`, not in files."""
+    """Whether a server that runs already can be given to a tenant: `configure` makes its users while it runs."""
     preferred: bool = False
     """If it is installed, a create without a version takes it instead of the default one."""
     works_with: str = ""

@@ -1,4 +1,4 @@
-"""Running spares: servers that start slowly, started beforehand for nobody, so that a create only has to claim one.
+"""Running spares: servers that were started beforehand, for nobody, so that a create only has to claim one.
 
 Each holds memory while it waits, so there are none unless somebody asks for them, and none where memory is scarce. Its
 memory is set when it starts: only a database of the smallest plan can have it.

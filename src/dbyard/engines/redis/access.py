@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dbyard.engines.redis.rules import TENANT_RULES, password_hash
 from dbyard.engines.redis.session import Refused, Session, connect
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction
@@ -21,16 +23,25 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
 
 
 def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
-    """In one round trip, like the limits in force: memory in bytes, and connections."""
-    commands = ["CONFIG GET maxmemory maxclients"]
-    for user in desired.users:
-        password = f" resetpass {password_hash(user.password)}" if user.reset else ""
+    """The limits in force: memory in bytes, and connections. A user without a password is one that was never made."""
+    looks = [f"ACL GETUSER {user.name}" for user in desired.users]
+    limits, *found = session.ask("CONFIG GET maxmemory maxclients", *looks)
+    commands = []
+    for user, now in zip(desired.users, found, strict=True):
+        lacks = user.reset or not _pairs(now).get("passwords")
+        password = f" resetpass {password_hash(user.password)}" if lacks else ""
         commands.append(f"ACL SETUSER {user.name} {TENANT_RULES[desired.restriction]}{password}")
         if user.reset or desired.restriction is Restriction.CLOSED:
             commands.append(f"CLIENT KILL USER {user.name}")
-    pairs, *_ = session.ask(*commands)
-    told = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    if commands:
+        session.ask(*commands)
+    told = _pairs(limits)
     return int(told["maxmemory"]), int(told["maxclients"])
+
+
+def _pairs(answer: list[Any]) -> dict[str, Any]:
+    """What version 2 of the protocol tells as a flat list of names and values."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _resize(session: Session, limits: tuple[int, int], plan: Plan) -> Applied | RestartNeeded:

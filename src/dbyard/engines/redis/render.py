@@ -49,16 +49,23 @@ def _prepare(data: Path) -> Command:
     return Command(("/bin/sh", "-c", _APPEND_ONLY, "prepare", str(data / "appendonlydir")))
 
 
-def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
-    plan = node.plan
+def _tenant(node: RenderInput, credentials: Credentials) -> str:
+    """A server of nobody's yet has the user, because Redis always has it, and lets nobody in as that."""
+    if not credentials.user:
+        return "off"
     rules = TENANT_RULES[node.restriction]
     if node.admin_only:
         rules = rules.replace("on ", "off ", 1)
+    return f"{password_hash(credentials.password)} {rules}"
+
+
+def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
+    plan = node.plan
     lines = (
         f"bind {layout.host}",
         f"port {layout.port}",
         "protected-mode no",  # for servers without passwords
-        f"user {TENANT} {password_hash(credentials.password)} ~* &* {rules}",
+        f"user {TENANT} {_tenant(node, credentials)}",
         f"user {ADMIN} on {password_hash(credentials.admin_password)} ~* &* +@all",
         f"maxclients {plan.connections}",
         f"maxmemory {plan.memory_mb}mb",

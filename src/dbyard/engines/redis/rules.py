@@ -19,9 +19,9 @@ _SHRINKING_COMMANDS = (
     " +ltrim +spop +srem +zpopmin +zpopmax +zrem +zremrangebyrank +zremrangebyscore +zremrangebylex +xdel +xtrim"
 )
 TENANT_RULES = {
-    Restriction.NONE: f"on {_TENANT_COMMANDS}",
-    Restriction.READ_ONLY: f"on {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
-    Restriction.CLOSED: f"off {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+    Restriction.NONE: f"on ~* &* {_TENANT_COMMANDS}",
+    Restriction.READ_ONLY: f"on ~* &* {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
+    Restriction.CLOSED: f"off ~* &* {_TENANT_COMMANDS} {_SHRINKING_COMMANDS}",
 }
 
 
