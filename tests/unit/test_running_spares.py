@@ -241,7 +241,7 @@ class TestPreparedSpares:
     ) -> None:
         kinds = ["redis-7.0.1", "redis-7.0.0", "postgresql-15.1", "mysql-10.11.1", ELASTICSEARCH]
         played.pool = [Spare(f"spare-{number}", kind, alive=False) for number, kind in enumerate(kinds)]
-        played.missing |= {("mysql", "10.11")}
+        played.missing = {("mysql", "10.11")}
         kept = Spares(context, threading.Event(), 0, lambda: False)
         assert kept._next_needed() is None
         assert played.kinds() == ["postgresql-15.1", "redis-7.0.1", ELASTICSEARCH]
