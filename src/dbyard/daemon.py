@@ -28,6 +28,7 @@ from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
 from dbyard.store import Store
+from dbyard.store.reserve import Reserve
 from dbyard.web.app import create_app
 from dbyard.web.protocol import HttpProtocol
 
@@ -66,7 +67,8 @@ def build(config: Config, url: str) -> Platform:
     (config.home / "engines").write_text(f"{engines_home()}\n")  # read by `dbyard engines uninstall`
     state = config.home / "state"
     state.mkdir(mode=0o700, exist_ok=True)
-    store = Store(state / "dbyard.db")
+    store = Store(state / "dbyard.db", Reserve(config.home / "reserve"))
+    store.set_aside()
     box = secrets.load_or_make_key(config.home / "master.key")
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
@@ -128,6 +130,7 @@ def locked(home: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Reserve(home / "reserve").give_back_if_full()
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:

@@ -91,6 +91,9 @@ class Metrics:
             ["restriction"],
             registry=registry,
         )
+        self.forced_closes = Counter(
+            "dbyard_forced_closes", "Servers stopped because they could not be closed in time", registry=registry
+        )
         self.disk_seconds = Counter(
             "dbyard_disk_measuring_seconds", "Time spent measuring the disks of databases", registry=registry
         )

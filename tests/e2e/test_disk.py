@@ -73,15 +73,17 @@ class TestFullDisk:
         assert tenants.answers(QUICK, small.create("refused-db", QUICK).url)
         tenant.close()
 
-    def test_to_the_last_byte_still_answers_reads(self, small: Platform) -> None:
+    def test_to_the_last_byte_still_answers_reads_and_deletes(self, small: Platform) -> None:
+        """What the state needs for that is set aside."""
         connection = small.start().create("before-db", QUICK)
+        small.create("culprit-db", QUICK)
         fill(small.home, 0)
         refuse(small, "refused-db")
         with small.client() as client:
-            with pytest.raises(Unavailable):
-                client.delete_database("before-db", confirm="before-db")
-            assert [database.name for database in client.list_databases()] == ["before-db"]
             assert client.get_connection("before-db").url == connection.url
+            client.delete_database("culprit-db", confirm="culprit-db")
+            assert [database.name for database in client.list_databases()] == ["before-db"]
+            wait_for(lambda: len(list((small.home / "instances").iterdir())) == 1, small.log, 30)
         fill(small.home, -1)
         small.create("after-db", QUICK)
 
@@ -96,14 +98,29 @@ class TestFullDisk:
         tenants.await_answer("postgresql", small.await_usable("early-db").url, 10)
         small.delete("early-db")
 
-    def test_at_the_start_is_refused(self, small: Platform) -> None:
+    def test_at_the_start_costs_the_reserve(self, small: Platform) -> None:
+        """So that it can be started, and what fills it deleted."""
+        small.start().create("culprit-db", QUICK)
+        assert (small.home / "reserve").exists()
+        small.kill()
+        fill(small.home, 0)
+        small.start()
+        assert not (small.home / "reserve").exists()
+        with small.client() as client:
+            client.delete_database("culprit-db", confirm="culprit-db")
+        wait_for(lambda: not list((small.home / "instances").iterdir()), small.log, 30)
+        fill(small.home, -1)
+        small.terminate()
+        small.start()
+        assert (small.home / "reserve").exists()
+
+    def test_without_a_reserve_the_start_is_refused(self, small: Platform) -> None:
         small.start().terminate()
+        (small.home / "reserve").unlink()
         fill(small.home, 0)
         assert small.launch().wait(30) == 1
         assert "Traceback" not in small.log()
         assert "Error: " in small.log()
-        fill(small.home, -1)
-        small.start()
 
 
 class TestReadOnlyHome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,6 @@ from dbyard.reconciler.disk import (
     DiskMonitor,
     Measured,
     decide,
-    decide_for_machine,
     pause,
 )
 from dbyard.service import Service
@@ -71,27 +71,6 @@ class TestDecide:
         assert order(decide(current, used + more, LIMIT)) >= order(decide(current, used, LIMIT))
 
 
-class TestDecideForMachine:
-    @pytest.mark.parametrize(
-        ("current", "free", "wanted"),
-        [
-            (NONE, 3 * GIB, NONE),
-            (NONE, GIB, READ_ONLY),
-            (NONE, 300 * MIB, CLOSED),
-            (READ_ONLY, 2500 * MIB, READ_ONLY),
-            (READ_ONLY, 4 * GIB, NONE),
-            (CLOSED, 600 * MIB, CLOSED),
-            (CLOSED, 900 * MIB, READ_ONLY),
-        ],
-    )
-    def test_by_what_is_left(self, current: Restriction, free: int, wanted: Restriction) -> None:
-        assert decide_for_machine(current, Capacity(250 * GIB, free)) is wanted
-
-    def test_a_small_disk_keeps_a_share(self) -> None:
-        assert decide_for_machine(NONE, Capacity(10 * GIB, 600 * MIB)) is NONE
-        assert decide_for_machine(NONE, Capacity(10 * GIB, 400 * MIB)) is READ_ONLY
-
-
 class TestPause:
     def test_is_short_where_a_fast_writer_could_fill_the_disk(self) -> None:
         assert pause(measured(0.1), LIMIT, NONE) == 5.0
@@ -112,20 +91,26 @@ class Disks:
     """A runtime that knows disks only."""
 
     used: int = 0
+    by_id: dict[str, int] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
     """The instances whose disk cannot be measured."""
     left: Capacity = field(default_factory=lambda: Capacity(250 * GIB, 100 * GIB))
     tolerances: list[int] = field(default_factory=list)
     """How much too small each figure that was asked for might have been."""
+    stopped: list[str] = field(default_factory=list)
 
     def disk_used(self, instance_id: str, tolerance: int) -> int:
         if instance_id in self.damaged:
             raise ValueError("its files are damaged")
         self.tolerances.append(tolerance)
-        return self.used
+        return self.by_id.get(instance_id, self.used)
 
     def space(self) -> Capacity:
         return self.left
+
+    def stop(self, instance_id: str, *, force: bool) -> None:
+        assert force
+        self.stopped.append(instance_id)
 
 
 @pytest.fixture
@@ -237,6 +222,50 @@ class TestRunOnce:
             instance = instances.get_primary(connection, database_id)
         assert instance is not None
         assert instance.restriction_reason == "the disk of the machine is nearly full"
+
+    def test_who_fills_the_machine_is_stopped_first(
+        self, service: Service, token: str, disks: Disks, watch: DiskMonitor, database_id: str
+    ) -> None:
+        request = CreateRequest("other-redis-db", "redis", "redis-starter-256")
+        create(service, authentication.authenticate(service, token), request)
+        get_ready(service)
+        with service.store.read() as connection:
+            found = {each.database_id: each.id for each in instances.list_monitored(connection)}
+        watch.run_once()
+        disks.by_id, disks.left = {found[database_id]: 500 * MIB}, Capacity(250 * GIB, GIB)
+        watch._due.clear()
+        watch.run_once()
+        del found[database_id]
+        assert restriction(service, database_id) is READ_ONLY
+        assert [restriction(service, each) for each in found] == [NONE]
+
+    def test_who_cannot_be_closed_and_goes_on_is_stopped_by_force(
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its tenant holds up the operation that would close it."""
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        disks.used = 2100 * MIB
+        watch.run_once()
+        assert restriction(service, database_id) is CLOSED
+        for _ in range(8):
+            now += 1.0
+            disks.used += 10 * MIB
+            watch.run_once()
+        (instance_id,) = watch._measured
+        assert disks.stopped == [instance_id]
+
+    def test_who_does_not_go_on_is_not_stopped(
+        self, service: Service, disks: Disks, watch: DiskMonitor, database_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        disks.used = 2100 * MIB
+        for _ in range(20):
+            watch.run_once()
+            now += 1.0
+        assert restriction(service, database_id) is CLOSED
+        assert disks.stopped == []
 
     def test_may_miss_half_the_way_to_the_next_mark(self, disks: Disks, watch: DiskMonitor, database_id: str) -> None:
         assert database_id

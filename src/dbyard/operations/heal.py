@@ -5,7 +5,7 @@ Brings a server back that should run and does not, or runs and does not answer, 
 
 from __future__ import annotations
 
-from dbyard.model import InstanceState, Operation, RestartNeeded
+from dbyard.model import InstanceState, Operation, RestartNeeded, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
 from dbyard.operations.server import Cause, ProbeResult
 from dbyard.operations.target import load
@@ -42,12 +42,14 @@ def restart(context: Context, operation: Operation) -> Outcome:
 def start(context: Context, operation: Operation) -> Outcome:
     """Start the server where it was: a port that another program took is a cause to show, and to try again.
 
-    Where the server itself is gone a newer one of its version takes over, and that is recorded.
+    Where the server itself is gone a newer one of its version takes over, and that is recorded. Of a closed database
+    only the platform can log in: its tenant could write before it is closed again.
     """
     target = load(context, operation)
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    return Next("await_ready", server.start(context, target))
+    closed = target.instance.restriction is Restriction.CLOSED
+    return Next("await_ready", server.start(context, target, admin_only=closed))
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:

@@ -1,7 +1,7 @@
 """The disk of every database: a warning at 85 % of its plan, read-only at 95 %, closed at 100 %, until there is space.
 
-A server must never meet a full disk, so what the machine has left counts as well. Measuring means to look at every
-file of a server: it is done as often as the fastest writer makes it necessary, only as exactly as the distance to the
+A server must never meet a full disk, so what the machine has left counts as well (`pressure`). Measuring means to look
+at every file of a server: it is done as often as the fastest writer makes it necessary, only as exactly as the distance to the
 next mark makes it necessary, and held to a fiftieth of one core for all servers together.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
+from dbyard.reconciler.pressure import Pressure, grown, is_near, must_stop, pause_for_machine, react
 from dbyard.reconciler.record_event import record_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
@@ -39,17 +40,23 @@ _UNSEEN = 32 * MIB
 _SHARE, _MOST_CREDIT = 0.02, 0.25
 """Of one core, for all servers together; what was not spent is saved for one that is about to be full."""
 _SHARE_OF_ONE = 0.05
+_SET_ASIDE_SECONDS = 60.0
+_NEARLY_FULL = "the disk of the machine is nearly full"
 _SEVERITY = list(Restriction)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found the last time; `rate` in bytes a second since the time before, `cost` in seconds."""
+    """What was found the last time; `rate` in bytes a second since the time before, `cost` in seconds.
+
+    `growth` is what it has grown by lately, in bytes.
+    """
 
     at: float
     used: int
     rate: float = 0.0
     cost: float = 0.0
+    growth: float = 0.0
 
 
 class DiskMonitor:
@@ -61,7 +68,11 @@ class DiskMonitor:
         self._due: dict[str, float] = {}
         self._limits: dict[str, int] = {}
         self._warned: set[str] = set()
-        self._machine = Restriction.NONE
+        self._machine = Pressure()
+        self._near = False
+        self._closing: dict[str, Measured] = {}
+        """What was measured when a server was first seen that should be closed and is not."""
+        self._set_aside_at = 0.0
         self._credit = _MOST_CREDIT
         self._credited_at = time.monotonic()
         self.threads = [loop("disk", stopping, self.run_once)]
@@ -86,9 +97,10 @@ class DiskMonitor:
         now = time.monotonic()
         self._credit = min(_MOST_CREDIT, self._credit + (now - self._credited_at) * _SHARE)
         self._credited_at = now
-        self._machine = decide_for_machine(self._machine, self._context.host.space())
+        space = self._context.host.space()
+        self._near = is_near(space)
         monitored = {each.id: each for each in self._context.store.cached("monitored", instances.list_monitored)}
-        for known in (self._measured, self._shown, self._due):
+        for known in (self._measured, self._shown, self._due, self._closing):
             for instance_id in known.keys() - monitored.keys():
                 del known[instance_id]
         due = [each for each in monitored.values() if self._due.get(each.id, 0.0) <= now]
@@ -98,10 +110,15 @@ class DiskMonitor:
             self._due[each.id] = now + _MOST_PAUSE  # unless it is measured
             with logged(f"to measure the disk of instance {each.id}"):
                 self._measure(each)
+        self._machine = react(self._machine, space, {each: last.growth for each, last in self._measured.items()}, now)
+        for each in monitored.values():
+            with logged(f"to close instance {each.id}"):
+                self._enforce(each, space)
         for each in monitored.values():
             self._settle(each)
+        self._set_aside(now)
         pause = min(self._due.values(), default=_MOST_PAUSE) - time.monotonic()
-        return min(max(pause, _LEAST_PAUSE), 1.0)
+        return min(max(min(pause, pause_for_machine(space, _WRITER)), _LEAST_PAUSE), 1.0)
 
     def _limit(self, monitored: MonitoredInstance) -> int:
         limit = self._limits.get(monitored.plan)
@@ -118,13 +135,18 @@ class DiskMonitor:
         limit, last, now = self._limit(monitored), self._measured.get(monitored.id), time.monotonic()
         exactly = last is None or monitored.restriction is not Restriction.NONE
         tolerance = 0 if exactly or last is None else distance(last.used, limit) // 2
+        if self._near:
+            tolerance = min(tolerance, _UNSEEN)
         used = self._context.runtime.disk_used(monitored.id, tolerance)
         cost = time.monotonic() - now
         rate = max(0.0, (used - last.used) / (now - last.at)) if last and now > last.at else 0.0
-        last = self._measured[monitored.id] = Measured(now, used, rate, cost)
+        growth = grown(last.growth, used - last.used, now - last.at) if last else 0.0
+        last = self._measured[monitored.id] = Measured(now, used, rate, cost, growth)
         self._credit -= cost
         self._context.metrics.disk_seconds.inc(cost)
         seconds = pause(last, limit, monitored.restriction)
+        if self._near:
+            seconds = min(seconds, max(_RESTRICTED_PAUSE, cost / _SHARE_OF_ONE))
         # Those that can wait are looked at together, once a second.
         self._due[monitored.id] = now + seconds if seconds < 1.0 else math.ceil(now + seconds)
 
@@ -133,10 +155,10 @@ class DiskMonitor:
         if last is None or not limit:
             return
         own = decide(monitored.restriction, last.used, limit)
-        wanted = max(own, self._machine, key=_SEVERITY.index)
+        wanted = max(own, self._machine.restriction_of(monitored.id), key=_SEVERITY.index)
         self._warn(monitored, last.used, limit)
         if wanted is not monitored.restriction:
-            reason = _reason(last.used, limit) if wanted is own else "the disk of the machine is nearly full"
+            reason = _reason(last.used, limit) if wanted is own else _NEARLY_FULL
             self._restrict(monitored, wanted, None if wanted is Restriction.NONE else reason)
 
     def _warn(self, monitored: MonitoredInstance, used: int, limit: int) -> None:
@@ -146,6 +168,25 @@ class DiskMonitor:
             self._warned.add(monitored.id)
             self._context.metrics.disk_warnings.inc()
             log.warning("database %s: %s", monitored.database_id, _reason(used, limit))
+
+    def _enforce(self, monitored: MonitoredInstance, space: Capacity) -> None:
+        """Stop a server that should be closed and still fills the disk. It is healed for the platform alone."""
+        last = self._measured.get(monitored.id)
+        if last is None or monitored.restriction is not Restriction.CLOSED or monitored.applied is Restriction.CLOSED:
+            self._closing.pop(monitored.id, None)
+            return
+        first = self._closing.setdefault(monitored.id, last)
+        if must_stop(time.monotonic() - first.at, last.used - first.used, space):
+            log.warning("the server of instance %s is stopped: it cannot be closed otherwise", monitored.id)
+            self._context.metrics.forced_closes.inc()
+            del self._closing[monitored.id]
+            self._context.runtime.stop(monitored.id, force=True)
+
+    def _set_aside(self, now: float) -> None:
+        """When there is space again, the platform takes back what it keeps for itself."""
+        if now >= self._set_aside_at and self._machine.level is Restriction.NONE:
+            self._set_aside_at = now + _SET_ASIDE_SECONDS
+            self._context.store.set_aside()
 
     def _restrict(self, monitored: MonitoredInstance, wanted: Restriction, reason: str | None) -> None:
         """Record what is wanted; the operation that brings it about comes now, or after the one that is active."""
@@ -175,19 +216,6 @@ def decide(current: Restriction, used: int, limit: int) -> Restriction:
         return Restriction.CLOSED
     marks = FULL if current is Restriction.NONE else LIFTED
     return Restriction.READ_ONLY if used >= marks[Restriction.READ_ONLY] * limit else Restriction.NONE
-
-
-def decide_for_machine(current: Restriction, space: Capacity) -> Restriction:
-    """What any tenant may do on a machine with so much space left."""
-    for restriction, share, most in (
-        (Restriction.CLOSED, 0.01, 512 * MIB),
-        (Restriction.READ_ONLY, 0.05, 2 * GIB),
-    ):
-        reserve = min(share * space.total, most)
-        held = _SEVERITY.index(current) >= _SEVERITY.index(restriction)
-        if space.free < reserve * (1.5 if held else 1.0):
-            return restriction
-    return Restriction.NONE
 
 
 def distance(used: int, limit: int) -> int:

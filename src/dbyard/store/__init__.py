@@ -8,6 +8,7 @@ connection in the modules beside this one: one small function a query.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from dbyard.errors import ConfigError, Unavailable
+from dbyard.store.reserve import Reserve, extend_state
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Connection = sqlite3.Connection
@@ -27,9 +31,13 @@ _NOTHING = (-1, None)
 
 
 class Store:
-    def __init__(self, path: Path) -> None:
-        """Open the file at `path`, making it and bringing its schema up to date. Raises ConfigError."""
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+        """Open the file at `path`, making it and bringing its schema up to date. Raises ConfigError.
+
+        The `reserve` is given back when the disk is full.
+        """
         self._path = path
+        self._reserve = reserve
         self._local = threading.local()
         self._all: list[Connection] = []
         self._lock = threading.Lock()
@@ -81,6 +89,8 @@ class Store:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
+                    if error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._reserve is not None:
+                        self._reserve.give_back()  # for whoever asks again
                     raise Unavailable(f"the platform cannot write its state: {error}") from error
                 raise
             finally:
@@ -99,6 +109,18 @@ class Store:
             self._cache.clear()
         self._cache[key] = (version, value)
         return value
+
+    def set_aside(self) -> None:
+        """Keep room for writes on a disk that is full, the reserve included. Repeating is free."""
+        if self._reserve is not None:
+            self._reserve.ensure()
+        try:
+            with self._lock:
+                extend_state(self._path, self._writer)
+        except sqlite3.OperationalError as error:
+            if not _is_of_the_disk(error):
+                raise
+            log.warning("no room can be set aside for the state: %s", error)
 
     def close(self) -> None:
         for connection in self._all:

@@ -31,6 +31,7 @@ class MonitoredInstance:
     technology: str
     plan: str
     restriction: Restriction
+    applied: Restriction = Restriction.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,9 @@ def should_run(connection: Connection, instance_id: str) -> Instance | None:
 
 
 def list_monitored(connection: Connection) -> list[MonitoredInstance]:
-    rows = connection.execute(f"SELECT i.id, i.database_id, d.technology, d.plan, i.restriction{_SHOULD_RUN}")
-    return [
-        MonitoredInstance(
-            row["id"], row["database_id"], row["technology"], row["plan"], Restriction(row["restriction"])
-        )
-        for row in rows.fetchall()
-    ]
+    columns = "i.id, i.database_id, d.technology, d.plan, i.restriction, i.applied_restriction"
+    rows = connection.execute(f"SELECT {columns}{_SHOULD_RUN}").fetchall()
+    return [MonitoredInstance(*row[:4], Restriction(row[4]), Restriction(row[5])) for row in rows]
 
 
 def list_unconfigured(connection: Connection) -> list[Instance]:

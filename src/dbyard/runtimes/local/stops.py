@@ -43,10 +43,11 @@ def ask(home: Home, instance_id: str, *, force: bool) -> None:
     running = _running(home, instance_id)
     asked = directories.read_json(directory / _FILE)
     if force or not running:
+        home.changed(instance_id)
+        members.kill_once(members.list_members(home, instance_id))  # first: the disk may be full
         if asked is None:
             directories.write_json(directory / _FILE, {}, durable=False)
         home.changed(instance_id)
-        members.kill_once(members.list_members(home, instance_id))
         return
     beside = {record: process for record, process in running.items() if record != members.SERVER}
     wanted = beside or running
