@@ -21,13 +21,13 @@ from dbyard.service import Service
 from dbyard.service.accounts import authentication, collaborators, projects, tokens
 from dbyard.service.accounts.projects import ProjectRequest
 from dbyard.service.accounts.tokens import TokenRequest
-from dbyard.service.databases import database_users
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store
 from dbyard.store import accounts as stored
 from dbyard.web.app import create_app, list_routes
 from dbyard.web.routes import AuthScheme, Method
+from dbyard.web.scalingo import database_users
 from tests.builders import get_ready, open_account
 from tests.conftest import Clock, World, make_service
 

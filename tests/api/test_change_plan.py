@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from dbyard.model import EventType, OperationKind
 from dbyard.service import Service
-from dbyard.service.databases import plan_changes
 from dbyard.store import operations
+from dbyard.web.scalingo import addons
 from tests.builders import claim, get_ready, seed_body
 from tests.conftest import Clock, World
 
@@ -131,12 +131,12 @@ def test_that_fails_leaves_a_server_that_it_had_not_stopped(
 def test_waits_for_a_heal_at_work(
     api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_changes, "_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(addons, "_PAUSE_SECONDS", 0.1)
     healing = heal(service, made)
     operation = claim(service)
     answer = change(api, made, {"plan": PLAN})
     assert (answer.status_code, answer.json()["current_operation_id"]) == (409, healing)
-    monkeypatch.setattr(plan_changes, "_PAUSE_SECONDS", 30)
+    monkeypatch.setattr(addons, "_PAUSE_SECONDS", 30)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(change, api, made, {"plan": PLAN})
         with service.store.tx() as connection:

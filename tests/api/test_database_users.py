@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.service import Service
-from dbyard.service.databases import database_users
 from dbyard.store import credentials, operations
+from dbyard.web.scalingo import database_users
 from tests.builders import claim, fail, get_ready, seed_body
 
 

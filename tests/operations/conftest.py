@@ -34,7 +34,7 @@ from dbyard.runtimes.fake import FakeRuntime
 from dbyard.runtimes.local import LocalRuntime, members, processes
 from dbyard.service import Service
 from dbyard.service.databases import connection as connections
-from dbyard.service.databases import create, database_users, databases
+from dbyard.service.databases import create, databases
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store, accounts, endpoints, instances, operations
 from tests.conftest import Clock
@@ -231,7 +231,6 @@ def fake_bench(service: Service, store: Store, clock: Clock, token: str, monkeyp
     runtime = FakeRuntime(clock)
     engine = FakeEngine(runtime)
     monkeypatch.setattr(engines, "load", lambda _: engine)
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
     context = Context(
         store,
         service.catalogue,

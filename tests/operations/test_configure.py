@@ -25,9 +25,8 @@ from tests.operations.conftest import NAME, Bench
 
 
 @pytest.fixture
-def database_id(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database that runs. Nobody waits for its operations."""
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
+def database_id(bench: Bench) -> str:
+    """A database that runs."""
     database_id = bench.create()
     bench.finish()
     return database_id

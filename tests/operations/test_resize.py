@@ -159,10 +159,7 @@ class TestRefused:
         with pytest.raises(Invalid, match=r"^plan "):
             change(bench, plan)
 
-    def test_while_a_password_is_on_its_way(
-        self, bench: Bench, database_id: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)
+    def test_while_a_password_is_on_its_way(self, bench: Bench, database_id: str, clock: Clock) -> None:
         database_users.reset_password(bench.service, bench.principal, NAME, "default")
         clock.advance(700)
         bench.finish()

@@ -135,6 +135,29 @@ def insert_database(connection: Connection, name: str) -> None:
     databases.insert(connection, Database(name, name, "p", "redis", "7.0", "redis-starter-128", 0.0, None))
 
 
+def insert_operations(
+    store: Store, clock: Clock, prefix: str, kind: OperationKind, count: int, account: str = "a"
+) -> None:
+    """One for each of so many databases of an account."""
+    with store.tx() as connection:
+        connection.execute(
+            "INSERT OR IGNORE INTO account (id, username, email, created_at) VALUES (?1, ?1, ?1, 0)", (account,)
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO project (id, account_id, name, created_at) VALUES (?1, ?1, ?1, 0)", (account,)
+        )
+        for number in range(count):
+            name = f"{prefix}-{number}"
+            databases.insert(connection, Database(name, name, account, "redis", "7.0", "redis-starter-128", 0.0, None))
+            operations.insert(connection, name, kind, clock())
+
+
+def finish(store: Store, operation: Operation | None, clock: Clock) -> None:
+    assert operation is not None
+    with store.tx() as connection:
+        assert operations.finish(connection, operation, clock())
+
+
 def raising(error: Exception) -> Callable[[], Outcome]:
     def act() -> Outcome:
         raise error
@@ -220,6 +243,71 @@ class TestClaim:
                 lost = [claim for claim in claims if claim is not holder]
                 assert not any(operations.advance(connection, claim, "start", now) for claim in lost)
                 assert holder is None or operations.advance(connection, holder, "start", now)
+
+
+class TestShare:
+    """Many operations that tenants hold up leave workers to all others."""
+
+    @pytest.fixture
+    def queue(self, context: Context) -> Queue:
+        return Queue(context, threading.Event(), 8)
+
+    def test_what_a_tenant_may_hold_up_never_has_all_workers(self, queue: Queue, store: Store, clock: Clock) -> None:
+        insert_operations(store, clock, "mine", OperationKind.CONFIGURE, 16)
+        claimed = [queue.claim() for _ in range(8)]
+        assert [each is not None for each in claimed] == [True] * 4 + [False] * 4
+        insert_operations(store, clock, "theirs", OperationKind.CREATE, 1)
+        created = queue.claim()
+        assert created is not None
+        assert created.kind == OperationKind.CREATE
+        for each in (claimed[0], created):
+            finish(store, each, clock)
+        following = queue.claim()
+        assert following is not None
+        assert following.kind == OperationKind.CONFIGURE
+
+    @pytest.mark.parametrize("kind", [OperationKind.CREATE, OperationKind.HEAL, OperationKind.DELETE])
+    def test_what_is_urgent_goes_before_what_is_held(
+        self, queue: Queue, store: Store, clock: Clock, kind: OperationKind
+    ) -> None:
+        insert_operations(store, clock, "held", OperationKind.HEAL, 3)
+        for _ in range(3):
+            waiting = queue.claim()
+            assert waiting is not None
+            with store.tx() as connection:
+                assert operations.retry(connection, waiting, clock(), clock(), "held", "a tenant holds it")
+        clock.advance(1)
+        insert_operations(store, clock, "urgent", kind, 1)
+        first = queue.claim()
+        assert first is not None
+        assert (first.kind, first.database_id) == (kind, "urgent-0")
+
+    def test_what_is_held_is_not_forgotten(self, queue: Queue, store: Store, clock: Clock) -> None:
+        insert_operations(store, clock, "held", OperationKind.CONFIGURE, 1)
+        clock.advance(6)
+        insert_operations(store, clock, "urgent", OperationKind.CREATE, 1)
+        first = queue.claim()
+        assert first is not None
+        assert first.database_id == "held-0"
+
+    def test_an_account_that_asks_for_much_waits_for_one_that_asks_for_little(
+        self, queue: Queue, store: Store, clock: Clock
+    ) -> None:
+        insert_operations(store, clock, "many", OperationKind.CREATE, 20, account="greedy")
+        assert all(queue.claim() for _ in range(4))
+        clock.advance(1)
+        insert_operations(store, clock, "one", OperationKind.CREATE, 1, account="modest")
+        following = queue.claim()
+        assert following is not None
+        assert following.database_id == "one-0"
+
+    def test_a_full_share_is_no_reason_to_look_again_at_once(self, queue: Queue, store: Store, clock: Clock) -> None:
+        insert_operations(store, clock, "held", OperationKind.CONFIGURE, 5)
+        for _ in range(4):
+            assert queue.claim()
+        with store.read() as connection:
+            assert operations.next_due(connection, clock(), 4) is None
+            assert operations.next_due(connection, clock()) == clock()
 
 
 class TestRecordDone:

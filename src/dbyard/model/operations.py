@@ -49,6 +49,8 @@ class OperationPolicy:
     """What the database does meanwhile, for the message of a refusal."""
     starting: frozenset[str] = frozenset()
     """The steps that start a server or wait until it answers."""
+    urgent: bool = False
+    """Claimed before all others, by any worker, until an attempt fails or has to wait."""
     yields: bool = False
     """While no worker runs its step, a change that its owner asks for may take its place."""
     cancellable: bool = False
@@ -70,6 +72,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         deadline=120.0,
         words="is not ready yet",
         starting=frozenset({"allocate", "start", "configure"}),
+        urgent=True,
         retriable=True,
         kept=None,
     ),
@@ -78,6 +81,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         deadline=600.0,
         words="is being repaired",
         starting=frozenset({"start", "await_ready"}),
+        urgent=True,
         yields=True,
     ),
     OperationKind.CONFIGURE: OperationPolicy(
@@ -97,7 +101,9 @@ OPERATIONS: dict[str, OperationPolicy] = {
         starting=frozenset({"start", "await_ready"}),
     ),
     OperationKind.RENEW_CERTIFICATE: OperationPolicy("issue", deadline=600.0, owns_server=False),
-    OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", kept=None),
+    OperationKind.DELETE: OperationPolicy(
+        "destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None
+    ),
 }
 """By kind. What a kind means stands here and nowhere else; its steps are a module of `operations`."""
 

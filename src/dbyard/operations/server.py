@@ -51,7 +51,7 @@ class ProbeResult(Enum):
     """It is there, and what tenants ask for is not done."""
 
 
-_POLL_SECONDS = 2.0
+_POLL_SECONDS = 1.0
 """Seconds that one step polls at most before it gives its thread back."""
 _START_PAUSE = 0.2
 _SILENCE = 0.8

@@ -29,6 +29,8 @@ class Queue:
     def __init__(self, context: Context, stopping: threading.Event, workers: int) -> None:
         self._context = context
         self._stopping = stopping
+        self._most_held = max(1, workers // 2)
+        """At most so many workers do what a tenant's server may hold up; the others stay free for everybody else."""
         self._due = threading.Condition()
         self._hints = 0
         self._running: dict[str, Operation] = {}
@@ -71,11 +73,11 @@ class Queue:
     def claim(self) -> Operation | None:
         now = self._context.now()
         with self._context.store.read() as connection:
-            due = operations.next_due(connection)
+            due = operations.next_due(connection, now, self._most_held)
         if due is None or due > now:
             return None
         with self._context.store.tx(durable=False) as connection:
-            return operations.claim(connection, now)
+            return operations.claim(connection, now, self._most_held)
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -99,6 +101,8 @@ class Queue:
             self.run(operation)
         finally:
             del self._running[token]
+            if operations.is_held(operation):
+                self.wake()  # one that was left out may come now
 
     def _renew_leases(self) -> float:
         """A step may take longer than a lease holds; only the death of this process lets another worker have it."""
@@ -109,9 +113,10 @@ class Queue:
         return _HEARTBEAT
 
     def _wait(self) -> None:
+        now = self._context.now()
         with self._context.store.read() as connection:
-            due = operations.next_due(connection)
-        pause = _POLL if due is None else min(_POLL, max(0.0, due - self._context.now()))
+            due = operations.next_due(connection, now, self._most_held)
+        pause = _POLL if due is None else min(_POLL, max(0.0, due - now))
         with self._due:
             if not self._hints:
                 self._due.wait(pause)

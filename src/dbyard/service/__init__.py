@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.model import Region, Release, Usage
 from dbyard.secrets import Box
+from dbyard.service.samples import Samples
 from dbyard.store import Store
 
 
@@ -42,3 +43,4 @@ class Service:
     region: Region
     """Where clients find the platform."""
     clock: Callable[[], float] = time.time
+    samples: Samples = field(default_factory=Samples)

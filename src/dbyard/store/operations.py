@@ -23,6 +23,11 @@ _COLUMNS = (
     " finished_at, instance_id, params, result, progress, cancel_requested_at"
 )
 _ACTIVE = "status IN ('pending', 'running')"
+_URGENT = ", ".join(f"'{kind}'" for kind, policy in OPERATIONS.items() if policy.urgent)
+# An operation that a tenant's server may hold up: each that has waited or failed, and each that is not urgent.
+_HELD = f"(o.error_code IS NOT NULL OR o.kind NOT IN ({_URGENT}))"
+_HELD_PATIENCE = 5.0
+"""Seconds for which an urgent operation goes before one that is held."""
 _SUPERSEDE = (
     "UPDATE operation SET status = 'error', error_code = 'superseded', error = 'another operation took its place',"
     " token = NULL, finished_at = ? WHERE database_id = ?"
@@ -157,16 +162,31 @@ def void_leases(connection: Connection, now: float) -> None:
         )
 
 
-def claim(connection: Connection, now: float) -> Operation | None:
-    """Take the operation that is due longest, under a fresh token; counts as an attempt of its step."""
+def claim(connection: Connection, now: float, most_held: int | None = None) -> Operation | None:
+    """Take the operation whose turn it is, under a fresh token; counts as an attempt of its step.
+
+    Urgent ones come first, then those of the account for which fewest are being worked on, then those that are due
+    longest. No more than `most_held` are worked on at once that a tenant's server may hold up.
+    """
     row = connection.execute(
-        "UPDATE operation SET status = 'running', token = ?, lease_until = ?, attempt = attempt + 1"
-        f" WHERE seq = (SELECT seq FROM operation WHERE {_ACTIVE}"
-        " AND run_at <= ? AND lease_until <= ? ORDER BY run_at, seq LIMIT 1)"
+        "UPDATE operation SET status = 'running', token = :token, lease_until = :now + :lease, attempt = attempt + 1"
+        " WHERE seq = ("
+        "  SELECT o.seq FROM operation o JOIN database d ON d.id = o.database_id"
+        "  JOIN project p ON p.id = d.project_id LEFT JOIN ("
+        "   SELECT q.account_id, count(*) AS claims FROM operation r JOIN database e ON e.id = r.database_id"
+        "   JOIN project q ON q.id = e.project_id WHERE r.status = 'running' AND r.lease_until > :now"
+        "   GROUP BY q.account_id) busy ON busy.account_id = p.account_id"
+        f"  WHERE o.{_ACTIVE} AND o.run_at <= :now AND o.lease_until <= :now{_free(connection, now, most_held)}"
+        f"  ORDER BY {_HELD} AND o.run_at > :now - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
-        (secrets.token_hex(8), now + LEASE, now, now),
+        {"token": secrets.token_hex(8), "now": now, "lease": LEASE, "patience": _HELD_PATIENCE},
     ).fetchone()
     return _one(row)
+
+
+def is_held(operation: Operation) -> bool:
+    """Whether a tenant's server may hold up what its worker does."""
+    return operation.error_code is not None or not OPERATIONS[operation.kind].urgent
 
 
 def renew_lease(connection: Connection, operation: Operation, now: float) -> None:
@@ -174,9 +194,12 @@ def renew_lease(connection: Connection, operation: Operation, now: float) -> Non
     _apply(connection, operation, "lease_until = ?", now + LEASE)
 
 
-def next_due(connection: Connection) -> float | None:
-    """When the next active operation wants to run."""
-    row = connection.execute(f"SELECT min(max(run_at, lease_until)) AS due FROM operation WHERE {_ACTIVE}").fetchone()
+def next_due(connection: Connection, now: float, most_held: int | None = None) -> float | None:
+    """When the next active operation can be claimed, as far as that is known now."""
+    row = connection.execute(
+        f"SELECT min(max(o.run_at, o.lease_until)) AS due FROM operation o"
+        f" WHERE o.{_ACTIVE}{_free(connection, now, most_held)}"
+    ).fetchone()
     return None if row is None else row["due"]
 
 
@@ -288,6 +311,15 @@ def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
 def marks(values: Sequence[object]) -> str:
     """The place holders of so many values: `?, ?, ?`."""
     return ", ".join("?" * len(values))
+
+
+def _free(connection: Connection, now: float, most_held: int | None) -> str:
+    """The condition that leaves those out which may be held up, when enough of them are being worked on."""
+    if most_held is None:
+        return ""
+    query = f"SELECT count(*) FROM operation o WHERE o.status = 'running' AND o.lease_until > ? AND {_HELD}"
+    (held,) = connection.execute(query, (now,)).fetchone()
+    return f" AND NOT {_HELD}" if held >= most_held else ""
 
 
 def _merged(operation: Operation, result: Mapping[str, object] | None) -> str:

@@ -32,9 +32,12 @@ from dbyard.web.scalingo import (
     firewall,
 )
 from dbyard.web.scalingo import logs as log_links
+from dbyard.web.shares import Shares
 
 THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
+THREADS_FOR_ONE_DATABASE, THREADS_FOR_ONE_ACCOUNT = 2, 6
+"""So that others are answered, whatever they wait for."""
 
 
 class App(Starlette):
@@ -51,7 +54,8 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
     """The application; its threads end with its lifespan. `rate_limit` is in requests a minute, 0 for no limit."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
     guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
-    shared = Shared(service, metrics, pool, guard)
+    shares = Shares(THREADS_FOR_ONE_DATABASE), Shares(THREADS_FOR_ONE_ACCOUNT)
+    shared = Shared(service, metrics, pool, guard, *shares)
     routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager

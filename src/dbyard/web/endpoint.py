@@ -11,9 +11,11 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import msgspec
 from prometheus_client import Counter, Histogram
@@ -25,14 +27,18 @@ from dbyard.model import Principal
 from dbyard.service import Service
 from dbyard.web.authentication import Guard
 from dbyard.web.errors import internal_error, reply_to
-from dbyard.web.replies import Headers, Reply, Stream, headers_for
+from dbyard.web.replies import Headers, Reply, Stream, Waiting, headers_for
 from dbyard.web.requests import Disconnected, read_body
-from dbyard.web.routes import CachePolicy, Call, Method, Route
+from dbyard.web.routes import CachePolicy, Call, Method, Route, Whole
+from dbyard.web.shares import Shares
 from dbyard.web.streams import send_parts
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LEAST_PAUSE, _MOST_PAUSE = 0.002, 0.05
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 
 
@@ -44,6 +50,8 @@ class Shared:
     metrics: Metrics
     pool: ThreadPoolExecutor
     guard: Guard
+    databases: Shares
+    accounts: Shares
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -106,8 +114,28 @@ class HttpEndpoint:
             body,
         )
         if method.blocking or method.writes:
-            return await asyncio.get_running_loop().run_in_executor(self._shared.pool, _run, method, call)
-        return _run(method, call)
+            return await self._run_in_thread(method, call)
+        return _whole(_run(method, call))
+
+    async def _run_in_thread(self, method: Method, call: Call) -> Reply:
+        """What still waits in a thread keeps to the shares of its database and its account."""
+        key = call.path.get("database") or call.path.get("app") or ""
+        async with self._shared.databases.hold(key), self._shared.accounts.hold(call.principal.account.id):
+            reply = await self._in_pool(_run, method, call)
+        return await self._await_answer(method, call, reply) if isinstance(reply, Waiting) else reply
+
+    async def _await_answer(self, method: Method, call: Call, waiting: Waiting[Any]) -> Reply:
+        deadline, pause = time.monotonic() + waiting.seconds, _LEAST_PAUSE
+        while True:
+            at_last = time.monotonic() >= deadline
+            reply = await self._in_pool(_poll, method, call, waiting, at_last)
+            if reply is not None:
+                return reply
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _MOST_PAUSE)
+
+    async def _in_pool(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._shared.pool, function, *arguments)
 
     async def _authenticate(
         self, method: Method | None, name: str, scope: Scope, headers: dict[bytes, bytes]
@@ -149,17 +177,39 @@ def _times(headers: Headers, wanted: bytes) -> int:
     return sum(name == wanted for name, _ in headers)
 
 
-def _run(method: Method, call: Call) -> Reply:
-    try:
+def _run(method: Method, call: Call) -> Reply | Waiting[Any]:
+    with _in_words_of(method):
         if not method.public:
             _resolve(method, call)
         if method.authorize is not None:
             method.authorize(call)
         answer = method.handler(call)
+    return answer if isinstance(answer, Waiting) else _encode(method, call, answer)
+
+
+def _poll(method: Method, call: Call, waiting: Waiting[Any], at_last: bool) -> Reply | None:
+    """None until there is an answer."""
+    with _in_words_of(method):
+        answer = waiting.poll(at_last)
+    return None if answer is None else _encode(method, call, answer)
+
+
+def _whole(reply: Reply | Waiting[Any]) -> Reply:
+    assert isinstance(reply, Reply), "only what runs in a thread can wait"  # noqa: S101
+    return reply
+
+
+@contextmanager
+def _in_words_of(method: Method) -> Iterator[None]:
+    try:
+        yield
     except NotFound as error:
         if method.not_found is None:
             raise
         raise method.not_found(error) from None
+
+
+def _encode(method: Method, call: Call, answer: Whole) -> Reply:
     if answer is None:
         return Reply(method.status, b"", ())
     if isinstance(answer, Stream):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 JSON = "application/json"
 
@@ -26,6 +29,18 @@ class Stream:
 
     parts: Parts
     media: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[T]):
+    """An answer that may take so many seconds, and holds no thread meanwhile.
+
+    `poll` runs in a thread again and again and never waits. It returns None until there is an answer; called with True
+    it is called for the last time, and has to answer.
+    """
+
+    poll: Callable[[bool], T | None]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

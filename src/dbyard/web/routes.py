@@ -13,7 +13,7 @@ from dbyard.errors import Invalid, NotFound, RequestError
 from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
 from dbyard.service import Service
-from dbyard.web.replies import JSON, Headers, Stream
+from dbyard.web.replies import JSON, Headers, Stream, Waiting
 from dbyard.web.requests import decode, parse_query
 
 
@@ -47,7 +47,8 @@ class Call:
         return decode(self.body)
 
 
-Answer = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None
+Whole = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None
+Answer = Whole | Waiting[Any]
 Handler = Callable[[Call], Answer]
 
 

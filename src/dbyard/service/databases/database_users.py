@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbyard import engines
 from dbyard.errors import NotFound
-from dbyard.model import Database, EventType, OperationKind, Principal
+from dbyard.model import Database, EventType, OperationKind, OperationStatus, Principal
 from dbyard.secrets import make_password
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.databases import event_data
-from dbyard.service.databases.operations import await_end, queue
+from dbyard.service.databases.operations import find, queue
 from dbyard.store import credentials, events
-
-_RESET_SECONDS = 3.0
-"""How long a reset waits until the server has the new password; the reset does not depend on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +57,16 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
         data = event_data(database) | {"user": user}
         events.record(connection, principal, EventType.PASSWORD_RESET, service.clock(), database=database, data=data)
     service.wake()
-    applied = await_end(service, operation_id, _RESET_SECONDS)
-    return PasswordReset(_user(service, database, user), password, None if applied else operation_id)
+    return PasswordReset(_user(service, database, user), password, operation_id)
+
+
+def look_after(service: Service, reset: PasswordReset) -> PasswordReset | None:
+    """The reset as it is when its operation has ended; None until then."""
+    operation = find(service, reset.operation_id) if reset.operation_id else None
+    if operation is not None and operation.active:
+        return None
+    done = operation is not None and operation.status is OperationStatus.DONE
+    return replace(reset, operation_id=None) if done else reset
 
 
 def _user(service: Service, database: Database, name: str) -> DatabaseUser:

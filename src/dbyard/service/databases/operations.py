@@ -16,7 +16,6 @@ from dbyard.model import (
     OperationStatus,
     Principal,
 )
-from dbyard.polling import wait_until
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database, authorize_operation
 from dbyard.store import Connection, credentials, events, instances, operations
@@ -151,20 +150,10 @@ def interrupt(connection: Connection, database: Database, now: float) -> bool:
     return active is None or active.kind not in _YIELDING
 
 
-def await_end(service: Service, operation_id: str, seconds: float) -> bool:
-    """Whether the operation is done within so many seconds; False also when it fails."""
-
-    def find() -> Operation | None:
-        with service.store.read() as connection:
-            return operations.get(connection, operation_id)
-
-    def has_ended() -> bool:
-        found = find()
-        return found is None or not found.active
-
-    wait_until(has_ended, seconds)
-    ended = find()
-    return ended is not None and ended.status is OperationStatus.DONE
+def find(service: Service, operation_id: str) -> Operation | None:
+    """The operation, for whom has asked for it himself."""
+    with service.store.read() as connection:
+        return operations.get(connection, operation_id)
 
 
 def _check_idle(connection: Connection, database: Database) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from dbyard.errors import Conflict, Invalid, NotReady, StepError
 from dbyard.model import DISK_READ_ONLY, MIB, Database, EventType, OperationKind, Plan, Principal
-from dbyard.polling import wait_until
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.service.catalogue import plan_of
@@ -16,12 +15,11 @@ from dbyard.service.databases.databases import event_data
 from dbyard.service.databases.operations import interrupt, queue
 from dbyard.store import databases, events, instances
 
-_PAUSE_SECONDS = 5.0
-"""How long a change of plan waits at most for a heal to pause."""
 
-
-def change_plan(service: Service, principal: Principal, key: str, plan: object) -> None:
+def change_plan(service: Service, principal: Principal, key: str, plan: object, *, at_last: bool = True) -> bool:
     """Give a database another plan of its technology, by id or name; does nothing when it has that plan.
+
+    Returns False while a heal is in the middle of a step; with `at_last` that is a Conflict.
 
     Its status is `updating` until its server has the plan. A heal is closed between two attempts: the heal of a server
     that cannot live with its plan never ends. Raises Invalid on `plan` for an unknown one, or one that has no room for
@@ -31,15 +29,15 @@ def change_plan(service: Service, principal: Principal, key: str, plan: object) 
         database = authorize_database(connection, principal, key)
     wanted = validate_plan(service, service.catalogue.get(database.technology), plan)
     if wanted.name == database.plan:
-        return
+        return True
     _check_room(service, database, wanted)
-    if not wait_until(lambda: _queue_resize(service, principal, key, wanted), _PAUSE_SECONDS):
-        _queue_resize(service, principal, key, wanted, at_last=True)
+    if not _queue_resize(service, principal, key, wanted, at_last=at_last):
+        return False
     service.wake()
+    return True
 
 
-def _queue_resize(service: Service, principal: Principal, key: str, plan: Plan, *, at_last: bool = False) -> bool:
-    """False while a heal is in the middle of a step; with `at_last` that is a Conflict as well."""
+def _queue_resize(service: Service, principal: Principal, key: str, plan: Plan, *, at_last: bool) -> bool:
     now = service.clock()
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key)

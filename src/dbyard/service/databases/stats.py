@@ -12,7 +12,11 @@ from dbyard.store import credentials, endpoints, instances
 
 
 def ask(service: Service, database: Database) -> Mapping[str, int | float]:
-    """Those of its primary. Raises NotReady or a StepError when the server does not report them."""
+    """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not report them."""
+    return service.samples.get(database.id, lambda: _ask(service, database))
+
+
+def _ask(service: Service, database: Database) -> Mapping[str, int | float]:
     with service.store.snapshot() as reading:
         instance, sealed = instances.get_primary(reading, database.id), credentials.get(reading, database.id)
         endpoint, *_ = endpoints.list_for(reading, database.id)

@@ -10,6 +10,7 @@ from dbyard.model import Database, Scope
 from dbyard.service.accounts import authentication
 from dbyard.service.catalogue import plan_of, technology_of
 from dbyard.service.databases import connection, databases, plan_changes, status
+from dbyard.web.replies import Waiting
 from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
@@ -19,6 +20,7 @@ from dbyard.web.scalingo.identifiers import addon_id
 from dbyard.wire import addons as shapes
 from dbyard.wire.apps import DrainsAnswer, ResourceError
 
+_PAUSE_SECONDS = 5.0
 _ADDON = Parameter("addon", "path", "`ad-` and the database's id", {"type": "string"}, required=True)
 _ALIASES = Parameter(
     "aliases",
@@ -54,12 +56,18 @@ def make_token(call: Call) -> shapes.AddonTokenAnswer:
     return encoding.encode_with_token(addon, token)
 
 
-def change_plan(call: Call) -> shapes.ChangedAddonAnswer:
+def change_plan(call: Call) -> Waiting[shapes.ChangedAddonAnswer]:
+    """Answered as soon as a heal of the database pauses."""
     database, fields = find(call), unwrap(call.fields(), "addon")
     plan = fields.get("plan_id", fields.get("plan"))
-    plan_changes.change_plan(call.service, call.principal, database.id, plan)
-    addon = _addon(call, database.id)
-    return encoding.encode_changed(addon, database.name, technology_of(call.service, database))
+
+    def poll(at_last: bool) -> shapes.ChangedAddonAnswer | None:
+        if not plan_changes.change_plan(call.service, call.principal, database.id, plan, at_last=at_last):
+            return None
+        addon = _addon(call, database.id)
+        return encoding.encode_changed(addon, database.name, technology_of(call.service, database))
+
+    return Waiting(poll, _PAUSE_SECONDS)
 
 
 def refuse_another(call: Call) -> NoReturn:

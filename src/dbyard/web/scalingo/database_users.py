@@ -6,10 +6,12 @@ from dbyard import wire
 from dbyard.service.databases import database_users
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
+from dbyard.web.replies import Waiting
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import database_users as encoding
 from dbyard.wire.database_users import DatabaseUsersAnswer, PasswordAnswer
 
+_RESET_SECONDS = 3.0
 _USER = Parameter("user", "path", "The user's name", {"type": "string"}, required=True, source="/database-users/0/name")
 
 
@@ -20,9 +22,16 @@ def routes() -> list[Route]:
     ]
 
 
-def reset_password(call: Call) -> PasswordAnswer:
+def reset_password(call: Call) -> Waiting[PasswordAnswer]:
+    """Answered when the server has the new password, or a little later: the reset does not depend on that."""
     key, user = call.path["database"], call.path["user"]
-    return encoding.encode_reset(database_users.reset_password(call.service, call.principal, key, user))
+    reset = database_users.reset_password(call.service, call.principal, key, user)
+
+    def poll(at_last: bool) -> PasswordAnswer | None:
+        ended = database_users.look_after(call.service, reset) or (reset if at_last else None)
+        return encoding.encode_reset(ended) if ended else None
+
+    return Waiting(poll, _RESET_SECONDS)
 
 
 _LIST = Method(
