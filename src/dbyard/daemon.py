@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -98,6 +99,8 @@ def build(config: Config, url: str) -> Platform:
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
         region=Region(config.region, url),
+        seen_down=reconciler.observed.reason,
+        trouble=reconciler.observed.trouble,
     )
     return Platform(service, metrics, reconciler)
 
@@ -107,32 +110,55 @@ def _hosts(url: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("localhost", "127.0.0.1", urlsplit(url).hostname or "localhost")))
 
 
-def open_runtime(config: Config) -> LocalRuntime:
+def is_readonly(home: Path) -> bool:
+    """Whether the home's file system takes no write, mounted so or become so by an error."""
+    try:
+        os.utime(home / "lock")
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return error.errno in (errno.EROFS, errno.EIO)
+    return False
+
+
+def open_runtime(config: Config, *, readonly: bool = False) -> LocalRuntime:
+    """With `readonly` nothing is tidied up: servers can be looked at and stopped."""
     bubblewrap = installations.find_tool("bwrap")
     if bubblewrap is None and os.geteuid() == 0:
         log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
     try:
         return LocalRuntime(
-            config.home, config.server_host, (config.first_port, config.last_port), bubblewrap, installations.find
+            config.home,
+            config.server_host,
+            (config.first_port, config.last_port),
+            bubblewrap,
+            installations.find,
+            readonly=readonly,
         )
     except OSError as error:
         raise ConfigError(f"cannot use the home {config.home}: {error}") from error
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; the kernel releases it with the process. ConfigError names the pid of another holder."""
+def locked(home: Path, *, readonly: bool = False) -> Iterator[None]:
+    """Hold the home's lock; the kernel releases it with the process. ConfigError names the pid of another holder.
+
+    With `readonly` nothing is written, because nothing can be.
+    """
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not readonly:
+            home.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDONLY if readonly else os.O_RDWR | os.O_CREAT
+        fd = os.open(home / "lock", flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(f"cannot use the home {home}: {error}") from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Reserve(home / "reserve").give_back_if_full()
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            if not readonly:
+                Reserve(home / "reserve").give_back_if_full()
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
             pid = holder(home)
             other = f"another platform, pid {pid}" if pid else "another platform, which has just started"

@@ -21,13 +21,14 @@ from dbyard.service import Service
 from dbyard.service.accounts import authentication, collaborators, projects, tokens
 from dbyard.service.accounts.projects import ProjectRequest
 from dbyard.service.accounts.tokens import TokenRequest
+from dbyard.service.databases import database_users
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store
 from dbyard.store import accounts as stored
 from dbyard.web.app import create_app, list_routes
 from dbyard.web.routes import AuthScheme, Method
-from dbyard.web.scalingo import database_users
+from dbyard.web.scalingo import database_users as users_api
 from tests.builders import get_ready, open_account
 from tests.conftest import Clock, World, make_service
 
@@ -168,7 +169,7 @@ def store(template: Template, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def asking(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)  # nobody works on operations here
+    monkeypatch.setattr(users_api, "_RESET_SECONDS", 0.0)  # nobody works on operations here
     with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
         yield client
 

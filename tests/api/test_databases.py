@@ -389,7 +389,8 @@ class TestConnection:
         answer = api.get("/v1/databases/my-postgres-db/connection")
         assert answer.status_code == 409
         assert answer.json() == {
-            "error": "The database does not run: somebody listens on port 20017",
+            "error": "The database does not run: somebody listens on port 20017;"
+            " retry the operation that creates it, or delete it",
             "current_operation_id": None,
         }
         assert "retry-after" not in answer.headers

@@ -95,7 +95,7 @@ class TestFullDisk:
             fill(small.home, 8 * MIB)  # less than it takes
             wait_for(lambda: is_told(client.list_operations("early-db")[0]), small.log, 30)
             fill(small.home, -1)
-        tenants.await_answer("postgresql", small.await_usable("early-db").url, 10)
+        tenants.await_answer("postgresql", small.await_usable("early-db").url, 60)
         small.delete("early-db")
 
     def test_at_the_start_costs_the_reserve(self, small: Platform) -> None:

@@ -36,7 +36,7 @@ class World:
         monkeypatch.setattr(LivenessMonitor, "_restart", lambda _, watched: self.restarted.append(watched.id))
         watched = [MonitoredInstance(each, each, "redis", "plan", Restriction.NONE) for each in self.results]
         context: Any = SimpleNamespace(
-            store=SimpleNamespace(cached=lambda *_: watched),
+            store=SimpleNamespace(cached=lambda *_: watched, forget_cached=lambda: None),
             runtime=SimpleNamespace(status=lambda _: InstanceStatus(InstanceState.RUNNING), usage=self.usage),
             metrics=Metrics(),
         )

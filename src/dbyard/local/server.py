@@ -13,12 +13,13 @@ import click
 
 from dbyard import config as settings
 from dbyard.errors import ConfigError
-from dbyard.model import InstanceState
 
 if TYPE_CHECKING:
     from dbyard.runtimes.local import LocalRuntime
 
 _END_SECONDS = 10.0
+_STOP_SECONDS = 120.0
+"""Longer than any server is given to stop by itself."""
 
 
 @click.command()
@@ -50,36 +51,55 @@ def stop(home: Path | None, file: Path | None) -> None:
         if not config.home.is_dir():
             click.echo(f"nothing to stop: there is no platform in {config.home}")
             return
-        _end_platform(config.home)
-        with daemon.locked(config.home):
-            runtime = daemon.open_runtime(config)
-            found = runtime.list_instances()
-            for instance_id in found:
-                runtime.stop(instance_id)  # ask all first, so that they stop in parallel
-            for instance_id in found:
-                _stop_instance(runtime, instance_id)
-                click.echo(f"stopped the server of instance {instance_id}")
-            for spare in runtime.spares.list(running=True):
-                runtime.spares.discard(spare.id)
-            runtime.remove_cgroups()
+        readonly = daemon.is_readonly(config.home)
+        if readonly:
+            click.echo(f"the home {config.home} cannot be written: its servers are killed, and nothing is tidied up")
+        _end_platform(config.home, readonly=readonly)
+        with daemon.locked(config.home, readonly=readonly):
+            left = _stop_servers(daemon.open_runtime(config, readonly=readonly), readonly=readonly)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+    if left:
+        raise click.ClickException(f"these servers do not stop: {', '.join(left)}")
     click.echo(f"everything in {config.home} is stopped")
 
 
-def _stop_instance(runtime: LocalRuntime, instance_id: str) -> None:
-    """Stop the instance and wait until it has stopped."""
-    runtime.stop(instance_id)
-    while runtime.status(instance_id).state is InstanceState.STOPPING:
+def _stop_servers(runtime: LocalRuntime, *, readonly: bool) -> list[str]:
+    """Stop all; returns those that go on running."""
+    found, left = runtime.list_instances(), []
+    for instance_id in found:
+        runtime.stop(instance_id, force=readonly)  # ask all first, so that they stop in parallel
+    for instance_id in found:
+        if _stop_instance(runtime, instance_id, force=readonly):
+            click.echo(f"stopped the server of instance {instance_id}")
+        else:
+            left.append(instance_id)
+    for spare in runtime.spares.list(running=True):
+        if readonly:
+            runtime.spares.kill(spare.id)
+        else:
+            runtime.spares.discard(spare.id)
+    if not left and not readonly:
+        runtime.remove_cgroups()
+    return left
+
+
+def _stop_instance(runtime: LocalRuntime, instance_id: str, *, force: bool) -> bool:
+    """Whether the instance has stopped, which is waited for."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < deadline:
+        runtime.stop(instance_id, force=force)
+        if not runtime.list_processes(instance_id):
+            return True
         time.sleep(0.05)
-        runtime.stop(instance_id)
+    return False
 
 
 def _announce(url: str, config: settings.Config) -> None:
     click.echo(f"dbyard accepts requests on {url} (home {config.home}, pid {os.getpid()})")
 
 
-def _end_platform(home: Path) -> None:
+def _end_platform(home: Path, *, readonly: bool) -> None:
     """End the platform that holds the home, if there is one. Only the lock's holder gets a signal."""
     from dbyard import daemon
 
@@ -87,7 +107,7 @@ def _end_platform(home: Path) -> None:
     signalled: int | None = None
     while time.monotonic() < deadline:
         try:
-            with daemon.locked(home):
+            with daemon.locked(home, readonly=readonly):
                 return
         except ConfigError:
             if signalled is None:

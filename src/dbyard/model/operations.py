@@ -101,9 +101,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         starting=frozenset({"start", "await_ready"}),
     ),
     OperationKind.RENEW_CERTIFICATE: OperationPolicy("issue", deadline=600.0, owns_server=False),
-    OperationKind.DELETE: OperationPolicy(
-        "destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None
-    ),
+    OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None),
 }
 """By kind. What a kind means stands here and nowhere else; its steps are a module of `operations`."""
 

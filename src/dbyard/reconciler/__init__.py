@@ -9,6 +9,7 @@ from dbyard.operations import Context
 from dbyard.reconciler.disk import DiskMonitor
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.reconciler.health import LivenessMonitor
+from dbyard.reconciler.observed import Observed
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.running_spares import RunningSpares
 from dbyard.reconciler.spares import Spares
@@ -27,9 +28,10 @@ class Reconciler:
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
-        self._drift = DriftReconciler(context, self._stopping, self._queue.wake)
+        self.observed = Observed(context.store)
+        self._drift = DriftReconciler(context, self._stopping, self._queue.wake, self.observed)
         self._disk = DiskMonitor(context, self._stopping, self._queue.wake)
-        self._health = LivenessMonitor(context, self._stopping, self._queue.wake, timeout)
+        self._health = LivenessMonitor(context, self._stopping, self._queue.wake, timeout, self.observed)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         self._context = context

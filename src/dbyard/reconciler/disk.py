@@ -1,8 +1,8 @@
 """The disk of every database: a warning at 85 % of its plan, read-only at 95 %, closed at 100 %, until there is space.
 
 A server must never meet a full disk, so what the machine has left counts as well (`pressure`). Measuring means to look
-at every file of a server: it is done as often as the fastest writer makes it necessary, only as exactly as the distance to the
-next mark makes it necessary, and held to a fiftieth of one core for all servers together.
+at every file of a server: it is done as often as the fastest writer makes it necessary, only as exactly as the distance
+to the next mark makes it necessary, and held to a fiftieth of one core for all servers together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
-from dbyard.reconciler.pressure import Pressure, grown, is_near, must_stop, pause_for_machine, react
+from dbyard.reconciler.pressure import Pressure, grown, is_near, is_worse, must_stop, pause_for_machine, react
 from dbyard.reconciler.record_event import record_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
@@ -103,9 +103,10 @@ class DiskMonitor:
         for known in (self._measured, self._shown, self._due, self._closing):
             for instance_id in known.keys() - monitored.keys():
                 del known[instance_id]
-        due = [each for each in monitored.values() if self._due.get(each.id, 0.0) <= now]
+        urgent = is_worse(self._machine, space)  # who fills the disk has to be known now, whatever it costs
+        due = [each for each in monitored.values() if urgent or self._due.get(each.id, 0.0) <= now]
         for each in sorted(due, key=self._urgency):
-            if self._credit <= 0:
+            if self._credit <= 0 and not urgent:
                 break
             self._due[each.id] = now + _MOST_PAUSE  # unless it is measured
             with logged(f"to measure the disk of instance {each.id}"):
@@ -155,7 +156,7 @@ class DiskMonitor:
         if last is None or not limit:
             return
         own = decide(monitored.restriction, last.used, limit)
-        wanted = max(own, self._machine.restriction_of(monitored.id), key=_SEVERITY.index)
+        wanted = max(own, self._machine.restriction_of(monitored.id, monitored.restriction), key=_SEVERITY.index)
         self._warn(monitored, last.used, limit)
         if wanted is not monitored.restriction:
             reason = _reason(last.used, limit) if wanted is own else _NEARLY_FULL

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dbyard.model import DAY, Instance, InstanceState, OperationKind
 from dbyard.operations import Context, server
 from dbyard.reconciler.loop import logged, loop
+from dbyard.reconciler.observed import Observed
 from dbyard.store import Connection, databases, idempotency, instances, operations
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,15 @@ _RENEW_BEFORE = 30 * DAY
 
 
 class DriftReconciler:
-    def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        stopping: threading.Event,
+        wake: Callable[[], None],
+        observed: Observed | None = None,
+    ) -> None:
         self._context = context
+        self._observed = observed or Observed(context.store)
         self._wake = wake
         self._hourly_at = 0.0
         self._trim_at = 0.0
@@ -48,23 +56,32 @@ class DriftReconciler:
             should_run = instances.list_should_run(connection)
             unconfigured = instances.list_unconfigured(connection)
             undeleted = databases.list_undeleted(connection)
-        for instance in should_run:
+        down = [instance for instance in should_run if self._is_down(instance)]
+        self._observed.note_down({instance.id: server.NOT_RUNNING for instance in down})  # before anything is written
+        for instance in down:
             with logged(f"to look after instance {instance.id}"):
-                if not self._runs(instance):
-                    self._heal(instance)
+                self._heal(instance)
         for instance in unconfigured:
             self._configure(instance)
         for database_id in undeleted:
             self._delete_again(database_id)
 
     def _run_once(self) -> float:
+        self._observed.note_home(self._context.host.trouble())
         self.reconcile()
+        if self._context.store.trouble:
+            self._context.store.check_writable()
         self._do_hourly()
         self._trim_logs()
         return _PERIOD
 
     def _runs(self, instance: Instance) -> bool:
         return self._context.runtime.status(instance.id).state is InstanceState.RUNNING
+
+    def _is_down(self, instance: Instance) -> bool:
+        with logged(f"to look at instance {instance.id}"):
+            return not self._runs(instance)
+        return False
 
     def _heal(self, instance: Instance) -> None:
         """Bring the server back, unless an operation is at work that does so."""

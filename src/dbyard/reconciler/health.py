@@ -20,11 +20,13 @@ from dbyard.operations.heal import RESTART
 from dbyard.operations.server import ProbeResult
 from dbyard.operations.target import load_database
 from dbyard.reconciler.loop import logged, loop
+from dbyard.reconciler.observed import Observed
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
 
 log = logging.getLogger(__name__)
 
+UNRESPONSIVE = "the server runs and does not answer: it is started again if that lasts"
 _ROUND, _SUSPECT_ROUND = 60.0, 10.0
 _LEAST_TIMES = 4
 """A server is probed so often before it is started again, however long it could not be probed."""
@@ -44,9 +46,17 @@ class ProbeFailures:
 
 
 class LivenessMonitor:
-    def __init__(self, context: Context, stopping: threading.Event, wake: Callable[[], None], timeout: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        stopping: threading.Event,
+        wake: Callable[[], None],
+        timeout: float,
+        observed: Observed | None = None,
+    ) -> None:
         """`timeout`: the seconds without an answer after which a server is started again; 0 for never."""
         self._context = context
+        self._observed = observed or Observed(context.store)
         self._stopping = stopping
         self._wake = wake
         self._timeout = timeout
@@ -68,6 +78,7 @@ class LivenessMonitor:
                 self._due[each.id] = time.monotonic() + self._round  # unless it fails
                 with logged(f"to probe instance {each.id}"):
                     self._probe(each)
+        self._observed.note_silent({each: UNRESPONSIVE for each, told in self._failures.items() if told.times > 1})
         for each in monitored:
             if self._is_lost(each, monitored):
                 self._restart(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,8 +12,10 @@ _MARKS = {Restriction.READ_ONLY: (0.05, 2048 * MIB), Restriction.CLOSED: (0.01, 
 """The share of the disk that must be free, and the most that this share may be."""
 _HELD = 1.5
 """So many times as much must be free before a restriction is lifted."""
-_CALM_SECONDS = 60.0
-"""For so long."""
+_LEAST_CALM, _MOST_CALM = 5.0, 300.0
+"""For so many seconds, which double each time that the space does not last."""
+_LASTS = 10
+"""It lasted when it did for so many times as long."""
 _SETTLE_SECONDS = 5.0
 """Until it can be seen whether a restriction helps."""
 _NOTICED = 16 * MIB
@@ -20,37 +23,47 @@ _NOTICED = 16 * MIB
 _BLAMED = 0.8
 """Of all growth: the fastest that make up this share are restricted."""
 _HALF_LIFE = 30.0
-_FORCE_SECONDS, _LAST_BYTES = 5.0, 32 * MIB
+_FORCE_SECONDS = 5.0
+"""Until a server is stopped that should be closed."""
+_LAST_BYTES, _LAST_SECONDS = 32 * MIB, 1.0
+"""And where only so much is left."""
 _SEVERITY = list(Restriction)
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """`writers` are the instances that `level` holds for, None for all. Times are monotonic."""
+    """`writers` are the instances that `level` holds for, None for all; `others` holds for the others.
+
+    Times are monotonic.
+    """
 
     level: Restriction = Restriction.NONE
     writers: frozenset[str] | None = frozenset()
+    others: Restriction = Restriction.NONE
     settles_at: float = 0.0
     free: int = 0
     """What was free when the restriction could begin to help."""
     calm_since: float | None = None
+    calm: float = _LEAST_CALM
+    """The seconds for which there must be enough space before the restriction is lifted."""
+    lifted_at: float = -math.inf
 
-    def restriction_of(self, instance_id: str) -> Restriction:
-        """Who does not fill the disk may write as long as nobody has to be closed."""
-        if self.writers is None or instance_id in self.writers:
-            return self.level
-        return Restriction.READ_ONLY if self.level is Restriction.CLOSED else Restriction.NONE
+    def restriction_of(self, instance_id: str, current: Restriction) -> Restriction:
+        """While there is enough space again nobody is restricted further."""
+        concerned = self.writers is None or instance_id in self.writers
+        wanted = self.level if concerned else self.others
+        return wanted if self.calm_since is None else min(wanted, current, key=_SEVERITY.index)
 
 
 def react(last: Pressure, space: Capacity, growth: Mapping[str, float], now: float) -> Pressure:
     """What comes after `last`; `growth` is what each instance has grown by lately, in bytes.
 
     Those that grow fastest are restricted first, and all others only when that does not help. A restriction is lifted
-    when there was enough space for a minute.
+    when there was enough space for a while, which grows where the space does not last.
     """
     present = decide_for_machine(Restriction.NONE, space)
-    if _SEVERITY.index(present) > _SEVERITY.index(last.level):
-        return Pressure(present, blame(growth), now + _SETTLE_SECONDS, space.free)
+    if is_worse(last, space):
+        return _tighten(last, present, space, growth, now)
     if last.level is Restriction.NONE:
         return last
     held = decide_for_machine(last.level, space)
@@ -61,6 +74,11 @@ def react(last: Pressure, space: Capacity, growth: Mapping[str, float], now: flo
     if last.writers is not None and space.free < last.free - _NOTICED:
         return _widen(last, space, growth, now)
     return replace(last, calm_since=None)
+
+
+def is_worse(last: Pressure, space: Capacity) -> bool:
+    """Whether more has to be done than until now."""
+    return _SEVERITY.index(decide_for_machine(Restriction.NONE, space)) > _SEVERITY.index(last.level)
 
 
 def blame(growth: Mapping[str, float]) -> frozenset[str] | None:
@@ -78,7 +96,8 @@ def blame(growth: Mapping[str, float]) -> frozenset[str] | None:
 
 def grown(before: float, more: int, seconds: float) -> float:
     """What an instance has grown by lately: half of it is forgotten in half a minute."""
-    return before * float(0.5 ** (seconds / _HALF_LIFE)) + max(0, more)
+    lately = min(1.0, _HALF_LIFE / seconds) if seconds > 0 else 1.0
+    return before * float(0.5 ** (seconds / _HALF_LIFE)) + max(0, more) * lately
 
 
 def decide_for_machine(current: Restriction, space: Capacity) -> Restriction:
@@ -102,8 +121,10 @@ def is_near(space: Capacity) -> bool:
 
 
 def must_stop(waited: float, more: int, space: Capacity) -> bool:
-    """Whether a server is stopped that was to be closed so long ago, and has grown by so much since."""
-    return waited > _FORCE_SECONDS and (more > _NOTICED or space.free < _LAST_BYTES)
+    """Whether a server is stopped that was to be closed so many seconds ago, and has grown by so much since."""
+    if space.free < _LAST_BYTES:
+        return waited > _LAST_SECONDS
+    return waited > _FORCE_SECONDS and more > _NOTICED
 
 
 def pause_for_machine(space: Capacity, rate: float) -> float:
@@ -113,18 +134,34 @@ def pause_for_machine(space: Capacity, rate: float) -> float:
     return left / (2 * rate)
 
 
+def _tighten(last: Pressure, level: Restriction, space: Capacity, growth: Mapping[str, float], now: float) -> Pressure:
+    blamed = blame(growth)
+    if last.level is Restriction.NONE:
+        lasted = now - last.lifted_at > _LASTS * last.calm
+        calm, others = _LEAST_CALM if lasted else min(2 * last.calm, _MOST_CALM), Restriction.NONE
+    else:
+        calm, others = last.calm, last.level if last.writers is None else last.others
+        blamed = None if blamed is None else blamed | (last.writers or frozenset())
+    return Pressure(level, blamed, others, now + _SETTLE_SECONDS, space.free, calm=calm)
+
+
 def _relax(last: Pressure, held: Restriction, space: Capacity, now: float) -> Pressure:
     since = now if last.calm_since is None else last.calm_since
-    if now - since < _CALM_SECONDS:
+    if now - since < last.calm:
         return replace(last, calm_since=since)
     if held is Restriction.NONE:
-        return Pressure()
-    return replace(last, level=held, settles_at=now + _SETTLE_SECONDS, free=space.free, calm_since=None)
+        return Pressure(calm=last.calm, lifted_at=now)
+    others = min(last.others, held, key=_SEVERITY.index)
+    settles_at = now + _SETTLE_SECONDS
+    return replace(last, level=held, others=others, settles_at=settles_at, free=space.free, calm_since=None)
 
 
 def _widen(last: Pressure, space: Capacity, growth: Mapping[str, float], now: float) -> Pressure:
-    """To the next that grow fastest; to everybody when nobody else does."""
-    known = last.writers or frozenset()
+    """To the next that grow fastest, or to everybody. Nobody is closed who was not read-only before."""
+    known, others = last.writers or frozenset(), last.others
     more = blame({each: by for each, by in growth.items() if each not in known})
     writers = None if more is None else known | more
-    return Pressure(last.level, writers, now + _SETTLE_SECONDS, space.free)
+    if writers is None and last.level is Restriction.CLOSED and others is Restriction.NONE:
+        writers, others = known, Restriction.READ_ONLY
+    settles_at = now + _SETTLE_SECONDS
+    return replace(last, writers=writers, others=others, settles_at=settles_at, free=space.free, calm_since=None)

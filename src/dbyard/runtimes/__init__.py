@@ -151,6 +151,9 @@ class HostCapacity(Protocol):
     def has_room(self) -> bool:
         """Whether the file system has room for another server and its first files."""
 
+    def trouble(self) -> str:
+        """Why the file system cannot be written; empty when it can."""
+
     def limits(self) -> Mapping[str, str]:
         """What holds `memory`, `cpu`, `processes` and `disk` here, and what isolates: `sandbox`, `network` and `uid`.
 

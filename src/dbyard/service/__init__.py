@@ -43,4 +43,8 @@ class Service:
     region: Region
     """Where clients find the platform."""
     clock: Callable[[], float] = time.time
+    seen_down: Callable[[str], str | None] = lambda _: None
+    """Why an instance is seen not to serve at this moment, whatever the store says."""
+    trouble: Callable[[], str | None] = lambda: None
+    """What keeps the platform itself from working."""
     samples: Samples = field(default_factory=Samples)

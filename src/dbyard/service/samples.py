@@ -1,4 +1,4 @@
-"""What servers were last heard to say: asked in threads of their own, so that nobody waits long for a server that is slow.
+"""What servers were last heard to say: asked in threads of their own, so that nobody waits long for one that is slow.
 
 A tenant can keep its server from answering. One question at a time is asked of each server, and a few of all together.
 """

@@ -43,6 +43,8 @@ class Store:
         self._lock = threading.Lock()
         self._cache: dict[Any, Any] = {}
         self._version = 0
+        self.trouble: str | None = None
+        """Why the last write failed; None when it did not."""
         try:
             self._writer = self._connect()
             migrate(self._writer)
@@ -85,17 +87,31 @@ class Store:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")
+                self.trouble = None
             except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
                     if error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._reserve is not None:
                         self._reserve.give_back()  # for whoever asks again
-                    raise Unavailable(f"the platform cannot write its state: {error}") from error
+                    self.trouble = f"the platform cannot write its state: {error}"
+                    raise Unavailable(self.trouble) from error
                 raise
             finally:
                 self._version += 1
                 self._cache.clear()
+
+    def forget_cached(self) -> None:
+        """What is `cached` depends on more than the store, and that has changed."""
+        with self._lock:
+            self._version += 1
+            self._cache.clear()
+
+    def check_writable(self) -> None:
+        """Write what is there already; raises Unavailable when the disk refuses it."""
+        with self.tx(durable=False) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version}")
 
     def cached(self, key: Any, load: Callable[[Connection], T]) -> T:
         """What `load` read for `key`, kept until the next commit."""

@@ -94,7 +94,10 @@ def should_run(connection: Connection, instance_id: str) -> Instance | None:
 def list_monitored(connection: Connection) -> list[MonitoredInstance]:
     columns = "i.id, i.database_id, d.technology, d.plan, i.restriction, i.applied_restriction"
     rows = connection.execute(f"SELECT {columns}{_SHOULD_RUN}").fetchall()
-    return [MonitoredInstance(*row[:4], Restriction(row[4]), Restriction(row[5])) for row in rows]
+    return [
+        MonitoredInstance(instance_id, database_id, technology, plan, Restriction(wanted), Restriction(applied))
+        for instance_id, database_id, technology, plan, wanted, applied in rows
+    ]
 
 
 def list_unconfigured(connection: Connection) -> list[Instance]:

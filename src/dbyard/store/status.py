@@ -12,6 +12,7 @@ from dbyard.store import Connection, operations
 class Facts:
     """`active_kind` and `active_id` are those of the exclusive operation that is active; None when there is none."""
 
+    instance_id: str
     ready_at: float | None
     down_at: float | None
     down_reason: str | None
@@ -29,7 +30,7 @@ class Facts:
 def get(connection: Connection, database_id: str, kinds: Sequence[str]) -> Facts | None:
     """None when the database was deleted. `changed_at` is of these kinds."""
     row = connection.execute(
-        "SELECT i.ready_at, i.down_at, i.down_reason, i.restriction, i.restriction_reason,"
+        "SELECT i.id AS instance_id, i.ready_at, i.down_at, i.down_reason, i.restriction, i.restriction_reason,"
         " c.pending AS pending_password, o.id AS active_id, o.kind AS active_kind, d.updated_at,"
         " (SELECT max(u.created_at) FROM operation u WHERE u.database_id = d.id"
         f" AND u.kind IN ({operations.marks(kinds)})) AS changed_at"

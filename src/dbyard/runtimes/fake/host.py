@@ -25,6 +25,9 @@ class FakeHost:
     def has_room(self) -> bool:
         return self.disk.free >= 256 * MIB
 
+    def trouble(self) -> str:
+        return ""
+
     def limits(self) -> Mapping[str, str]:
         nothing = dict.fromkeys(("memory", "cpu", "processes", "sandbox", "network", "uid"), "nothing")
         return {**nothing, "disk": "watched by the platform"}

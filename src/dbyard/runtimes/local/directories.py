@@ -37,7 +37,8 @@ def make_home(home: Path) -> None:
     """The parents of all servers and jobs: passable for every uid, listable for root alone."""
     for directory in (home, *(home / name for name in ("instances", "spares", "jobs", "trash"))):
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o711)
+        if stat.S_IMODE(directory.stat().st_mode) != 0o711:  # on a read-only home not even the same can be set
+            directory.chmod(0o711)
 
 
 def build(directory: Path, uid: int) -> None:

@@ -26,6 +26,13 @@ class LocalHost:
     def has_room(self) -> bool:
         return shutil.disk_usage(self._home.path).free >= _ROOM_BYTES
 
+    def trouble(self) -> str:
+        try:
+            os.utime(self._home.path)
+        except OSError as error:
+            return f"the home {self._home.path} cannot be written: {error.strerror}"
+        return ""
+
     def limits(self) -> Mapping[str, str]:
         held = self._home.cgroups
         by_cgroup = dict.fromkeys(held.roots, f"cgroup v{held.version}") if held else {}

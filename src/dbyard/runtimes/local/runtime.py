@@ -51,17 +51,25 @@ _RUNNING = InstanceStatus(InstanceState.RUNNING)
 
 class LocalRuntime:
     def __init__(
-        self, home: Path, host: str, ports: tuple[int, int], bubblewrap: Path | None, find: FindInstallation
+        self,
+        home: Path,
+        host: str,
+        ports: tuple[int, int],
+        bubblewrap: Path | None,
+        find: FindInstallation,
+        *,
+        readonly: bool = False,
     ) -> None:
         """Take over the servers of `home`; `ports` is the first and the last port that they may have.
 
-        `find` tells where the programs of a server are.
+        `find` tells where the programs of a server are. With `readonly` nothing is written to the home.
         """
         self._home = Home(home, host, ports, bubblewrap, find)
         self._meter = DiskMeter(self._home)
         self.host = LocalHost(self._home)
         self.spares = LocalSparePool(self._home)
-        places.clean(self._home)
+        if not readonly:
+            places.clean(self._home)
 
     # ---- instances ----------------------------------------------------------------------------------------------
 
@@ -196,6 +204,10 @@ class LocalRuntime:
     def list_instances(self) -> list[str]:
         """The ids of all instances that have a directory in this home."""
         return self._home.list_instances()
+
+    def list_processes(self, instance_id: str) -> set[int]:
+        """The pids of everything that runs of an instance."""
+        return members.list_members(self._home, instance_id)
 
     def remove_cgroups(self) -> None:
         """Remove the control groups of instances that were all stopped; the next start makes them again."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dbyard.model import Allocation, InstanceSpec, Placement, Release
 from dbyard.runtimes import Spare, kind_of_spare
-from dbyard.runtimes.local import directories, members, places, processes, starts
+from dbyard.runtimes.local import directories, members, places, processes, slots, starts
 from dbyard.runtimes.local.home import SPARE, Home
 
 _RUNNING = "running-"
@@ -49,6 +49,12 @@ class LocalSparePool:
         self._home.watcher.remove(spare_id)
         if withdraw(self._home, spare_id):
             places.remove(self._home, spare_id)
+
+    def kill(self, spare_id: str) -> None:
+        """Kill the server of a running spare; its files stay where nothing can be removed."""
+        for path in (self._home.path / "spares").glob(f"[!.]*-{spare_id.removeprefix(SPARE)}"):
+            if slot := slots.read(path):
+                members.kill_once(processes.list_of_uid(slot.uid))
 
     def count(self, release: Release) -> int:
         return sum(spare.kind == kind_of_spare(release) for spare in self.list(running=False))

@@ -6,6 +6,7 @@ stays until the instance is started again.
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from pathlib import Path
 from dbyard.runtimes.local import directories, members, processes
 from dbyard.runtimes.local.home import Home
 from dbyard.runtimes.local.processes import Process
+
+log = logging.getLogger(__name__)
 
 _FILE = "stopping.json"
 
@@ -43,21 +46,32 @@ def ask(home: Home, instance_id: str, *, force: bool) -> None:
     running = _running(home, instance_id)
     asked = directories.read_json(directory / _FILE)
     if force or not running:
-        home.changed(instance_id)
-        members.kill_once(members.list_members(home, instance_id))  # first: the disk may be full
         if asked is None:
-            directories.write_json(directory / _FILE, {}, durable=False)
+            _note(directory, {})
         home.changed(instance_id)
+        members.kill_once(members.list_members(home, instance_id))
         return
     beside = {record: process for record, process in running.items() if record != members.SERVER}
     wanted = beside or running
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     first = dict.fromkeys(wanted, now) | (asked or {})
-    if first != asked:
-        directories.write_json(directory / _FILE, first, durable=False)
+    if first != asked and not _note(directory, first):
+        home.changed(instance_id)
+        members.kill_once(members.list_members(home, instance_id))  # its grace cannot be counted
+        return
     home.changed(instance_id)
     for record, process in wanted.items():
         _signal(home, instance_id, record, process, now - float(str(first[record])))
+
+
+def _note(directory: Path, first: Mapping[str, object]) -> bool:
+    """Whether it could be written: a disk that is full or read-only keeps no server from being stopped."""
+    try:
+        directories.write_json(directory / _FILE, first, durable=False)
+    except OSError as error:
+        log.warning("a stop cannot be recorded: %s", error)
+        return False
+    return True
 
 
 def _signal(home: Home, instance_id: str, record: str, process: Process, waited: float) -> None:

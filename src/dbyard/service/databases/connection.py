@@ -12,8 +12,8 @@ from dbyard.errors import Conflict, NotFound
 from dbyard.model import OPERATIONS, Address, Certificate, Credentials, Database, Principal, Restriction
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
-from dbyard.store import Connection, credentials, endpoints
-from dbyard.store import status as stored_status
+from dbyard.service.databases.status import get_facts
+from dbyard.store import credentials, endpoints
 from dbyard.store.credentials import SealedCredential
 from dbyard.store.status import Facts
 
@@ -82,7 +82,7 @@ def list_endpoints(service: Service, principal: Principal, key: str) -> Sequence
     """Empty until it is certain where the database is reached."""
     with service.store.snapshot() as reading:
         database = authorize_database(reading, principal, key)
-        facts, found = _facts(reading, database), endpoints.list_for(reading, database.id)
+        facts, found = get_facts(service, reading, database), endpoints.list_for(reading, database.id)
     if facts.ready_at is None:
         return []
     return [DatabaseEndpoint(database.id, each.address) for each in found if each.address is not None]
@@ -91,18 +91,11 @@ def list_endpoints(service: Service, principal: Principal, key: str) -> Sequence
 def _get_access(service: Service, principal: Principal, key: str) -> _Access:
     with service.store.snapshot() as reading:
         database = authorize_database(reading, principal, key)
-        facts, credential = _facts(reading, database), credentials.get(reading, database.id)
+        facts, credential = get_facts(service, reading, database), credentials.get(reading, database.id)
         endpoint, *_ = endpoints.list_for(reading, database.id)
     if credential is None:
         raise NotFound("Database not found", resource="database")
     return _Access(database, facts, endpoint.address, credential)
-
-
-def _facts(reading: Connection, database: Database) -> Facts:
-    facts = stored_status.get(reading, database.id, ())
-    if facts is None:
-        raise NotFound("Database not found", resource="database")
-    return facts
 
 
 def _is_out_of_use(facts: Facts) -> bool:
@@ -117,9 +110,12 @@ def _refuse(facts: Facts) -> NoReturn:
             headers={"Retry-After": "1"},
             extra={"current_operation_id": facts.active_id},
         )
-    if facts.ready_at is None or facts.down_at is not None:
+    if facts.ready_at is None:
         reason = facts.down_reason or "it never got ready"
-        raise Conflict(f"The database does not run: {reason}", extra={"current_operation_id": None})
+        advice = "retry the operation that creates it, or delete it"
+        raise Conflict(f"The database does not run: {reason}; {advice}", extra={"current_operation_id": None})
+    if facts.down_at is not None:
+        raise Conflict(f"The database does not run: {facts.down_reason}", extra={"current_operation_id": None})
     message = "The database waits for its new password"
     raise Conflict(message, headers={"Retry-After": "1"}, extra={"current_operation_id": None})
 

@@ -12,7 +12,7 @@ from dbyard.store import credentials, endpoints, instances
 
 
 def ask(service: Service, database: Database) -> Mapping[str, int | float]:
-    """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not report them."""
+    """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not tell them."""
     return service.samples.get(database.id, lambda: _ask(service, database))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from dbyard.errors import NotFound
 from dbyard.model import OPERATIONS, Account, Database, DatabaseStatus, Principal, Project
@@ -54,12 +55,25 @@ def get_overview(service: Service, principal: Principal, key: str) -> DatabaseOv
 
 
 def report(service: Service, reading: Connection, database: Database) -> StatusReport:
-    facts = stored_status.get(reading, database.id, _CHANGES)
-    if facts is None:
-        raise NotFound("Database not found", resource="database")
+    facts = get_facts(service, reading, database, _CHANGES)
     status = derive(facts, service.clock())
     error = facts.down_reason if status is DatabaseStatus.STOPPED else None
     return StatusReport(status, error, facts.ready_at, facts.updated_at)
+
+
+def get_facts(service: Service, reading: Connection, database: Database, kinds: Sequence[str] = ()) -> Facts:
+    """The stored facts, and what is seen of the server now: the store cannot always be written."""
+    facts = stored_status.get(reading, database.id, kinds)
+    if facts is None:
+        raise NotFound("Database not found", resource="database")
+    reason = service.seen_down(facts.instance_id)
+    if reason is None or facts.ready_at is None or facts.down_at is not None or _is_owned(facts):
+        return facts
+    return replace(facts, down_at=service.clock(), down_reason=reason)
+
+
+def _is_owned(facts: Facts) -> bool:
+    return facts.active_kind in OPERATIONS and OPERATIONS[facts.active_kind].owns_server
 
 
 def derive(facts: Facts, now: float) -> DatabaseStatus:

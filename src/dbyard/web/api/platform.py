@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
+from dbyard.errors import Unavailable
 from dbyard.metrics import CONTENT_TYPE
 from dbyard.model import Scope
 from dbyard.service import counts
@@ -23,7 +24,11 @@ def routes(catalogue: Catalogue, documented: Sequence[Route], *, limited: bool) 
     return [*own, route("/openapi.json", get=_openapi(document))]
 
 
-def health(_call: Call) -> wire.Health:
+def health(call: Call) -> wire.Health:
+    """Raises Unavailable while the platform cannot do its work, such as on a disk that cannot be written."""
+    trouble = call.service.trouble()
+    if trouble is not None:
+        raise Unavailable(trouble)
     return wire.Health(status="ok", version=dbyard.__version__)
 
 
@@ -36,7 +41,14 @@ def _openapi(document: bytes) -> Method:
     return Method(lambda _call: document, "This document", None, public=True)
 
 
-_HEALTH = Method(health, "Whether the platform answers", wire.Health, public=True, limited=False)
+_HEALTH = Method(
+    health,
+    "Whether the platform works; 503 says what keeps it from that",
+    wire.Health,
+    public=True,
+    limited=False,
+    errors={503: wire.Error},
+)
 _METRICS = Method(
     metrics,
     "Figures for Prometheus; an admin's token is needed",

@@ -1,0 +1,38 @@
+"""What is seen of servers and of the home at this moment, in memory: it is told even when nothing can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbyard.store import Store
+
+
+class Observed:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._down: Mapping[str, str] = {}
+        self._silent: Mapping[str, str] = {}
+        self._home = ""
+
+    def reason(self, instance_id: str) -> str | None:
+        """Why an instance that should serve does not, as far as that is seen."""
+        return self._down.get(instance_id) or self._silent.get(instance_id)
+
+    def trouble(self) -> str | None:
+        """What keeps the platform from working; None when nothing does."""
+        return self._home or self._store.trouble
+
+    def note_down(self, reasons: Mapping[str, str]) -> None:
+        """These do not run, and no others."""
+        if reasons != self._down:
+            self._down = reasons
+            self._store.forget_cached()
+
+    def note_silent(self, reasons: Mapping[str, str]) -> None:
+        """These run and do not answer, and no others."""
+        if reasons != self._silent:
+            self._silent = reasons
+            self._store.forget_cached()
+
+    def note_home(self, trouble: str) -> None:
+        self._home = trouble
