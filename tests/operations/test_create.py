@@ -13,12 +13,12 @@ from dbyard.errors import Conflict, PermanentError
 from dbyard.model import Operation, OperationStatus, Release
 from dbyard.operations import Done, Next, Wait, create, server
 from dbyard.operations.kinds import KINDS
-from dbyard.runtimes.local import members
+from dbyard.runtimes.local import members, processes
 from dbyard.service.databases import connection as connections
 from dbyard.store import instances
 from tests.conftest import Clock
 from tests.e2e.platforms import claimed_ports
-from tests.operations.conftest import NAME, Bench
+from tests.operations.conftest import NAME, SECONDS, Bench
 
 Play = Callable[[str], None]
 
@@ -178,7 +178,9 @@ class TestNeverReady:
         assert ended.finished_at <= ended.deadline_at + 20
         instance = bench.instance(ended.database_id)
         assert not bench.is_running(instance)
-        assert not members.list_members(bench.runtime._home, instance.id)
+        # It was killed, and the kernel takes a moment for that.
+        gone = processes.wait_until(lambda: not members.list_members(bench.runtime._home, instance.id), SECONDS)
+        assert gone
         with pytest.raises(Conflict, match="does not run"):
             connections.get(bench.service, bench.principal, NAME)
         return ended
