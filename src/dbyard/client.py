@@ -107,6 +107,10 @@ class Client:
         path = f"{_path(database, 'operations')}/{_segment(operation, 'Operation')}/retry"
         return self._ask("POST", path, wire.OperationAnswer).operation
 
+    def repair(self, database: str) -> wire.Operation:
+        """The operation that brings its server to what is wanted of it."""
+        return self._ask("POST", _path(database, "repair"), wire.OperationAnswer).operation
+
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""
         return self._ask("GET", _path(database, "logs"), logs.LogsAnswer, params={"lines": str(lines)}).lines

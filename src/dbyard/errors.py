@@ -15,6 +15,8 @@ DbyardError                    500 internal
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
 │   └── Stuck                  it answers the platform, but not its tenants
+├── LockedOut                  a server does not let its tenant in
+│   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
 ├── PermanentError             a step failed and a retry cannot help
 ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
@@ -124,6 +126,18 @@ class NotReady(DbyardError):
 
 class Stuck(NotReady):
     """A server answers its admin, but its tenants' requests wait for something that may never end."""
+
+
+class LockedOut(DbyardError):
+    """A server that answers does not let its tenant in, or does nothing for it; the message is what it said."""
+
+    code = "locked_out"
+
+
+class WrongPassword(LockedOut):
+    """The tenant's password is not the one that the platform knows: the tenant may have changed it on purpose."""
+
+    code = "wrong_password"
 
 
 class StepError(DbyardError):

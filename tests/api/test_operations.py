@@ -161,3 +161,22 @@ class TestRetry:
             heal = operations.insert(connection, made["id"], OperationKind.HEAL, service.clock())
         answer = api.post(path(made, operation_id, "retry"))
         assert (answer.status_code, answer.json()["current_operation_id"]) == (409, heal)
+
+
+class TestRepair:
+    def test_is_a_configure(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        answer = api.post(f"/v1/databases/{made['name']}/repair")
+        found = answer.json()["operation"]
+        assert (answer.status_code, found["kind"], found["status"]) == (202, "configure", "pending")
+        newest = api.get("/v1/events").json()["events"][0]
+        assert (newest["type"], newest["type_data"]["operation_id"]) == ("database/repaired", found["id"])
+        assert api.post(f"/v1/databases/{made['name']}/repair").json()["current_operation_id"] == found["id"]
+
+    def test_of_one_that_never_got_ready(self, api: TestClient, made: dict[str, Any]) -> None:
+        assert api.post(f"/v1/databases/{made['name']}/repair").status_code == 409
+
+    def test_of_somebody_elses(self, anonymous: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        other = {"Authorization": f"Bearer {open_account(service, 'other')}"}
+        assert anonymous.post(f"/v1/databases/{made['name']}/repair", headers=other).status_code == 404

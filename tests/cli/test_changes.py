@@ -1,17 +1,18 @@
-"""resize and reset-password against a server that answers as the platform does."""
+"""resize, reset-password and repair against a server that answers as the platform does."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from click.testing import Result
 
 from dbyard import wire
-from dbyard.wire import database_users
+from dbyard.wire import database_users, details
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakePlatform
@@ -98,3 +99,57 @@ class TestResetPassword:
 
     def test_of_an_unknown_database(self, run: Run, platform: FakePlatform) -> None:
         assert run("reset-password", "nobodys-db").exit_code == 3
+
+
+def show(database: wire.Database, error: str | None) -> details.DetailsAnswer:
+    limits = details.Limits(
+        details.MemoryLimit(1, 2, "cgroup"),
+        details.CpuLimit(1.0, "cgroup"),
+        details.ProcessLimit("cgroup"),
+        details.CountLimit(30, "server"),
+        details.DiskLimit(1, "watch"),
+    )
+    fields: dict[str, Any] = dict.fromkeys(details.DatabaseDetails.__struct_fields__)
+    lists = ("instances", "features", "periodic_backups_scheduled_at", "flags")
+    texts = ("plan", "type_id", "type_name", "version_id", "readable_version")
+    fields |= (
+        {name: [] for name in lists}
+        | dict.fromkeys(texts, "")
+        | {
+            "id": database.id,
+            "resource_id": database.id,
+            "app_name": database.name,
+            "created_at": datetime(2027, 1, 15, tzinfo=UTC),
+            "encryption_at_rest": False,
+            "status": "running",
+            "error": error,
+            "cluster": False,
+            "periodic_backups_enabled": False,
+            "maintenance_window": details.MaintenanceWindow(0, 0, 1),
+            "server": details.ServerDetails("PostgreSQL", "17.10", "", "", ""),
+            "limits": limits,
+            "isolation": details.Isolation("none", "host", "shared"),
+            "disk": details.Disk(0, 1, "none", None, None),
+        }
+    )
+    return details.DetailsAnswer(details.DatabaseDetails(**fields))
+
+
+class TestRepair:
+    @pytest.fixture
+    def repaired(self, one: FakePlatform, database: wire.Database, operation: wire.Operation) -> FakePlatform:
+        begun = msgspec.structs.replace(operation, kind="configure", status="pending")
+        done = msgspec.structs.replace(begun, status="done")
+        one.on("POST", f"/v1/databases/{database.id}/repair", (202, wire.OperationAnswer(begun)))
+        answers = [(200, wire.OperationsAnswer([each])) for each in (begun, done)]
+        one.on("GET", f"/v1/databases/{database.name}/operations", *answers)
+        return one
+
+    @pytest.mark.parametrize(("error", "code"), [(None, 0), ("its tenant cannot log in (wrong_password)", 1)])
+    def test_waits_and_says_what_is_still_wrong(
+        self, run: Run, repaired: FakePlatform, database: wire.Database, error: str | None, code: int
+    ) -> None:
+        repaired.on("GET", f"/api/databases/{database.id}", (200, show(database, error)))
+        result = run("repair", database.name)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert (error or "is repaired") in result.stderr

@@ -101,12 +101,13 @@ class Server:
         restriction: Restriction = Restriction.NONE,
         *,
         reset: bool = False,
+        unlock: bool = False,
         plan: Plan | None = None,
         credentials: Credentials | None = None,
     ) -> Applied | RestartNeeded:
         """Bring the server to its credentials, as the platform does."""
         credentials = credentials or self.credentials
-        desired = desire(credentials, plan or self.node.plan, restriction, reset=reset)
+        desired = desire(credentials, plan or self.node.plan, restriction, reset=reset, unlock=unlock)
         return self.engine.configure(self.endpoint, credentials.admin_password, desired)
 
     def restart(self, *, signum: int | None = None, **changes: object) -> Server:

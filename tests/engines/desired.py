@@ -13,7 +13,8 @@ def desire(
     restriction: Restriction = Restriction.NONE,
     *,
     reset: bool = False,
+    unlock: bool = False,
 ) -> Desired:
     """Of the credentials' tenant; without one if they name none."""
     users = (User(credentials.user, credentials.password, reset),) if credentials.user else ()
-    return Desired(credentials.database, users, restriction, plan)
+    return Desired(credentials.database, users, restriction, plan, unlock)

@@ -31,7 +31,14 @@ CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
 NOTHING = Observed(
-    users={}, database=False, is_open=False, read_only=False, has_plan=True, spare_user=False, spare_database=False
+    users={},
+    database=False,
+    is_open=False,
+    locked_out=False,
+    read_only=False,
+    has_plan=True,
+    spare_user=False,
+    spare_database=False,
 )
 SPARE_ONLY = replace(NOTHING, spare_user=True, spare_database=True)
 SECURED = ([("dbyard", True), ("my_test_db_1234", True)], "my_test_db_1234", False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dbyard.errors import NotReady
+from dbyard.errors import LockedOut, NotReady
 from dbyard.model import (
     Address,
     Applied,
@@ -41,6 +41,9 @@ class FakeEngine:
     answer: Callable[[Desired], Applied | RestartNeeded] = lambda _: Applied()
     """To `configure`; tests let it raise."""
 
+    locked_out: LockedOut | None = None
+    """What keeps the tenant out, until it is unlocked."""
+
     def name_tenant(self, name: str, suffix: str) -> tuple[str, str]:
         return name, suffix
 
@@ -59,6 +62,10 @@ class FakeEngine:
         if isinstance(answer, Applied):
             self.applied.append(desired)
         return answer
+
+    def check_login(self, address: Address, credentials: Credentials) -> None:
+        if self.locked_out and not (self.applied and self.applied[-1].unlock):
+            raise self.locked_out
 
     def reload(self, address: Address, admin_password: str) -> None:
         self.reloads += 1

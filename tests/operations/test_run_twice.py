@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbyard.errors import TemporaryError
+from dbyard.errors import LockedOut, TemporaryError, WrongPassword
 from dbyard.model import (
     DAY,
     Applied,
@@ -18,7 +18,8 @@ from dbyard.model import (
 )
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import connection as connections
-from dbyard.service.databases import create, database_users, databases, plan_changes
+from dbyard.service.databases import create, database_users, databases, plan_changes, status
+from dbyard.service.databases import operations as database_operations
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import instances, operations
 from tests.conftest import Clock
@@ -63,7 +64,7 @@ def test_heal(bench: FakeBench, instance_id: str) -> None:
     before = bench.runtime.listens(instance_id)
     bench.runtime.end_process(instance_id, ExitStatus(3, memory_kill=False))
     drift(bench)
-    assert is_done(bench) == ["diagnose", "start", "await_ready"]
+    assert is_done(bench) == ["diagnose", "start", "await_ready", "configure"]
     assert bench.runtime.listens(instance_id) == before
 
 
@@ -75,7 +76,7 @@ def test_heal_of_one_that_is_stuck_in_stopping(bench: FakeBench, instance_id: st
     bench.run(operation)
     assert bench.latest(operation).error == "the server is being stopped"
     clock.advance(60)
-    assert is_done(bench) == ["diagnose", "start", "await_ready"]
+    assert is_done(bench) == ["diagnose", "start", "await_ready", "configure"]
 
 
 def test_heal_with_a_restriction_applies_it_again(bench: FakeBench, instance_id: str) -> None:
@@ -136,7 +137,7 @@ def test_a_restriction_that_a_heal_left_undone_comes_back(bench: FakeBench, inst
 def test_resize_with_a_restart(bench: FakeBench, instance_id: str) -> None:
     bench.engine.answer = lambda _: RestartNeeded("the plan is set at a start")
     plan_changes.change_plan(bench.service, bench.principal, NAME, "redis-starter-256")
-    assert is_done(bench) == ["resize", "stop", "start", "await_ready"]
+    assert is_done(bench) == ["resize", "stop", "start", "await_ready", "configure"]
     with bench.context.store.read() as connection:
         assert operations.exclusive_of(connection, databases.get(bench.service, bench.principal, NAME).id) is None
 
@@ -184,3 +185,35 @@ def test_a_delete_ends_what_is_at_work(bench: FakeBench, instance_id: str, kind:
 
 def _refuse(_: Desired) -> Applied | RestartNeeded:
     raise TemporaryError("no")
+
+
+def repair(bench: FakeBench) -> str | None:
+    """The database's error after a repair."""
+    database_operations.repair(bench.service, bench.principal, NAME)
+    assert is_done(bench) == ["apply"]
+    return status.get_overview(bench.service, bench.principal, NAME).report.error
+
+
+class TestRepair:
+    """Of a tenant that its server does not let in."""
+
+    def test_that_locked_itself_out(self, bench: FakeBench, instance_id: str) -> None:
+        bench.engine.locked_out = LockedOut("no right to connect")
+        assert repair(bench) is None
+        assert [each.unlock for each in bench.engine.applied[-2:]] == [False, True]
+
+    def test_that_has_set_its_own_password_leaves_all_as_it_is(self, bench: FakeBench, instance_id: str) -> None:
+        bench.engine.locked_out = WrongPassword("another password")
+        assert repair(bench) == "its tenant cannot log in (wrong_password): another password"
+        assert not any(each.unlock for each in bench.engine.applied)
+
+    def test_of_one_that_gets_in_changes_nothing(self, bench: FakeBench, instance_id: str) -> None:
+        assert repair(bench) is None
+        assert not any(each.unlock for each in bench.engine.applied)
+
+    def test_comes_with_a_heal(self, bench: FakeBench, instance_id: str) -> None:
+        bench.engine.locked_out = LockedOut("no right to connect")
+        bench.runtime.end_process(instance_id)
+        drift(bench)
+        assert is_done(bench) == ["diagnose", "start", "await_ready", "configure"]
+        assert bench.engine.applied[-1].unlock

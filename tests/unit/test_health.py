@@ -16,6 +16,7 @@ from dbyard.operations import server
 from dbyard.operations.server import ProbeResult
 from dbyard.reconciler import health
 from dbyard.reconciler.health import LivenessMonitor
+from dbyard.reconciler.logins import LoginMonitor
 from dbyard.store.instances import MonitoredInstance
 
 TIMEOUT = 300
@@ -33,6 +34,7 @@ class World:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(health, "load_database", lambda _, database_id, _instance_id: database_id)
         monkeypatch.setattr(server, "probe", lambda _, target: self.results[target])
+        monkeypatch.setattr(LoginMonitor, "check", lambda *_: None)
         monkeypatch.setattr(LivenessMonitor, "_restart", lambda _, watched: self.restarted.append(watched.id))
         watched = [MonitoredInstance(each, each, "redis", "plan", Restriction.NONE) for each in self.results]
         context: Any = SimpleNamespace(

@@ -1,7 +1,8 @@
-"""resize and reset-password: changes to a running database."""
+"""resize, reset-password and repair: changes to a running database."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,9 @@ from dbyard.cli.session import session
 
 if TYPE_CHECKING:
     from dbyard.client import Client
+    from dbyard.wire import Operation
+
+_POLL_SECONDS = 0.2
 
 
 @click.command()
@@ -54,6 +58,39 @@ def reset_password(database: str, timeout: float, as_json: bool) -> None:
         print_json(connection)
     else:
         click.echo(connection.url)
+
+
+@click.command()
+@click.argument("database")
+@click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait.")
+def repair(database: str, timeout: float) -> None:
+    """Let a tenant that locked itself out of a database log in again.
+
+    DATABASE is its name or its id. Its server is brought to what is wanted of it; data, URL and password stay. If the
+    wait is interrupted the platform continues.
+    """
+    from dbyard.errors import PermanentError
+
+    with session() as client:
+        found = client.get_database(database)
+        ended = _await_end(client, found.name, client.repair(found.id).id, timeout)
+        error = ended.error.message if ended.error else client.get_details(found.id).error
+    if error:
+        raise PermanentError(f"{found.name}: {error}", code="not_repaired")
+    click.echo(f"{found.name} is repaired", err=True)
+
+
+def _await_end(client: Client, name: str, operation_id: str, timeout: float) -> Operation:
+    from dbyard.errors import TimedOut
+
+    deadline = time.monotonic() + timeout
+    while True:
+        last = next(each for each in client.list_operations(name) if each.id == operation_id)
+        if last.status in ("done", "error"):
+            return last
+        if time.monotonic() > deadline:
+            raise TimedOut(f"{name} is still being repaired; see `dbyard operations {name}`")
+        time.sleep(_POLL_SECONDS)
 
 
 def _raise_if_failed(client: Client, name: str) -> None:

@@ -44,8 +44,17 @@ class Engine(Protocol):
         Raises NotReady with what it said, Stuck when it answers its admin but can never answer its tenants.
         """
 
+    def check_login(self, address: Address, credentials: Credentials) -> None:
+        """Log in as the tenant and read a little, within a second or two.
+
+        Returns also when the tenant's own connections are all that there may be. Raises NotReady without an answer,
+        WrongPassword or another LockedOut when the server does not let the tenant in.
+        """
+
     def configure(self, address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
         """Bring database, users, rights and limits to the desired state. Repeating changes nothing.
+
+        What a tenant has given away and cannot take back by itself is part of it: its way in, its own database.
 
         What is as desired is left alone. Sessions end only for a user with `reset`, or when rights are taken away.
         After a start with what `render` gives for the same state, nothing is left that needs a restart.

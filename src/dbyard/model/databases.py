@@ -77,3 +77,5 @@ class Instance:
     restricted_at: float | None = None
     applied_restriction: Restriction = Restriction.NONE
     """What its server was last brought to."""
+    login_error: str | None = None
+    """Why its tenant could not log in when that was last tried; None when it could."""

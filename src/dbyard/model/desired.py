@@ -29,6 +29,8 @@ class Desired:
     users: tuple[User, ...]
     restriction: Restriction
     plan: Plan
+    unlock: bool = False
+    """Forget the settings of the tenant's own that may keep it from logging in."""
 
 
 @dataclass(frozen=True, slots=True)

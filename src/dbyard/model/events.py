@@ -20,6 +20,8 @@ class EventType(StrEnum):
     DATABASE_DELETED = "database.deleted"
     DATABASE_RESTRICTED = "database.restricted"
     DATABASE_UNRESTRICTED = "database.unrestricted"
+    DATABASE_LOCKED_OUT = "database.locked_out"
+    DATABASE_REPAIRED = "database.repaired"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"

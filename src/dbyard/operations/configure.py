@@ -30,8 +30,11 @@ def apply(context: Context, operation: Operation) -> Outcome:
             down = server.save_down(context, target.instance.id, server.NOT_RUNNING)
             return Next("apply", down, "down", server.NOT_RUNNING)
         server.start(context, target, admin_only=True)
+    login_error = None
     try:
         outcome = _configure(context, target)
+        if isinstance(outcome, Applied):
+            login_error = server.check_login(context, target, unlock=True)
     except NotReady as error:
         outcome = Wait(1.0, str(error))
     match outcome:
@@ -40,7 +43,7 @@ def apply(context: Context, operation: Operation) -> Outcome:
         case RestartNeeded(reason):
             return _restart(operation, "restart_needed", reason)
         case _:
-            return Done(server.save_configured(context, target))
+            return Done(server.save_configured(context, target, login_error))
 
 
 def stop(context: Context, operation: Operation) -> Outcome:
@@ -88,13 +91,13 @@ def _takes_away(target: Target) -> bool:
 
 
 def _let_in(context: Context, target: Target, *, everybody: bool) -> None:
-    """Where the server has a file that says who may log in, write it, and make the server read it."""
-    engine = target.engine
-    if not isinstance(engine, Reload) or not server.is_running(context, target):
+    """Write who may log in into the server's files, and make it read them where it does not do so by itself."""
+    if not server.is_running(context, target):
         return
     spec = render(context, target, admin_only=not everybody)
     context.runtime.update(spec, target.placement, release_of(context, target))
-    engine.reload(address_of(context, target), admin_password_of(context, target))
+    if isinstance(target.engine, Reload):
+        target.engine.reload(address_of(context, target), admin_password_of(context, target))
 
 
 def _wait(context: Context, operation: Operation, target: Target, wait: Wait) -> Outcome:

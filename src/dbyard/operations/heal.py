@@ -54,13 +54,11 @@ def start(context: Context, operation: Operation) -> Outcome:
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
-    if waiting := server.await_answer(context, target):
-        return waiting
-    return Next("configure") if server.needs_configure(target) else Done(server.save_up(context, target))
+    return server.await_answer(context, target) or Next("configure", server.save_up(context, target))
 
 
 def configure(context: Context, operation: Operation) -> Outcome:
-    """Not every server remembers over a restart what its tenant may not do, and a password may be due.
+    """Not every server remembers over a restart what its tenant may not do, a password may be due, or a way in.
 
     What takes another restart is left to the operation that the drift reconciler then queues.
     """
@@ -72,7 +70,7 @@ def configure(context: Context, operation: Operation) -> Outcome:
         case RestartNeeded():
             return Done(server.save_up(context, target))
         case _:
-            return Done(server.save_configured(context, target))
+            return Done(server.save_configured(context, target, server.check_login(context, target, unlock=True)))
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:

@@ -7,11 +7,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
-from dbyard.errors import NotReady, Stuck, TemporaryError
+from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
 from dbyard.model import (
     MIB,
     OPERATIONS,
@@ -131,10 +131,24 @@ def configure(context: Context, target: Target) -> Applied | RestartNeeded | Wai
     return await_ready(context, target, lambda: target.engine.configure(address, admin, wanted))
 
 
-def needs_configure(target: Target) -> bool:
-    """Whether the server may lack something: what is wanted, or what it may have forgotten at a restart."""
-    instance = target.instance
-    return target.credential.pending or {instance.restriction, instance.applied_restriction} != {Restriction.NONE}
+def check_login(context: Context, target: Target, *, unlock: bool = False) -> str | None:
+    """Why the server does not let its tenant in, in one sentence; None when it does, or when nobody is to come in.
+
+    With `unlock` a tenant that has locked itself out by its settings loses these and is let in. One that has another
+    password than the platform knows may have set it on purpose: only a reset changes that. Raises NotReady.
+    """
+    if target.instance.restriction is Restriction.CLOSED:
+        return None
+    try:
+        target.engine.check_login(address_of(context, target), credentials_of(context, target))
+    except LockedOut as error:
+        if not unlock or isinstance(error, WrongPassword):
+            return f"its tenant cannot log in ({error.code}): {error}"
+    else:
+        return None
+    wanted = replace(desired(context, target), unlock=True)
+    target.engine.configure(address_of(context, target), admin_password_of(context, target), wanted)
+    return check_login(context, target)
 
 
 def save_up(context: Context, target: Target) -> Save:
@@ -143,11 +157,12 @@ def save_up(context: Context, target: Target) -> Save:
     return lambda connection: instances.set_ready(connection, target.instance.id, now)
 
 
-def save_configured(context: Context, target: Target) -> Save:
+def save_configured(context: Context, target: Target, login_error: str | None = None) -> Save:
     """The server serves, and has what was wanted when the target was loaded."""
     instance, credential = target.instance, target.credential
     return save_all(
         save_up(context, target),
+        lambda connection: instances.set_login_error(connection, instance.id, login_error),
         lambda connection: instances.set_applied_restriction(connection, instance.id, instance.restriction),
         lambda connection: stored_credentials.set_applied(connection, target.database.id, credential.password),
     )

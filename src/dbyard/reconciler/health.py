@@ -19,6 +19,7 @@ from dbyard.operations import Context, server
 from dbyard.operations.heal import RESTART
 from dbyard.operations.server import ProbeResult
 from dbyard.operations.target import load_database
+from dbyard.reconciler.logins import LoginMonitor
 from dbyard.reconciler.loop import logged, loop
 from dbyard.reconciler.observed import Observed
 from dbyard.store import instances, operations
@@ -62,6 +63,7 @@ class LivenessMonitor:
         self._timeout = timeout
         self._due: dict[str, float] = {}
         self._failures: dict[str, ProbeFailures] = {}
+        self._logins = LoginMonitor(context)
         self.threads = [loop("health", stopping, self.run_once)] if timeout else []
 
     def start(self) -> None:
@@ -94,6 +96,7 @@ class LivenessMonitor:
         for instance_id in self._due.keys() - known:
             del self._due[instance_id]
             self._failures.pop(instance_id, None)
+            self._logins.forget(instance_id)
 
     def _probe(self, monitored: MonitoredInstance) -> None:
         result = self._result_of(monitored)
@@ -114,7 +117,11 @@ class LivenessMonitor:
         if self._context.runtime.status(monitored.id).state is not InstanceState.RUNNING:
             return ProbeResult.ANSWERS
         try:
-            return server.probe(self._context, load_database(self._context, monitored.database_id, monitored.id))
+            target = load_database(self._context, monitored.database_id, monitored.id)
+            result = server.probe(self._context, target)
+            if result is ProbeResult.ANSWERS:
+                self._logins.check(target)
+            return result
         except Unavailable:
             raise
         except DbyardError:

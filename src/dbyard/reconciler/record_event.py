@@ -29,6 +29,12 @@ def record_restricted(
     events.record(connection, None, kind, now, database=databases.get(connection, database_id), data=data)
 
 
+def record_locked_out(connection: Connection, database_id: str, reason: str, now: float) -> None:
+    """The tenant cannot log in to a server that runs."""
+    found = databases.get(connection, database_id)
+    events.record(connection, None, EventType.DATABASE_LOCKED_OUT, now, database=found, data={"reason": reason})
+
+
 def _record(
     connection: Connection, kind: EventType, operation: Operation, now: float, data: Mapping[str, object]
 ) -> None:

@@ -10,7 +10,7 @@ from dbyard.store import Connection
 
 _COLUMNS = (
     "i.id, i.database_id, i.generation, i.full_version, i.role, i.placement, i.lineage, i.ready_at, i.down_at,"
-    " i.down_reason, i.restriction, i.restriction_reason, i.restricted_at, i.applied_restriction"
+    " i.down_reason, i.restriction, i.restriction_reason, i.restricted_at, i.applied_restriction, i.login_error"
 )
 _ACTIVE = "SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running')"
 # The instances whose servers should run now: ready before, serving, not deleted, and no operation owns them.
@@ -157,6 +157,11 @@ def set_restriction(
 def set_applied_restriction(connection: Connection, instance_id: str, restriction: Restriction) -> None:
     """The server was brought to this; what is wanted may be another one by now."""
     connection.execute("UPDATE instance SET applied_restriction = ? WHERE id = ?", (restriction, instance_id))
+
+
+def set_login_error(connection: Connection, instance_id: str, reason: str | None) -> None:
+    """Why its tenant cannot log in; None when it can."""
+    connection.execute("UPDATE instance SET login_error = ? WHERE id = ?", (reason, instance_id))
 
 
 # ---- certificates -----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ class Facts:
     ready_at: float | None
     down_at: float | None
     down_reason: str | None
+    login_error: str | None
     restriction: str
     restriction_reason: str | None
     pending_password: bool
@@ -30,7 +31,8 @@ class Facts:
 def get(connection: Connection, database_id: str, kinds: Sequence[str]) -> Facts | None:
     """None when the database was deleted. `changed_at` is of these kinds."""
     row = connection.execute(
-        "SELECT i.id AS instance_id, i.ready_at, i.down_at, i.down_reason, i.restriction, i.restriction_reason,"
+        "SELECT i.id AS instance_id, i.ready_at, i.down_at, i.down_reason, i.login_error, i.restriction,"
+        " i.restriction_reason,"
         " c.pending AS pending_password, o.id AS active_id, o.kind AS active_kind, d.updated_at,"
         " (SELECT max(u.created_at) FROM operation u WHERE u.database_id = d.id"
         f" AND u.kind IN ({operations.marks(kinds)})) AS changed_at"

@@ -9,13 +9,14 @@ from dbyard.engines.elasticsearch.access import configure
 from dbyard.engines.elasticsearch.logs import log_time
 from dbyard.engines.elasticsearch.names import ADMIN, name_tenant, url
 from dbyard.engines.elasticsearch.render import render
-from dbyard.engines.elasticsearch.session import ping
+from dbyard.engines.elasticsearch.session import check_login, ping
 from dbyard.engines.elasticsearch.stats import stats
 
 __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

@@ -10,7 +10,7 @@ from typing import Any
 
 from dbyard.engines.elasticsearch.names import ADMIN
 from dbyard.engines.http_session import HttpSession, open_session
-from dbyard.errors import NotReady, Stuck, TemporaryError
+from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
 CHANGE_SECONDS = 15.0
@@ -81,6 +81,17 @@ def ping(address: Address, credentials: Credentials) -> None:
     except TemporaryError as error:
         raise NotReady(str(error)) from error
     _search(address, credentials)
+
+
+def check_login(address: Address, credentials: Credentials) -> None:
+    """An answer of 429 or 503 is that of a server with too much to do."""
+    with log_in(address, credentials.user, credentials.password, _SEARCH_SECONDS) as session:
+        try:
+            session.ask("GET", "/")
+        except Refused as error:
+            if error.status == 401:
+                raise WrongPassword("the tenant has another password than the platform knows") from error
+            raise LockedOut(str(error)) from error
 
 
 def _search(address: Address, credentials: Credentials) -> None:

@@ -12,13 +12,14 @@ from dbyard.engines.influxdb.access import configure
 from dbyard.engines.influxdb.logs import log_time
 from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
 from dbyard.engines.influxdb.render import render
-from dbyard.engines.influxdb.session import ping
+from dbyard.engines.influxdb.session import check_login, ping
 from dbyard.engines.influxdb.stats import stats
 
 __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

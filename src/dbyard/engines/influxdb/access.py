@@ -27,6 +27,8 @@ class Observed:
     privileges: Mapping[str, str]
     """Of the desired users those that exist, and what they may do with the database."""
     has_plan: bool = True
+    has_policy: bool = True
+    """Whether the database has a default retention policy, without which it takes no point."""
 
 
 def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
@@ -49,6 +51,8 @@ def plan_statements(observed: Observed, desired: Desired) -> list[str]:
     database, statements = identifier(desired.database), []
     if not observed.database:
         statements.append(f"CREATE DATABASE {database}")
+    elif not observed.has_policy:
+        statements.append(f'CREATE RETENTION POLICY "autogen" ON {database} DURATION 0s REPLICATION 1 DEFAULT')
     for user in desired.users:
         name, found = identifier(user.name), observed.privileges.get(user.name)
         wanted = _PRIVILEGES[desired.restriction]
@@ -68,13 +72,17 @@ def _observe(address: Address, admin_password: str, desired: Desired) -> Observe
     statements = ["SHOW DATABASES", "SHOW USERS", *diagnostics]
     databases, users, *settings = ask(address, admin_password, statements, STATEMENT_SECONDS)
     known = {row["user"] for row in rows(users)}
+    has_database = any(row["name"] == desired.database for row in rows(databases))
+    policies = [f"SHOW RETENTION POLICIES ON {identifier(desired.database)}"] if has_database else []
     wanted = [user.name for user in desired.users if user.name in known]
     shown = [f"SHOW GRANTS FOR {identifier(name)}" for name in wanted]
     grants = zip(wanted, ask(address, admin_password, shown, STATEMENT_SECONDS), strict=True)
+    found_policies = ask(address, admin_password, policies, STATEMENT_SECONDS)
     return Observed(
-        any(row["name"] == desired.database for row in rows(databases)),
+        has_database,
         {name: _privilege(found, desired.database) for name, found in grants},
         _has_plan(settings, desired),
+        any(row["default"] for result in found_policies for row in rows(result)) or not has_database,
     )
 
 

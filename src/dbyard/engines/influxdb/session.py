@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from dbyard.engines.http_session import Dropped, open_session
 from dbyard.engines.influxdb.names import ADMIN
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
 ANSWER_SECONDS = 1.0
@@ -29,12 +29,15 @@ class Full(TemporaryError):
     code = "held"
 
 
-def ask(address: Address, admin_password: str, statements: Sequence[str], seconds: float) -> list[Any]:
-    """The result of each statement. Raises NotReady without an answer, Full, and Refused by the first error."""
+def ask(address: Address, password: str, statements: Sequence[str], seconds: float, user: str = ADMIN) -> list[Any]:
+    """The result of each statement, asked as the admin or as another user.
+
+    Raises NotReady without an answer, Full, and Refused by the first error.
+    """
     if not statements:
         return []
     try:
-        with open_session(address, ADMIN, admin_password, seconds) as session:
+        with open_session(address, user, password, seconds) as session:
             response = session.request("POST", "/query", urlencode({"q": ";".join(statements)}), _FORM)
         answer = json.loads(response.body)
     except Dropped as error:
@@ -64,6 +67,21 @@ def ping(address: Address, credentials: Credentials) -> None:
         return
     except Refused as refused:
         raise NotReady(str(refused)) from refused
+
+
+def check_login(address: Address, credentials: Credentials) -> None:
+    """Writes go to the default retention policy, which a tenant can drop."""
+    wanted = [f"SHOW RETENTION POLICIES ON {identifier(credentials.database)}"]
+    try:
+        (policies,) = ask(address, credentials.password, wanted, ANSWER_SECONDS, credentials.user)
+    except Full:
+        return
+    except Refused as error:
+        if "authorization failed" in str(error):
+            raise WrongPassword("the tenant has another password than the platform knows") from error
+        raise LockedOut(str(error)) from error
+    if not any(row["default"] for row in rows(policies)):
+        raise LockedOut("the database has no retention policy to write to")
 
 
 def identifier(name: str) -> str:

@@ -14,7 +14,7 @@ from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
 from dbyard.engines.mongodb.logs import log_time
 from dbyard.engines.mongodb.names import ADMIN, name_tenant, url
-from dbyard.engines.mongodb.session import ping
+from dbyard.engines.mongodb.session import check_login, ping
 from dbyard.engines.mongodb.stats import stats
 from dbyard.model import Credentials, InstanceSpec, Layout, RenderInput
 
@@ -22,6 +22,7 @@ __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

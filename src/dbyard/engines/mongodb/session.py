@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
 from dbyard.engines.mongodb.names import ADMIN
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import LockedOut, NotReady, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
@@ -27,6 +27,21 @@ def ping(address: Address, credentials: Credentials) -> None:
         told = server.admin.command("hello")
         if not (told["isWritablePrimary"] or told.get("isreplicaset")):
             raise NotReady("the server is not its replica set's primary yet")
+
+
+def check_login(address: Address, credentials: Credentials) -> None:
+    """Those of SecantusDB that are too many, or are closed out, lose their connection: that is no answer."""
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    _refuse_closed(address)
+    who = (credentials.user, credentials.password, credentials.database)
+    with connect(address, who, _ANSWER_SECONDS) as server:
+        try:
+            server[credentials.database].command("find", "dbyard", limit=1)
+        except OperationFailure as error:
+            raise LockedOut(message(error)) from error
+        except PyMongoError as error:
+            raise NotReady(message(error)) from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ but the platform's; `configure` unlocks the tenant's as its last step.
 """
 
 from dbyard.engines.mysql.access import configure
+from dbyard.engines.mysql.login import check_login
 from dbyard.engines.mysql.logs import log_time
 from dbyard.engines.mysql.names import ADMIN, name_tenant, url
 from dbyard.engines.mysql.render import render
@@ -15,6 +16,7 @@ __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

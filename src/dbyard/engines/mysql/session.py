@@ -13,7 +13,7 @@ from dbyard.model import Address, Credentials
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-_ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15.0
 _SETTINGS = (
     "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_statement_time = 10,"
@@ -39,7 +39,7 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
             password=admin_password,
             ssl_disabled=True,
             autocommit=None,
-            connect_timeout=_ANSWER_SECONDS,
+            connect_timeout=ANSWER_SECONDS,
             read_timeout=seconds,
             write_timeout=seconds,
         )
@@ -62,7 +62,7 @@ def guard(session: Cursor) -> None:
 
 def ping(address: Address, credentials: Credentials) -> None:
     try:
-        with connect(address, credentials.admin_password, _ANSWER_SECONDS) as session:
+        with connect(address, credentials.admin_password, ANSWER_SECONDS) as session:
             session.execute("SELECT 1")
     except TemporaryError as error:
         raise NotReady(str(error)) from error

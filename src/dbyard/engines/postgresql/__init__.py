@@ -8,6 +8,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 """
 
 from dbyard.engines.postgresql.access import configure
+from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import log_time
 from dbyard.engines.postgresql.names import ADMIN, name_tenant, url
 from dbyard.engines.postgresql.render import render
@@ -18,6 +19,7 @@ __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

@@ -31,6 +31,8 @@ class Observed:
     database: bool
     is_open: bool
     """Whether the database allows connections."""
+    locked_out: bool
+    """Whether a user may not connect, or not even once at a time: an owner can do that to itself."""
     read_only: bool
     """Whether sessions begin read-only."""
     has_plan: bool
@@ -53,6 +55,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
                 _end_sessions(session, f"usename = {literal(name)}")
         for batch in plan_missing(observed, desired):
             session.execute(";\n".join(batch))  # one round trip and one transaction
+        if unlocking := plan_unlocking(observed, desired):
+            session.execute(";\n".join(unlocking))
         if desired.users:
             _restrict(session, observed, desired)
         for user in desired.users:
@@ -88,6 +92,20 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
     return [batch for batch in batches if batch]
 
 
+def plan_unlocking(observed: Observed, desired: Desired) -> list[str]:
+    """The statements that take back what an owner did to its own way in. Pure."""
+    if not (desired.users and observed.database and (observed.locked_out or desired.unlock)):
+        return []
+    database, statements = identifier(desired.database), []
+    for number, user in enumerate(user for user in desired.users if user.name in observed.users):
+        name, rights = identifier(user.name), "CONNECT, TEMPORARY" if number else "ALL"
+        statements += [f"GRANT {rights} ON DATABASE {database} TO {name}", f"ALTER ROLE {name} CONNECTION LIMIT -1"]
+        if desired.unlock:
+            statements += [f"ALTER ROLE {name} RESET ALL", f"ALTER ROLE {name} IN DATABASE {database} RESET ALL"]
+    statements.append(f"ALTER DATABASE {database} CONNECTION LIMIT -1")
+    return [*statements, f"ALTER DATABASE {database} RESET ALL"] if desired.unlock else statements
+
+
 def _plan_log_in(user: User, observed: Observed) -> list[str]:
     """Unless it can log in already, or is about to get its password anew anyway."""
     exists = user.name in observed.users
@@ -105,6 +123,10 @@ def _observe(session: Session, desired: Desired) -> Observed:
         SELECT (SELECT json_object_agg(rolname, rolcanlogin) FROM pg_catalog.pg_roles WHERE rolname IN ({users})),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database}),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database} AND datallowconn),
+               EXISTS (SELECT FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
+                       WHERE d.datname = {database} AND r.rolname IN ({users})
+                       AND (0 IN (d.datconnlimit, r.rolconnlimit)
+                            OR NOT pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT'))),
                pg_catalog.current_setting('default_transaction_read_only') = 'on',
                (SELECT bool_and(pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
                                 = pg_catalog.pg_size_bytes(value)) FROM (VALUES {plan}) AS plan (name, value)),

@@ -59,9 +59,12 @@ class Session:
 
 
 @contextmanager
-def connect(address: Address, admin_password: str) -> Iterator[Session]:
-    """Raises NotReady when the server does not let us in within a second, Held when it has no place left.
+def connect(
+    address: Address, password: str, *, user: str = ADMIN, database: str = ADMIN_DATABASE, options: str = _SETTINGS
+) -> Iterator[Session]:
+    """A session of the admin's, or of another user.
 
+    Raises NotReady when the server does not let us in within a second, Held when it has no place left.
     Places are kept for us among those who have logged in; whoever has not yet may take all of them.
     """
     from psycopg import pq
@@ -70,13 +73,13 @@ def connect(address: Address, admin_password: str) -> Iterator[Session]:
     conninfo = make_conninfo(
         host=address.host,
         port=address.port,
-        user=ADMIN,
-        password=admin_password,
-        dbname=ADMIN_DATABASE,
+        user=user,
+        password=password,
+        dbname=database,
         sslmode="disable",
         gssencmode="disable",
         require_auth="scram-sha-256",  # whoever else listens on the port gets no password
-        options=_SETTINGS,
+        options=options,
     )
     connection = pq.PGconn.connect_start(conninfo.encode())
     try:

@@ -8,7 +8,7 @@ from dbyard.engines.redis.access import configure
 from dbyard.engines.redis.logs import log_time
 from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
 from dbyard.engines.redis.render import render
-from dbyard.engines.redis.session import ping
+from dbyard.engines.redis.session import check_login, ping
 from dbyard.engines.redis.stats import stats
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "TENANT",
+    "check_login",
     "configure",
     "log_time",
     "name_tenant",

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from dbyard.engines.redis.names import ADMIN
-from dbyard.errors import NotReady, Stuck, TemporaryError
+from dbyard.engines.redis.names import ADMIN, TENANT
+from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 _ANSWER_SECONDS = 1.0
@@ -27,12 +27,12 @@ class Refused(TemporaryError):
 
 
 class Session:
-    """One connection of the admin's, logged in with its first command."""
+    """One connection of one user, logged in with its first command."""
 
-    def __init__(self, connection: socket.socket, answers: BinaryIO, admin_password: str) -> None:
+    def __init__(self, connection: socket.socket, answers: BinaryIO, user: str, password: str) -> None:
         self._connection = connection
         self._answers = answers
-        self._log_in: tuple[str, ...] = ("AUTH", ADMIN, admin_password)
+        self._log_in: tuple[str, ...] = ("AUTH", user, password)
 
     def ask(self, *commands: str) -> list[Any]:
         """The answers to commands, whose words have no spaces, in one round trip. Raises Refused by the first error."""
@@ -57,7 +57,7 @@ class Session:
 
 
 @contextmanager
-def connect(address: Address, admin_password: str) -> Iterator[Session]:
+def connect(address: Address, password: str, user: str = ADMIN) -> Iterator[Session]:
     """Raises NotReady without an answer within a second, TemporaryError when the server refuses something.
 
     The code is `held` where a tenant's script runs for ever, or where its connections are all that there may be:
@@ -68,7 +68,7 @@ def connect(address: Address, admin_password: str) -> Iterator[Session]:
             socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS) as connection,
             connection.makefile("rb") as answers,
         ):
-            yield Session(connection, answers, admin_password)
+            yield Session(connection, answers, user, password)
     except OSError as error:
         raise NotReady(f"Redis does not answer: {error}") from error
     except Refused as error:
@@ -90,6 +90,17 @@ def ping(address: Address, credentials: Credentials) -> None:
         if _BUSY in str(error):
             raise Stuck(f"Redis is stuck in a script: {error}") from error
         raise NotReady(str(error)) from error
+
+
+def check_login(address: Address, credentials: Credentials) -> None:
+    try:
+        with connect(address, credentials.password, TENANT) as session:
+            session.ask("GET dbyard")
+    except TemporaryError as error:
+        if _BUSY in str(error):
+            raise NotReady(str(error)) from error
+        if _FULL not in str(error):
+            raise LockedOut(str(error)) from error
 
 
 def _encode(words: tuple[str, ...]) -> bytes:

@@ -98,6 +98,19 @@ def retry(service: Service, principal: Principal, key: str, operation_id: str) -
     return found
 
 
+def repair(service: Service, principal: Principal, key: str) -> OperationHistory:
+    """Bring the server to what is wanted of it, as an operation. Raises Conflict as `queue` does."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key)
+        new = queue(service, connection, database, OperationKind.CONFIGURE)
+        data = {"operation_id": new}
+        events.record(connection, principal, EventType.DATABASE_REPAIRED, now, database=database, data=data)
+        _, found = _find(connection, principal, key, new)
+    service.wake()
+    return found
+
+
 def active_id(reading: Connection, database: Database) -> str | None:
     """The id of the exclusive operation that is at work on the database."""
     active = operations.exclusive_of(reading, database.id)

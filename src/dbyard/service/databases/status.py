@@ -20,7 +20,10 @@ _CHANGES = [kind for kind, policy in OPERATIONS.items() if policy.status is Data
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """`error` says why a database is stopped; `ready_at` is when its server first answered."""
+    """`error` says why a database is stopped, or why its tenant cannot log in although it runs.
+
+    `ready_at` is when its server first answered.
+    """
 
     status: DatabaseStatus
     error: str | None
@@ -57,7 +60,7 @@ def get_overview(service: Service, principal: Principal, key: str) -> DatabaseOv
 def report(service: Service, reading: Connection, database: Database) -> StatusReport:
     facts = get_facts(service, reading, database, _CHANGES)
     status = derive(facts, service.clock())
-    error = facts.down_reason if status is DatabaseStatus.STOPPED else None
+    error = facts.down_reason if status is DatabaseStatus.STOPPED else facts.login_error
     return StatusReport(status, error, facts.ready_at, facts.updated_at)
 
 

@@ -43,6 +43,7 @@ def routes() -> list[Route]:
         route("/v1/databases/{database}", get=_GET, delete=_DELETE),
         route("/v1/databases/{database}/connection", get=_CONNECTION),
         route("/v1/databases/{database}/operations", get=_OPERATIONS),
+        route("/v1/databases/{database}/repair", post=_REPAIR),
         route("/v1/databases/{database}/operations/{operation}/cancel", post=_CANCEL),
         route("/v1/databases/{database}/operations/{operation}/retry", post=_RETRY),
     ]
@@ -66,6 +67,10 @@ def cancel_operation(call: Call) -> wire.OperationAnswer:
 def retry_operation(call: Call) -> wire.OperationAnswer:
     key, operation_id = call.path["database"], call.path["operation"]
     return operation_encoding.encode(operations.retry(call.service, call.principal, key, operation_id))
+
+
+def repair_database(call: Call) -> wire.OperationAnswer:
+    return operation_encoding.encode(operations.repair(call.service, call.principal, call.path["database"]))
 
 
 def read_create_request(fields: Mapping[str, object]) -> CreateRequest:
@@ -136,6 +141,15 @@ _OPERATIONS = Method(
     wire.OperationsAnswer,
     parameters=(DATABASE,),
     errors=_NOT_FOUND,
+)
+_REPAIR = Method(
+    repair_database,
+    "Bring a database's server to what is wanted of it, its tenant's way in included",
+    wire.OperationAnswer,
+    status=202,
+    writes=True,
+    parameters=(DATABASE,),
+    errors={404: wire.Error, 409: wire.NotUsable},
 )
 _CANCEL = Method(
     cancel_operation,

@@ -18,6 +18,8 @@ _NAMES: Mapping[str, str] = {
     EventType.DATABASE_MOVED: "update_app_project",
     EventType.DATABASE_RESTRICTED: "database/restricted",
     EventType.DATABASE_UNRESTRICTED: "database/unrestricted",
+    EventType.DATABASE_LOCKED_OUT: "database/locked_out",
+    EventType.DATABASE_REPAIRED: "database/repaired",
     EventType.PASSWORD_RESET: "database/reset_password",
     EventType.OPERATION_DONE: "database/operation_done",
     EventType.OPERATION_FAILED: "database/operation_failed",

@@ -1,0 +1,52 @@
+"""Whether the tenant gets in, as its own clients try it."""
+
+from __future__ import annotations
+
+import time
+
+from dbyard.engines.postgresql.session import Held, connect, literal
+from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
+from dbyard.model import Address, Credentials
+
+_PAUSE = 0.1
+"""Seconds that a tenant's session must outlive: a time limit shorter than that leaves it no time to do anything."""
+
+
+def check_login(address: Address, credentials: Credentials) -> None:
+    user, database = credentials.user, credentials.database
+    try:
+        with connect(address, credentials.password, user=user, database=database, options="") as session:
+            session.execute(f"SELECT pg_catalog.pg_sleep({_PAUSE})")
+            time.sleep(_PAUSE)
+            session.execute("SELECT 1")
+    except Held:
+        return
+    except NotReady as error:
+        _judge(address, credentials, str(error))
+    except TemporaryError as error:
+        raise LockedOut(str(error)) from error
+
+
+def _judge(address: Address, credentials: Credentials, said: str) -> None:
+    """What the server said when it let nobody in; some of it is no fault of the tenant's, or no fault."""
+    if "password authentication failed" in said:
+        raise WrongPassword("the tenant has another password than the platform knows")
+    if "FATAL" not in said or "the database system is" in said:
+        raise NotReady(said)
+    if "too many connections for" not in said and "remaining connection slots" not in said:
+        raise LockedOut(said)
+    if _allows_none(address, credentials):
+        raise LockedOut(said)
+
+
+def _allows_none(address: Address, credentials: Credentials) -> bool:
+    with connect(address, credentials.admin_password) as session:
+        (found,) = session.execute(
+            f"""
+            SELECT EXISTS (SELECT FROM pg_catalog.pg_database
+                           WHERE datname = {literal(credentials.database)} AND datconnlimit = 0)
+                OR EXISTS (SELECT FROM pg_catalog.pg_roles
+                           WHERE rolname = {literal(credentials.user)} AND rolconnlimit = 0)
+            """  # noqa: S608 - quoted by `literal`
+        )
+    return found == "t"

@@ -1,0 +1,55 @@
+"""Whether tenants can still log in: a tenant may lock itself out of a server that runs and answers the platform.
+
+Told once, when it was seen twice in a row, and again only when the reason is another one: in the log, as an event, and
+as the database's error. A tenant that has set a password of its own is told of in the same way and keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from dbyard.errors import NotReady
+from dbyard.operations import Context, server
+from dbyard.operations.target import Target
+from dbyard.reconciler.record_event import record_locked_out
+from dbyard.store import instances
+
+log = logging.getLogger(__name__)
+
+_PERIOD, _SUSPECT_PERIOD = 300.0, 60.0
+"""Seconds from one log-in to the next: each is a line in the log of some servers, and work for all."""
+
+
+class LoginMonitor:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._due: dict[str, float] = {}
+        self._suspects: set[str] = set()
+
+    def forget(self, instance_id: str) -> None:
+        self._due.pop(instance_id, None)
+        self._suspects.discard(instance_id)
+
+    def check(self, target: Target) -> None:
+        """Log in as the tenant of a server that answers, when that is due."""
+        instance, now = target.instance, time.monotonic()
+        if now < self._due.setdefault(instance.id, now):
+            return
+        try:
+            error = server.check_login(self._context, target)
+        except NotReady:
+            return  # the next probe tells
+        self._due[instance.id] = now + (_PERIOD if error is None else _SUSPECT_PERIOD)
+        was_suspect = instance.id in self._suspects
+        self._suspects.add(instance.id) if error else self._suspects.discard(instance.id)
+        if error != instance.login_error and (error is None or was_suspect):
+            self._record(target, error)
+
+    def _record(self, target: Target, error: str | None) -> None:
+        with self._context.store.tx() as connection:
+            instances.set_login_error(connection, target.instance.id, error)
+            if error is not None:
+                record_locked_out(connection, target.database.id, error, self._context.now())
+        if error is not None:
+            log.warning("the server of instance %s runs, and %s", target.instance.id, error)
