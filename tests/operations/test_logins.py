@@ -8,7 +8,6 @@ import pytest
 
 from dbyard.errors import LockedOut, NotReady, WrongPassword
 from dbyard.model import Address, Credentials, EventType
-from dbyard.operations import server
 from dbyard.operations.target import load_database
 from dbyard.reconciler.logins import LoginMonitor
 from dbyard.service.databases import status
@@ -95,10 +94,10 @@ def test_a_moment_without_a_way_in_is_not_told_of(world: World) -> None:
 
 
 def test_a_server_that_does_not_answer_is_not_its_business(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(*_: object, **__: object) -> None:
+    def silent(*_: object) -> None:
         raise NotReady("refused")
 
-    monkeypatch.setattr(server, "check_login", silent)
+    monkeypatch.setattr(world.bench.engine, "check_login", silent)
     world.pass_minutes(3)
     assert (world.error, world.told()) == (None, [])
 

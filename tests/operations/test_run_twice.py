@@ -217,3 +217,20 @@ class TestRepair:
         drift(bench)
         assert is_done(bench) == ["diagnose", "start", "await_ready", "configure"]
         assert bench.engine.applied[-1].unlock
+
+    def test_that_is_held_up_does_not_keep_a_heal_from_its_end(
+        self, bench: FakeBench, instance_id: str, clock: Clock
+    ) -> None:
+        def held(_: Desired) -> Applied:
+            raise TemporaryError("all connections are taken", code="held")
+
+        bench.engine.answer = held
+        bench.runtime.end_process(instance_id)
+        drift(bench)
+        operation = bench.claim()
+        bench.run(operation)
+        for _ in range(10):
+            clock.advance(10)
+            if following := bench.queue.claim():
+                bench.run(following)
+        assert bench.latest(operation).status is OperationStatus.DONE

@@ -12,7 +12,7 @@ from dbyard.model import Applied, Operation, RestartNeeded, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
 from dbyard.operations.target import Target, address_of, admin_password_of, load, release_of, render
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
 """How often a tenant may hold what has to be changed, before the server is started without it."""
 _PATIENCE, _SLOW_PATIENCE = 15.0, 60.0
 """Seconds for which a server that served may answer nothing; longer where a start takes long."""
@@ -22,7 +22,7 @@ _RESTARTS = 2
 
 def apply(context: Context, operation: Operation) -> Outcome:
     """A server that does not run is down, and is started without its tenant before it is configured."""
-    if operation.attempt > _ATTEMPTS and operation.error_code == "held":
+    if operation.attempt > ATTEMPTS and operation.error_code == "held":
         return _restart(operation, "held", f"the server is started without its tenant: {operation.error}")
     target = load(context, operation)
     if not server.is_running(context, target):

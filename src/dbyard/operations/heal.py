@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dbyard.model import InstanceState, Operation, RestartNeeded, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
+from dbyard.operations.configure import ATTEMPTS
 from dbyard.operations.server import Cause, ProbeResult
 from dbyard.operations.target import load
 from dbyard.store import instances
@@ -60,9 +61,11 @@ def await_ready(context: Context, operation: Operation) -> Outcome:
 def configure(context: Context, operation: Operation) -> Outcome:
     """Not every server remembers over a restart what its tenant may not do, a password may be due, or a way in.
 
-    What takes another restart is left to the operation that the drift reconciler then queues.
+    What takes another restart, or what a tenant holds up, is left to the operation that the drift reconciler queues.
     """
     target = load(context, operation)
+    if operation.attempt > ATTEMPTS and operation.error_code == "held":
+        return Done(server.save_up(context, target))
     outcome = server.configure(context, target)
     match outcome:
         case Wait():

@@ -135,12 +135,15 @@ def check_login(context: Context, target: Target, *, unlock: bool = False) -> st
     """Why the server does not let its tenant in, in one sentence; None when it does, or when nobody is to come in.
 
     With `unlock` a tenant that has locked itself out by its settings loses these and is let in. One that has another
-    password than the platform knows may have set it on purpose: only a reset changes that. Raises NotReady.
+    password than the platform knows may have set it on purpose: only a reset changes that. Of a server without an
+    answer this is what was known before.
     """
     if target.instance.restriction is Restriction.CLOSED:
         return None
     try:
         target.engine.check_login(address_of(context, target), credentials_of(context, target))
+    except NotReady:
+        return target.instance.login_error
     except LockedOut as error:
         if not unlock or isinstance(error, WrongPassword):
             return f"its tenant cannot log in ({error.code}): {error}"

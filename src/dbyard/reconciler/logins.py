@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 
-from dbyard.errors import NotReady
 from dbyard.operations import Context, server
 from dbyard.operations.target import Target
 from dbyard.reconciler.record_event import record_locked_out
@@ -36,10 +35,7 @@ class LoginMonitor:
         instance, now = target.instance, time.monotonic()
         if now < self._due.setdefault(instance.id, now):
             return
-        try:
-            error = server.check_login(self._context, target)
-        except NotReady:
-            return  # the next probe tells
+        error = server.check_login(self._context, target)
         self._due[instance.id] = now + (_PERIOD if error is None else _SUSPECT_PERIOD)
         was_suspect = instance.id in self._suspects
         self._suspects.add(instance.id) if error else self._suspects.discard(instance.id)
