@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from dbyard import daemon
+from dbyard.model import MIB
 from dbyard.runtimes.local import processes
 from dbyard.runtimes.local.processes import Process
 from tests.e2e.platforms import Platform, platform
+
+SIZE_MB = 1200
+
+
+@pytest.fixture
+def small_ext4(fresh: Platform) -> Iterator[Platform]:
+    """A platform, not started, whose home is a small ext4 of its own."""
+    image = fresh.home.with_name("image")
+    image.touch()
+    os.truncate(image, SIZE_MB * MIB)
+    fresh.home.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, fresh.home], check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    shutil.rmtree(fresh.home / "lost+found")
+    yield fresh
+    fresh.kill()
+    if not os.access(fresh.home, os.W_OK) or daemon.is_readonly(fresh.home):
+        subprocess.run(["umount", fresh.home], check=True)
+        subprocess.run(["e2fsck", "-fy", image], check=False, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", image, fresh.home], check=True)
+    fresh.end_servers()
+    subprocess.run(["umount", fresh.home], check=True)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,29 +13,12 @@ import pytest
 
 from dbyard.model import MIB
 from tests.e2e import tenants
+from tests.e2e.conftest import SIZE_MB
 from tests.e2e.platforms import Platform, wait_for
 
 WRITER, NEIGHBOUR = "writer-db", "neighbour-db"
-SIZE_MB = 1200
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
-
-
-@pytest.fixture
-def small(fresh: Platform) -> Iterator[Platform]:
-    """A platform whose home is a small ext4 of its own."""
-    image = fresh.home.with_name("image")
-    image.touch()
-    os.truncate(image, SIZE_MB * MIB)
-    fresh.home.mkdir()
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
-    if subprocess.run(["mount", "-o", "loop", image, fresh.home], check=False).returncode != 0:
-        pytest.skip("nothing can be mounted here")
-    shutil.rmtree(fresh.home / "lost+found")
-    yield fresh
-    fresh.kill()
-    fresh.end_servers()
-    subprocess.run(["umount", fresh.home], check=True)
 
 
 @contextmanager
@@ -67,20 +49,20 @@ def writing(url: str) -> Iterator[None]:
         thread.join(60)
 
 
-def test_the_writer_is_stopped_and_its_neighbour_goes_on(small: Platform) -> None:
+def test_the_writer_is_stopped_and_its_neighbour_goes_on(small_ext4: Platform) -> None:
     """Its plan would let it have ten times as much as the machine."""
-    small.start(DBYARD_SPARES="0")
-    connection = small.create(WRITER, "postgresql")
-    neighbour = tenants.connect("redis", small.create(NEIGHBOUR, "redis").url)
-    with writing(connection.url), small.client() as client:
-        wait_for(lambda: client.get_details(WRITER).disk.restriction != "none", small.log, 120)
+    small_ext4.start(DBYARD_SPARES="0")
+    connection = small_ext4.create(WRITER, "postgresql")
+    neighbour = tenants.connect("redis", small_ext4.create(NEIGHBOUR, "redis").url)
+    with writing(connection.url), small_ext4.client() as client:
+        wait_for(lambda: client.get_details(WRITER).disk.restriction != "none", small_ext4.log, 120)
         for number in range(20):
             neighbour.write(number)
-            assert client.get_details(NEIGHBOUR).disk.restriction == "none", small.log()
-            assert shutil.disk_usage(small.home).free > 0
+            assert client.get_details(NEIGHBOUR).disk.restriction == "none", small_ext4.log()
+            assert shutil.disk_usage(small_ext4.home).free > 0
             threading.Event().wait(0.1)
         assert neighbour.read() == set(range(20))
         client.delete_database(WRITER, confirm=WRITER)
-        wait_for(lambda: shutil.disk_usage(small.home).free > SIZE_MB * MIB // 2, small.log, 60)
+        wait_for(lambda: shutil.disk_usage(small_ext4.home).free > SIZE_MB * MIB // 2, small_ext4.log, 60)
     neighbour.write(99)
     neighbour.close()

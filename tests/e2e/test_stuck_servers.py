@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,8 +13,10 @@ import pytest
 import redis
 
 from dbyard import wire
+from dbyard.errors import Conflict
+from dbyard.runtimes.local import processes
 from tests.e2e import tenants
-from tests.e2e.platforms import Platform, platform
+from tests.e2e.platforms import Platform, platform, wait_for
 
 PATIENCE = 4
 SECONDS = 180
@@ -105,6 +108,21 @@ def test_an_endless_script_ends_with_its_server(home: Platform, victim: tuple[st
     assert home.server(connection.port) != server
     with closing(tenants.connect(technology, connection.url)) as tenant:
         assert tenant.read() == {1}
+
+
+def test_a_server_that_is_suspended_is_told_before_it_is_started_again(home: Platform) -> None:
+    connection = home.create(VICTIM, "redis")
+    server = home.server(connection.port)
+    processes.send(server, signal.SIGSTOP)
+    with home.client() as client:
+        wait_for(lambda: client.get_details(VICTIM).status == "stopped", home.log, SECONDS)
+        assert client.get_details(VICTIM).error is not None
+        with pytest.raises(Conflict):
+            client.get_connection(VICTIM)
+        assert home.server(connection.port) == server, "it was told before"
+        wait_for(lambda: client.get_details(VICTIM).status == "running", home.log, SECONDS)
+    assert home.await_usable(VICTIM) == connection
+    delete(home, VICTIM)
 
 
 @pytest.mark.usefixtures("neighbour")

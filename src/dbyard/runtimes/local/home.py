@@ -30,13 +30,21 @@ class FindInstallation(Protocol):
 
 class Home:
     def __init__(
-        self, path: Path, host: str, ports: tuple[int, int], bubblewrap: Path | None, find: FindInstallation
+        self,
+        path: Path,
+        host: str,
+        ports: tuple[int, int],
+        bubblewrap: Path | None,
+        find: FindInstallation,
+        *,
+        readonly: bool = False,
     ) -> None:
         self.path = path
         self.bubblewrap = bubblewrap if os.geteuid() == 0 else None
         self.find = find
         directories.make_home(path)
-        self.syscall_filter = syscalls.write_filter(path / "syscalls.bpf") if self.bubblewrap else None
+        confined = self.bubblewrap and not readonly  # where nothing is written nothing is started
+        self.syscall_filter = syscalls.write_filter(path / "syscalls.bpf") if confined else None
         self.ports = Ports(claims_directory(), path, host, *ports)
         self.endpoints = Endpoints(path, self.ports)
         self.cgroups = cgroups.probe(hashlib.sha256(str(path).encode()).hexdigest()[:12], self._group_of)

@@ -64,7 +64,7 @@ class LocalRuntime:
 
         `find` tells where the programs of a server are. With `readonly` nothing is written to the home.
         """
-        self._home = Home(home, host, ports, bubblewrap, find)
+        self._home = Home(home, host, ports, bubblewrap, find, readonly=readonly)
         self._meter = DiskMeter(self._home)
         self.host = LocalHost(self._home)
         self.spares = LocalSparePool(self._home)
