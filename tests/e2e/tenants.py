@@ -5,14 +5,31 @@ from __future__ import annotations
 import threading
 
 from dbyard import catalogue
+from dbyard.recipes import SharedRecipe
 from tests import tenants
 from tests.e2e.platforms import wait_for
 from tests.tenants import Tenant
 from tests.tenants.mysql import connect as connect_mysql
 
-__all__ = ["ERRORS", "TENANTS", "Tenant", "Writer", "answers", "await_answer", "connect", "connect_mysql"]
+__all__ = [
+    "ERRORS",
+    "ONE_OF_EACH_SERVER",
+    "TENANTS",
+    "Tenant",
+    "Writer",
+    "answers",
+    "await_answer",
+    "connect",
+    "connect_mysql",
+]
 
 TENANTS = {slug: tenants.load(slug) for slug in catalogue.load().technologies if tenants.exists(slug)}
+ONE_OF_EACH_SERVER = sorted(
+    slug
+    for slug, each in catalogue.load().technologies.items()
+    if slug in TENANTS and not isinstance(each.default_version.recipe, SharedRecipe)
+)
+"""Technologies whose server is not another one's as well."""
 ERRORS: tuple[type[Exception], ...] = (OSError, *(error for each in TENANTS.values() for error in each.ERRORS))
 
 

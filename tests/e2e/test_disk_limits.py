@@ -14,10 +14,9 @@ import pymysql
 import pytest
 import redis
 
-from dbyard import catalogue, wire
+from dbyard import wire
 from dbyard.errors import Conflict
 from dbyard.model import MIB
-from dbyard.recipes import SharedRecipe
 from dbyard.wire.details import Disk
 from tests.e2e import tenants
 from tests.e2e.platforms import Platform, kill_processes, wait_for
@@ -25,13 +24,6 @@ from tests.e2e.platforms import Platform, kill_processes, wait_for
 NAME = "small-disk-db"
 DISK_MB = 1000
 SMALL = ("-m", "tests.e2e.small_disks", "serve")
-KNOWN = catalogue.load().technologies
-TECHNOLOGIES = sorted(
-    slug
-    for slug, each in tenants.TENANTS.items()
-    if each.LASTING and not isinstance(KNOWN[slug].default_version.recipe, SharedRecipe)
-)
-"""One for each server."""
 
 
 @pytest.fixture
@@ -103,7 +95,7 @@ def can_write(technology: str, connection: wire.Connection, number: int) -> bool
     return True
 
 
-@pytest.mark.parametrize("technology", TECHNOLOGIES)
+@pytest.mark.parametrize("technology", tenants.ONE_OF_EACH_SERVER)
 def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) -> None:
     connection = small.create(NAME, technology)
     assert can_write(technology, connection, 1)
@@ -134,7 +126,7 @@ def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) 
     assert kinds == ["configure", "configure", "configure", "create"]
 
 
-@pytest.mark.parametrize("technology", TECHNOLOGIES)
+@pytest.mark.parametrize("technology", tenants.ONE_OF_EACH_SERVER)
 def test_holds_when_the_server_dies(small: Platform, technology: str) -> None:
     connection = small.create(NAME, technology)
     assert can_write(technology, connection, 1)

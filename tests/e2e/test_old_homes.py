@@ -10,9 +10,6 @@ from dbyard.store import events, open_readonly
 from tests.e2e import old_homes, tenants
 from tests.e2e.platforms import Platform, wait_for
 
-TECHNOLOGIES = [slug for slug in catalogue.load().technologies if slug != "opensearch"]
-"""OpenSearch is Elasticsearch's server under another name."""
-
 
 def name_of(technology: str) -> str:
     return f"old-{technology}-db"
@@ -31,7 +28,7 @@ def check_written(technology: str, connection: wire.Connection) -> None:
 
 def test_every_technology_goes_on(fresh: Platform) -> None:
     fresh.start()
-    before = {each: fresh.create(name_of(each), each, seconds=120) for each in TECHNOLOGIES}
+    before = {each: fresh.create(name_of(each), each, seconds=120) for each in tenants.ONE_OF_EACH_SERVER}
     write(before)
     running: dict[str, Process] = {each: fresh.server(connection.port) for each, connection in before.items()}
     fresh.kill()
@@ -45,7 +42,7 @@ def test_every_technology_goes_on(fresh: Platform) -> None:
         check_written(technology, connection)
     with fresh.client() as client:
         created = [each for each in client.list_events(None, page=1, per_page=100).events if each.type == "new_addon"]
-    assert {each.app_name for each in created} == {name_of(each) for each in TECHNOLOGIES}
+    assert {each.app_name for each in created} == {name_of(each) for each in tenants.ONE_OF_EACH_SERVER}
 
     for technology, connection in before.items():
         change_all(fresh, technology, connection)
