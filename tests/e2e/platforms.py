@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,8 @@ class Platform:
     url: str = ""
     uids: set[int] = field(default_factory=set)
     """The uids of the servers that were seen here."""
+    wrap: Callable[[Sequence[str]], list[str]] = list
+    """Turns the platform's argv into the one that is started; the pid must stay."""
 
     def start(self, *, program: tuple[str, ...] = SERVE, **environment: str) -> Platform:
         """Serve the home; returns once requests are accepted."""
@@ -57,7 +59,7 @@ class Platform:
         argv = [sys.executable, *program, "--home", str(self.home), "--listen", self.listen]
         env = {**os.environ, **self.environment, **environment}
         with self._out.open("wb") as out, self._err.open("ab") as err:
-            self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            self.process = subprocess.Popen(self.wrap(argv), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         return self.process
 
     def kill(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Protocol
 
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import Installation, Release
-from dbyard.runtimes.local import cgroups, directories, slots, syscalls
+from dbyard.runtimes.local import cgroups, directories, sandbox, slots, syscalls
 from dbyard.runtimes.local.endpoints import Endpoints
 from dbyard.runtimes.local.ports import Ports, claims_directory
 from dbyard.runtimes.local.slots import Slot
@@ -40,7 +39,7 @@ class Home:
         readonly: bool = False,
     ) -> None:
         self.path = path
-        self.bubblewrap = bubblewrap if os.geteuid() == 0 else None
+        self.bubblewrap = bubblewrap if bubblewrap and sandbox.works(bubblewrap) else None
         self.find = find
         directories.make_home(path)
         confined = self.bubblewrap and not readonly  # where nothing is written nothing is started

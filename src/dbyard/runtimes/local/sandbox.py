@@ -1,4 +1,4 @@
-"""The argv that puts a program into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges. All pure.
+"""The argv that puts a program into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges.
 
     sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces; the system call filter)
        -> setpriv (drops root) -> program
@@ -8,16 +8,21 @@ Each one replaces itself by the next, but bwrap, which stays outside and waits. 
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.model import Installation
 
+log = logging.getLogger(__name__)
+
 _SYSTEM_LINKS = ("bin", "sbin", "lib", "lib64")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/alternatives")
+_NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
 _FILTER_FD = 4
 _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
@@ -42,6 +47,15 @@ class SandboxSpec:
     """A file with the filter that its system calls pass, see `syscalls`; only with bubblewrap."""
     is_init: bool = True
     """It is the first process of its pid namespace: all others end with it, and it ignores most signals."""
+
+
+def works(bubblewrap: Path) -> bool:
+    """Whether bubblewrap can make namespaces here. Without root that takes a kernel that lets users have their own."""
+    argv = (str(bubblewrap), *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true")
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        log.warning("servers run without a sandbox: %s", done.stderr.strip() or f"{bubblewrap} failed")
+    return done.returncode == 0
 
 
 def for_instance(
@@ -113,7 +127,7 @@ def _as_uid(uid: int) -> list[str]:
 
 def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]:
     root = box.installation.root
-    argv = [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    argv = [str(bubblewrap), *_NAMESPACES]
     if box.is_init:
         argv.append("--as-pid-1")
     if info_fd is not None:

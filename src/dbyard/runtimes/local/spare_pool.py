@@ -6,6 +6,7 @@ spares/.ID/       unfinished
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ class LocalSparePool:
         return [_spare(path) for path in _paths(self._home) if _runs(_kind(path)) == running]
 
     def may_run(self) -> bool:
-        return self._home.bubblewrap is not None  # its sandbox has its files by what they are, not by where they are
+        # Its sandbox has its files by what they are, not by where they are; without root, its environment names it.
+        return self._home.bubblewrap is not None and os.geteuid() == 0
 
 
 def add(home: Home, spare_id: str, kind: str) -> None:
