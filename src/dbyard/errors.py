@@ -14,7 +14,7 @@ DbyardError                    500 internal
 │   ├── TooManyRequests        429 too_many_requests
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
-│   └── Stuck                  it answers the platform, but not its tenants
+│   └── Stuck                  it answers, but does nothing for its tenants
 ├── LockedOut                  a server does not let its tenant in
 │   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
@@ -125,7 +125,7 @@ class NotReady(DbyardError):
 
 
 class Stuck(NotReady):
-    """A server answers its admin, but its tenants' requests wait for something that may never end."""
+    """A server answers, but its tenants' requests wait for something that may never end, or all end in errors."""
 
 
 class LockedOut(DbyardError):

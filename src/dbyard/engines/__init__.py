@@ -41,7 +41,7 @@ class Engine(Protocol):
     def ping(self, address: Address, credentials: Credentials) -> None:
         """Ask the server a real query as its admin, within a second.
 
-        Raises NotReady with what it said, Stuck when it answers its admin but can never answer its tenants.
+        Raises NotReady with what it said, Stuck when it answers and can do nothing for its tenants: a start may help.
         """
 
     def check_login(self, address: Address, credentials: Credentials) -> None:

@@ -78,8 +78,8 @@ def ping(address: Address, credentials: Credentials) -> None:
     try:
         with log_in(address, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
             session.ask("GET", "/")
-    except TemporaryError as error:
-        raise NotReady(str(error)) from error
+    except Refused as error:
+        raise (Stuck if error.status >= 500 else NotReady)(str(error)) from error
     _search(address, credentials)
 
 

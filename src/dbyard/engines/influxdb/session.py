@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from dbyard.engines.http_session import Dropped, open_session
 from dbyard.engines.influxdb.names import ADMIN
-from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
+from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
 ANSWER_SECONDS = 1.0
@@ -60,13 +60,16 @@ def rows(result: Any) -> list[dict[str, Any]]:
 
 
 def ping(address: Address, credentials: Credentials) -> None:
-    """A server that is full by its tenant is ready all the same."""
+    """A server that is full by its tenant is ready all the same. One whose engine is closed answers with errors."""
     try:
         ask(address, credentials.admin_password, ["SHOW DATABASES"], ANSWER_SECONDS)
+        wanted = [f"SHOW MEASUREMENTS ON {identifier(credentials.database)} LIMIT 1"]
+        ask(address, credentials.admin_password, wanted, ANSWER_SECONDS)
     except Full:
         return
     except Refused as refused:
-        raise NotReady(str(refused)) from refused
+        if "database not found" not in str(refused):  # it is not made yet
+            raise (NotReady if "authorization failed" in str(refused) else Stuck)(str(refused)) from refused
 
 
 def check_login(address: Address, credentials: Credentials) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
 from dbyard.engines.mongodb.names import ADMIN
-from dbyard.errors import LockedOut, NotReady, TemporaryError
+from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STATEMENT_SECONDS = 15.0
 _ANSWER_SECONDS = 1.0
 _AUTHENTICATION_FAILED = 18
+_INTERNAL_ERROR = 1
 
 
 def ping(address: Address, credentials: Credentials) -> None:
@@ -61,6 +62,8 @@ def admin(address: Address, admin_password: str, seconds: float) -> Iterator[Cli
             server = connect(address, (SYSTEM_USER, system_key(admin_password), "local"), seconds)
             server.admin.command("ping")
         yield server
+    except OperationFailure as error:
+        raise (Stuck if error.code == _INTERNAL_ERROR else NotReady)(message(error)) from error
     except PyMongoError as error:
         raise NotReady(message(error)) from error
     finally:

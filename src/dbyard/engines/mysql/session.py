@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mysql.names import ADMIN
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ _SETTINGS = (
     " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
 )
 _TOO_MANY_CONNECTIONS = 1040
+_OF_THE_SERVER = range(1000, 2000)
+_PASSING = (1045, 1053)  # the password is wrong; the server stops
 _HELD = (1205, 1969)  # a lock was not to be had in time; a statement took too long
 
 
@@ -46,7 +48,9 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
     except pymysql.MySQLError as error:
         if error.args and error.args[0] == _TOO_MANY_CONNECTIONS:
             raise TemporaryError(f"all connections are taken: {message(error)}", code="held") from error
-        raise NotReady(message(error)) from error
+        code = error.args[0] if error.args else None
+        is_broken = isinstance(code, int) and code in _OF_THE_SERVER and code not in _PASSING
+        raise (Stuck if is_broken else NotReady)(message(error)) from error
     with connection, connection.cursor() as session:
         try:
             yield session
@@ -65,7 +69,7 @@ def ping(address: Address, credentials: Credentials) -> None:
         with connect(address, credentials.admin_password, ANSWER_SECONDS) as session:
             session.execute("SELECT 1")
     except TemporaryError as error:
-        raise NotReady(str(error)) from error
+        raise (NotReady if error.code == "held" else Stuck)(str(error)) from error
 
 
 def reload(address: Address, admin_password: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbyard.engines.postgresql.names import ADMIN, ADMIN_DATABASE
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15
 _RELOAD_SECONDS = 3.0
 _FULL = "too many clients already"
+_PASSING = ("the database system is", "password authentication failed", "no pg_hba.conf entry", "too many connections")
+"""Refusals that say nothing of the server's health: it starts, stops or recovers, or does not want this user."""
 
 # In a database that tenants cannot enter, as a role that they cannot alter; set all the same, because what a session
 # of the platform does must not depend on any setting that is kept in the server.
@@ -93,8 +95,10 @@ def ping(address: Address, credentials: Credentials) -> None:
     try:
         with connect(address, credentials.admin_password) as session:
             session.execute("SELECT 1")
-    except TemporaryError as error:
+    except Held as error:
         raise NotReady(str(error)) from error
+    except TemporaryError as error:
+        raise Stuck(str(error)) from error
 
 
 def reload(address: Address, admin_password: str) -> None:
@@ -146,4 +150,8 @@ def _await_connected(connection: PGconn) -> None:
             raise NotReady(f"PostgreSQL did not answer within {_ANSWER_SECONDS:.0f} s")
     if status != pq.PollingStatus.OK:
         said = connection.get_error_message().strip()
-        raise Held(f"all connections are taken: {said}") if _FULL in said else NotReady(said)
+        if _FULL in said:
+            raise Held(f"all connections are taken: {said}")
+        if "FATAL" in said and not any(each in said for each in _PASSING):
+            raise Stuck(said)
+        raise NotReady(said)

@@ -95,12 +95,15 @@ def ping(address: Address, credentials: Credentials) -> None:
 def check_login(address: Address, credentials: Credentials) -> None:
     try:
         with connect(address, credentials.password, TENANT) as session:
-            session.ask("GET dbyard")
+            _, told = session.ask("GET dbyard", "INFO persistence")
     except TemporaryError as error:
         if _BUSY in str(error):
             raise NotReady(str(error)) from error
         if _FULL not in str(error):
             raise LockedOut(str(error)) from error
+        return
+    if "aof_last_write_status:err" in str(told):  # it takes writes again as soon as it can keep them
+        raise LockedOut("every write is refused: the append-only file cannot be written")
 
 
 def _encode(words: tuple[str, ...]) -> bytes:

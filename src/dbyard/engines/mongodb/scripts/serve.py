@@ -27,6 +27,9 @@ PERIOD = 60.0
 WORTH_COMPACTING = 8 * 1024 * 1024
 FEW_ENTRIES = 100
 
+PANIC_PERIOD = 2.0
+PANIC_EXIT = 14  # as mongod ends
+
 
 class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
     """Everybody but the admin may log in so many times at once, and while the file `access` allows it."""
@@ -72,6 +75,7 @@ class Storage(storage.Storage):  # type: ignore[misc]
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         threading.Thread(target=self._keep_small, name="keep-small", daemon=True).start()
+        threading.Thread(target=self._end_after_panic, name="end-after-panic", daemon=True).start()
 
     def checkpoint(self) -> None:
         """What the `fsync` command does, an admin's. The oplog goes too: it holds every document a second time."""
@@ -108,6 +112,17 @@ class Storage(storage.Storage):  # type: ignore[misc]
             session.truncate(None, None, end, None)
             end.close()
 
+    def commit_user_transaction(self, *arguments: Any, **options: Any) -> Any:
+        done = super().commit_user_transaction(*arguments, **options)
+        end_after_panic(self._conn)
+        return done
+
+    def _end_after_panic(self) -> None:
+        while not self._closed:
+            time.sleep(PANIC_PERIOD)
+            with contextlib.suppress(wiredtiger.WiredTigerError):  # it is just being closed
+                end_after_panic(self._conn)
+
     def _keep_small(self) -> None:
         while not self._closed:
             time.sleep(PERIOD)
@@ -125,6 +140,23 @@ class Storage(storage.Storage):  # type: ignore[misc]
                 with contextlib.suppress(wiredtiger.WiredTigerError):  # it ran out of its second, or others write
                     session.compact(f"table:{path.stem}", "timeout=1")
                 session.close()
+
+
+def end_after_panic(connection: wiredtiger.Connection) -> None:
+    """End, as mongod does, if WiredTiger has met an error of its disk: until the next start it does nothing else."""
+    try:
+        connection.open_session().close()
+    except wiredtiger.WiredTigerError as error:
+        if "WT_PANIC" not in str(error):
+            raise
+        os.write(2, f"the server ends itself: {error}\n".encode())
+        os._exit(PANIC_EXIT)
+
+
+def commit(own: Callable[..., None], session: wiredtiger.Session, sync: bool) -> None:
+    """A commit whose log could not be written returns as if all were well: nobody may be told that it is kept."""
+    own(session, sync)
+    end_after_panic(session.connection)
 
 
 # Commands whose own table of rights has forgotten them, and what they should ask for.
@@ -177,6 +209,7 @@ def main() -> int:
     limit = int(connections)
     server.ConnectionRegistry = functools.partial(Connections, admin, limit, Path(access))
     server.Storage = Storage
+    storage._commit_batch_transaction = functools.partial(commit, storage._commit_batch_transaction)
     cli.SecantusDBServer = functools.partial(Server, max_connections=limit * PER_LOGIN + PLATFORM)
     commands._HANDLERS["getCmdLineOpts"] = functools.partial(tell_options, limit)
     commands._COMMAND_ACTIONS.update(FORGOTTEN)
