@@ -167,6 +167,7 @@ def make_service(store: Store, catalogue: Catalogue, authority: Authority, world
         box=Box(bytes(32)),
         authority=authority,
         resolve=world.resolve,
+        installed_at=lambda technology, version: None if (technology, version) in world.missing else 1_790_000_000.0,
         has_room=lambda: world.room,
         logs=world.logs,
         usage=world.usage,

@@ -38,7 +38,7 @@ from dbyard.errors import (
     UnsupportedMediaType,
 )
 from dbyard.wire import accounts, addons, catalogue, database_users, details, logs, projects, tokens
-from dbyard.wire.events import EventsAnswer
+from dbyard.wire.events import AuditEventsAnswer
 
 T = TypeVar("T")
 
@@ -149,11 +149,13 @@ class Client:
         path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"
         return self._ask("POST", path, database_users.PasswordAnswer)
 
-    def list_events(self, database: str | None, *, page: int, per_page: int, everyone: bool = False) -> EventsAnswer:
+    def list_events(
+        self, database: str | None, *, page: int, per_page: int, everyone: bool = False
+    ) -> AuditEventsAnswer:
         """Of a database, else of the account; newest first. `everyone` is for administrators: of all accounts."""
-        path = "/v1/events" if database is None else f"/v1/apps/{_segment(database, 'Database')}/events"
+        path = "/v1/audit/events" if database is None else _path(database, "events")
         params = {"page": str(page), "per_page": str(per_page), **({"all": "true"} if everyone else {})}
-        return self._ask("GET", path, EventsAnswer, params=params)
+        return self._ask("GET", path, AuditEventsAnswer, params=params)
 
     def list_tokens(self) -> list[tokens.Token]:
         return self._ask("GET", "/v1/tokens", tokens.TokensAnswer).tokens

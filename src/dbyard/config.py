@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ class Config:
     """The name of the platform's only region."""
     rate_limit: int = 0
     """Requests per minute for each token; 0 for no limit."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     running_spares: int = 0
     """Servers kept running in advance, of each technology that starts slowly; each one holds memory."""
     unresponsive_after: int = 300
@@ -83,6 +86,7 @@ def _check(values: Mapping[str, object]) -> Config:
         public_url=_public_url(values["public_url"]),
         region=_region(values["region"]),
         rate_limit=_number(values, "rate_limit", 0, 1_000_000),
+        trusted_proxies=_networks(values["trusted_proxies"]),
         running_spares=_number(values, "running_spares", 0, 100),
         unresponsive_after=_number(values, "unresponsive_after", 0, 86400),
     )
@@ -122,6 +126,20 @@ def _region(value: object) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", str(value)):
         raise ConfigError(f"region must be up to 64 of a-z, 0-9 and inner hyphens, such as osc-fr1, not {value!r}")
     return str(value)
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    """A list, or a text with commas."""
+    given = [str(each).strip() for each in value] if isinstance(value, list | tuple) else str(value).split(",")
+    names = tuple(stripped for each in given if (stripped := each.strip()))
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise ConfigError(
+                f"trusted_proxies must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, not {name!r}"
+            ) from None
+    return names
 
 
 def _number(values: Mapping[str, object], name: str, least: int, most: int) -> int:

@@ -36,6 +36,8 @@ from dbyard.web.protocol import HttpProtocol
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 2
+_WEBSOCKET_BYTES = 4096
+"""The longest message of a client: none of ours has anything to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def build(config: Config, url: str) -> Platform:
         box=box,
         authority=authority,
         resolve=runtime.resolve,
+        installed_at=installations.installed_at,
         has_room=runtime.host.has_room,
         logs=runtime.logs,
         usage=runtime.usage,
@@ -246,7 +249,11 @@ def _serve_http(platform: Platform, config: Config, listener: socket.socket, ann
         http=HttpProtocol,
         loop="uvloop",
         lifespan="on",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=_WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
+        proxy_headers=bool(config.trusted_proxies),
+        forwarded_allow_ips=list(config.trusted_proxies),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -182,8 +182,11 @@ class TestMove:
         for project in ("pr-mallory", "pr-unknown"):
             answer = api.put(f"/v1/apps/{NAME}", json={"project_id": project})
             assert (answer.status_code, answer.json()) == (404, {"resource": "project", "error": "not found"})
-        for fields in ({}, {"project_id": None}, {"project_id": 1}, {"force_https": True}):
+        for fields in ({}, {"project_id": None}, {"project_id": 1}):
             assert list(api.put(f"/v1/apps/{NAME}", json=fields).json()["errors"]) == ["project_id"]
+        for settings in ({"force_https": True}, {"app": {"owner": "ann@example.org"}}, {"app": {"stack_id": "st-1"}}):
+            answer = api.patch(f"/v1/apps/{NAME}", json=settings)
+            assert (answer.status_code, "project_id" in answer.json()["error"]) == (409, True)
         assert ask(api, f"/v1/databases/{NAME}")["database"]["project_id"] == made["project_id"]
 
 
@@ -234,7 +237,7 @@ class TestAddons:
         headers = {"Authorization": f"Bearer {token}"}
         assert api.get(f"/api/databases/ad-{made['id']}", headers=headers).status_code == 200
         assert api.get(f"/api/databases/ad-{other['id']}", headers=headers).status_code == 404
-        assert api.get(f"/v1/apps/{NAME}", headers=headers).status_code == 401
+        assert api.get(f"/v1/apps/{NAME}", headers=headers).status_code == 403
         clock.advance(3601)
         assert api.get(f"/api/databases/ad-{made['id']}", headers=headers).status_code == 401
 

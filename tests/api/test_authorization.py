@@ -19,6 +19,7 @@ from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
 from dbyard.service import Service
 from dbyard.service.accounts import authentication, collaborators, projects, tokens
+from dbyard.service.accounts.collaborators import InvitationRequest
 from dbyard.service.accounts.projects import ProjectRequest
 from dbyard.service.accounts.tokens import TokenRequest
 from dbyard.service.databases import database_users
@@ -46,7 +47,12 @@ INSIDE = (
     "owner",
     "jwt",
     "read-only",
+    "read credentials",
     "collaborator",
+    "limited",
+    "collaborator of the project",
+    "limited in the project",
+    "collaborator of another database",
     "bound",
     "bound elsewhere",
     "addon",
@@ -62,15 +68,23 @@ OWNER_ONLY = {
     ("PUT", "/v1/apps/{app}"),
     ("POST", "/v1/apps/{app}/rename"),
     ("POST", "/v1/apps/{app}/collaborators"),
+    ("PATCH", "/v1/apps/{app}/collaborators/{collaborator}"),
     ("DELETE", "/v1/apps/{app}/collaborators/{collaborator}"),
 }
 """What a collaborator may not do: a new route is decided on here."""
+CHANGES_NOTHING = {("POST", "/v1/apps/{app}/addons"), ("POST", "/api/databases/{database}/firewall_rules")}
+"""Refused to everybody, so that nobody needs a right for it."""
+OF_NOBODY = {"/api/plans/{plan}"}
+"""Paths that name what is the same for everybody."""
 PROJECT_CHANGES = {("POST", "/v1/projects"), ("PATCH", "/v1/projects/{project}"), ("DELETE", "/v1/projects/{project}")}
 BODIES: dict[str, object] = {
     "/v1/databases": {"name": "my-second-db", "technology": "redis", "plan": "redis-starter-256"},
     "/v1/apps/{app}": {"project_id": "pr-owner"},
     "/v1/apps/{app}/rename": {"current_name": "my-postgres-db", "new_name": "my-other-db"},
     "/v1/apps/{app}/collaborators": {"email": "other@example.org"},
+    "/v1/apps/{app}/collaborators/{collaborator}": {"is_limited": True},
+    "/v1/projects/{project}/collaborators": {"email": "other@example.org"},
+    "/v1/projects/{project}/collaborators/{collaborator}": {"is_limited": True},
     "/v1/apps/{app}/addons/{addon}": {"plan_id": "postgresql-starter-1024"},
     "/v1/projects": {"name": "another"},
     "/v1/projects/{project}": {"name": "another"},
@@ -96,14 +110,20 @@ def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, aut
     store = Store(path)
     service = make_service(store, catalogue, authority, World(), clock)
     found = {"admin": authentication.bootstrap(service, lambda _: None) or ""}
-    people = {name: open_account(service, name) for name in ("owner", "guest", "third", "other", "gone")}
+    names = ("owner", "third", "other", "gone", "full", "limited", "project", "project-limited", "elsewhere")
+    people = {name: open_account(service, name) for name in names}
     owner, other = (authentication.authenticate(service, people[name]) for name in ("owner", "other"))
     ids = _make_what_is_asked_for(service, owner)
-    found |= {"owner": people["owner"], "other": people["other"], "collaborator": people["guest"]}
+    _share_another(service, owner)
+    found |= {"owner": people["owner"], "other": people["other"], "collaborator": people["full"]}
+    found |= {"limited": people["limited"], "collaborator of the project": people["project"]}
+    found |= {"limited in the project": people["project-limited"]}
+    found |= {"collaborator of another database": people["elsewhere"]}
     found |= {"none": "", "malformed": "tk-us-\u00e9 x", "forged": "a.b.c", "disabled": people["gone"]}
     elsewhere = projects.create(service, owner, ProjectRequest("elsewhere")).project.id
     limits: dict[str, dict[str, object]] = {
         "read-only": {"scope": "read"},
+        "read credentials": {"scope": "read_credentials"},
         "bound": {"project_id": ids["project"]},
         "bound elsewhere": {"project_id": elsewhere},
         "expired": {"expires_in": 60},
@@ -130,8 +150,12 @@ def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, aut
 def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str]:
     """One of everything that a path can name, all of it `owner`'s."""
     database = _make_database(service, owner, "my-postgres-db")
-    for name in ("guest", "third"):
-        collaborators.invite(service, owner, database, f"{name}@example.org")
+    for name, limited in (("full", False), ("limited", True), ("third", False)):
+        request = InvitationRequest(f"{name}@example.org", limited)
+        collaborators.invite_to_database(service, owner, database, request)
+    for name, limited in (("project", False), ("project-limited", True), ("third", False)):
+        request = InvitationRequest(f"{name}@example.org", limited)
+        collaborators.invite_to_project(service, owner, "pr-owner", request)
     with service.store.read() as connection:
         (operation,) = connection.execute("SELECT id FROM operation").fetchone()
     return {
@@ -142,9 +166,16 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "operation": operation,
         "project": "pr-owner",
         "collaborator": "us-third",
+        "plan": "postgresql-starter-512",
         "token_id": "token-owner",
         "account": "owner",
     }
+
+
+def _share_another(service: Service, owner: Principal) -> None:
+    """Another database of the same project, with a collaborator of its own."""
+    another = _make_database(service, owner, "owners-other-db")
+    collaborators.invite_to_database(service, owner, another, InvitationRequest("elsewhere@example.org"))
 
 
 def _make_database(service: Service, principal: Principal, name: str) -> str:
@@ -179,22 +210,25 @@ def expect(who: str, name: str, path: str, method: Method) -> int | None:
     if who in OUTSIDE:
         return 401
     if who in ("addon", "other addon") and not path.startswith("/api/"):
-        return 401
+        return 401 if method.auth is AuthScheme.API_TOKEN else 403
     if who == "jwt" and method.auth is AuthScheme.API_TOKEN:
         return 401  # it could make itself younger
     if method.scope is Scope.ADMIN:
         return None if who == "admin" else 403
-    if who == "read-only":
-        return None if method.needed(name) is Scope.READ else 403
-    if who == "collaborator":
-        foreign = "{project}" in path or "{token_id}" in path
-        return 404 if foreign else 403 if (name, path) in OWNER_ONLY else None
+    if who in ("read-only", "read credentials"):
+        granted = Scope.READ if who == "read-only" else Scope.READ_CREDENTIALS
+        return None if granted.covers(method.needed(name)) else 403
+    if who in ("collaborator", "collaborator of the project", "limited", "limited in the project"):
+        if "{project}" in path or "{token_id}" in path:
+            return 404
+        changes = method.needed(name) is Scope.WRITE and (name, path) not in CHANGES_NOTHING and "{" in path
+        return 403 if (name, path) in OWNER_ONLY or (changes and "limited" in who) else None
     if who == "bound":
         return 404 if "{token_id}" in path else 403 if (name, path) in PROJECT_CHANGES else None
     if who == "bound elsewhere" and (name, path) == ("POST", "/v1/projects"):
         return 403
-    if who in ("bound elsewhere", "other addon", "other", "admin"):
-        return 404 if "{" in path else None
+    if who in ("bound elsewhere", "other addon", "other", "admin", "collaborator of another database"):
+        return 404 if "{" in path and path not in OF_NOBODY else None
     return None
 
 
@@ -231,11 +265,24 @@ def test_who_is_let_in_is_answered(asking: TestClient, template: Template, case:
         assert answer.status_code == case[2].status or answer.status_code in (409, 422), answer.text
 
 
-@pytest.mark.parametrize("path", ["/v1/databases", "/v1/apps", "/v1/projects", "/v1/tokens", "/v1/events"])
+@pytest.mark.parametrize(
+    "path", ["/v1/databases", "/v1/apps", "/v1/projects", "/v1/tokens", "/v1/events", "/v1/audit/events"]
+)
 @pytest.mark.parametrize("who", ["other", "admin", "bound elsewhere"])
 def test_lists_hold_nothing_of_others(asking: TestClient, template: Template, path: str, who: str) -> None:
     answer = asking.get(path, headers={"Authorization": f"Bearer {template.tokens[who]}"}).text
     assert [name for name in ("database", "project", "operation", "user") if template.ids[name] in answer] == []
+
+
+@pytest.mark.parametrize("path", ["/v1/databases", "/v1/apps", "/v1/events", "/v1/audit/events"])
+def test_who_shares_one_database_learns_nothing_of_the_others(
+    asking: TestClient, template: Template, path: str
+) -> None:
+    headers = {"Authorization": f"Bearer {template.tokens['collaborator of another database']}"}
+    answer = asking.get(path, headers=headers).text
+    assert "owners-other-db" in answer
+    assert [name for name in ("database", "operation", "user") if template.ids[name] in answer] == []
+    assert "my-postgres-db" not in answer
 
 
 def test_what_only_an_owner_may_is_documented() -> None:
@@ -261,5 +308,6 @@ def _state(store: Store) -> list[tuple[int, ...]]:
     def count(connection: Connection, table: str) -> tuple[int, ...]:
         return tuple(connection.execute(f"SELECT count(*) FROM {table}").fetchone())  # noqa: S608
 
+    tables = ("event", "operation", "database", "token", "database_collaborator", "project_collaborator")
     with store.read() as connection:
-        return [count(connection, table) for table in ("event", "operation", "database", "token", "collaborator")]
+        return [count(connection, table) for table in tables]

@@ -76,7 +76,7 @@ def state(api: TestClient, service: Service) -> list[Any]:
     with service.store.read() as connection:
         counts = [
             connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
-            for name in ("account", "project", "token", "database", "operation", "collaborator", "event")
+            for name in ("account", "project", "token", "database", "operation", "database_collaborator", "event")
         ]
     return [*counts, api.get("/v1/databases").content, api.get("/v1/projects").content]
 

@@ -11,6 +11,8 @@ from starlette.testclient import TestClient
 
 from dbyard.catalogue import Catalogue
 from dbyard.service import Service
+from dbyard.service.databases.status import UPDATING_SECONDS
+from dbyard.store import operations
 from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock, World
 
@@ -291,12 +293,30 @@ class TestGet:
         database = create(api)
         for key in (database["id"], database["name"]):
             answer = api.get(f"/v1/databases/{key}")
-            assert (answer.status_code, answer.json()) == (200, {"database": database})
+            assert (answer.status_code, answer.json()["database"]) == (200, database)
+
+    def test_has_its_app_and_its_addon_beside_it(self, api: TestClient, clock: Clock) -> None:
+        database = create(api)
+        answer = api.get(f"/v1/databases/{database['id']}").json()
+        assert list(answer) == ["database", "app", "addon"]
+        assert answer["app"] == api.get(f"/v1/apps/{database['id']}").json()["app"]
+        assert [answer["addon"]] == api.get(f"/v1/apps/{database['id']}/addons").json()["addons"]
+
+    def test_what_changes_with_time_is_not_kept(self, api: TestClient, service: Service, clock: Clock) -> None:
+        database = create(api)
+        get_ready(service)
+        api.patch(f"/v1/apps/{database['id']}/addons/ad-{database['id']}", json={"plan_id": "postgresql-starter-1024"})
+        operation = claim(service)
+        with service.store.tx() as connection:
+            operations.finish(connection, operation, service.clock())
+        assert api.get(f"/v1/databases/{database['id']}").json()["app"]["status"] == "restarting"
+        clock.advance(UPDATING_SECONDS)
+        assert api.get(f"/v1/databases/{database['id']}").json()["app"]["status"] == "running"
 
     def test_an_id_comes_before_a_name(self, api: TestClient) -> None:
         first = create(api)
         create(api, first["id"])
-        assert api.get(f"/v1/databases/{first['id']}").json() == {"database": first}
+        assert api.get(f"/v1/databases/{first['id']}").json()["database"] == first
 
     def test_head(self, api: TestClient) -> None:
         create(api)

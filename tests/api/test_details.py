@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from dbyard import catalogue
 from dbyard.model import MIB, OperationKind, Restriction, Usage
 from dbyard.service import Service
 from dbyard.store import instances, operations
+from dbyard.web.scalingo.encoding.database_types import version_id
 from tests.builders import claim, fail, get_ready, open_account, seed_body
 from tests.conftest import Clock, World
 
@@ -252,7 +254,21 @@ class TestTypes:
         assert named["database_type"] in api.get("/api/database_types").json()["database_types"]
         version = api.get(f"/api/database_type_versions/{found['version_id']}").json()["database_type_version"]
         assert (version["id"], version["database_type_id"]) == (found["version_id"], found["type_id"])
-        assert (version["major"], version["minor"], version["next_upgrade"]) == (17, 0, None)
+        assert (version["major"], version["minor"], version["next_upgrade"]) == (17, 1, None)
+        assert version["created_at"] == version["updated_at"] == "2026-09-21T14:13:20Z"
+
+    def test_a_version_that_is_not_installed_has_no_date(self, api: TestClient, world: World) -> None:
+        world.missing.add(("postgresql", "15"))
+        (technology,) = [each for each in catalogue.load().all if each.slug == "postgresql"]
+        (version,) = [each for each in technology.versions if each.version == "15"]
+        found = api.get(f"/api/database_type_versions/{version_id(technology, version)}").json()
+        assert found["database_type_version"]["created_at"] is None
+        assert found["database_type_version"]["major"] == 15
+
+    def test_a_plan_by_its_name(self, api: TestClient, made: dict[str, Any]) -> None:
+        plan = api.get(f"/api/databases/{made['id']}/plan").json()
+        assert api.get(f"/api/plans/{plan['plan']['name']}?type=postgresql").json() == plan
+        assert api.get("/api/plans/oracle-huge").json() == {"error": "Plan not found"}
 
     def test_unknown_ones(self, api: TestClient) -> None:
         assert api.get("/api/database_types/oracle").status_code == 404

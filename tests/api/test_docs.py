@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from dbyard.web.api import docs
 
-FILES = [route.path for route in docs.routes()]
+FILES = [route.path for route in docs.routes() if route.path != "/"]
 STATIC = Path(docs.__file__).parents[1] / "static"
 
 
@@ -46,6 +46,14 @@ class TestPage:
         assert set(policy.values()) <= {"'self'", "'none'"}
         assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
         assert headers["x-content-type-options"] == "nosniff"
+
+
+class TestRoot:
+    @pytest.mark.parametrize("header", [{}, {"Accept": "text/html"}, {"Authorization": "Bearer wrong"}])
+    def test_leads_to_the_page(self, anonymous: TestClient, header: dict[str, str]) -> None:
+        answer = anonymous.get("/", headers=header, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+        assert anonymous.get("/", headers=header).headers["content-type"].startswith("text/html")
 
 
 class TestFiles:

@@ -66,9 +66,9 @@ class TestCancel:
         answer = api.post(path(made, operation_id, "cancel"))
         assert (answer.status_code, answer.json()["operation"]["id"]) == (202, operation_id)
         assert claim(service).cancel_requested_at == service.clock()
-        newest = api.get("/v1/events").json()["events"][0]
-        assert newest["type"] == "database/operation_cancelled"
-        assert newest["type_data"]["operation_id"] == operation_id
+        newest = api.get("/v1/audit/events").json()["events"][0]
+        assert newest["type"] == "operation.cancelled"
+        assert newest["data"]["operation_id"] == operation_id
 
     def test_of_a_kind_that_cannot_be_cancelled(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
         answer = api.post(path(made, latest(api, made)["id"], "cancel"))
@@ -169,8 +169,8 @@ class TestRepair:
         answer = api.post(f"/v1/databases/{made['name']}/repair")
         found = answer.json()["operation"]
         assert (answer.status_code, found["kind"], found["status"]) == (202, "configure", "pending")
-        newest = api.get("/v1/events").json()["events"][0]
-        assert (newest["type"], newest["type_data"]["operation_id"]) == ("database/repaired", found["id"])
+        newest = api.get("/v1/audit/events").json()["events"][0]
+        assert (newest["type"], newest["data"]["operation_id"]) == ("database.repaired", found["id"])
         assert api.post(f"/v1/databases/{made['name']}/repair").json()["current_operation_id"] == found["id"]
 
     def test_of_one_that_never_got_ready(self, api: TestClient, made: dict[str, Any]) -> None:

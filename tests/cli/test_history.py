@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 
 from dbyard import wire
-from dbyard.wire.events import Event, EventsAnswer, EventUser, PageMeta, Pagination
+from dbyard.wire.events import AuditEvent, AuditEventsAnswer, EventUser, PageMeta, Pagination
 from dbyard.wire.logs import LogsAnswer
 from tests.cli.conftest import End, FakePlatform, Streamed
 
@@ -94,24 +94,26 @@ class TestOperations:
 
 class TestEvents:
     @pytest.fixture
-    def answer(self, operation: wire.Operation) -> EventsAnswer:
+    def answer(self, operation: wire.Operation) -> AuditEventsAnswer:
         user = EventUser("admin", "admin@localhost", "us-1")
-        event = Event("e1", operation.created_at, user, "d1", "my-db", "pr-1", "t1", "new_addon", {"plan_name": "p"})
-        return EventsAnswer([event], PageMeta(Pagination(2, 1, 3, 3, 70, 30)))
+        event = AuditEvent(
+            "e1", operation.created_at, user, "d1", "my-db", "pr-1", "t1", "database.created", {"plan": "p"}
+        )
+        return AuditEventsAnswer([event], PageMeta(Pagination(2, 1, 3, 3, 70, 30)))
 
-    def test_shows_who_did_what(self, run: Run, platform: FakePlatform, answer: EventsAnswer) -> None:
-        platform.on("GET", "/v1/apps/my-db/events", (200, answer))
+    def test_shows_who_did_what(self, run: Run, platform: FakePlatform, answer: AuditEventsAnswer) -> None:
+        platform.on("GET", "/v1/databases/my-db/events", (200, answer))
         result = run("events", "my-db", "--page", "2")
         _, row = result.stdout.splitlines()
-        assert row.split() == ["2026-01-01", "00:00:00Z", "admin", "my-db", "new_addon", "plan_name=p"]
+        assert row.split() == ["2026-01-01", "00:00:00Z", "admin", "my-db", "database.created", "plan=p"]
         assert result.stderr == "page 2 of 3, 70 events\n"
-        assert platform.sent("GET") == [("/v1/apps/my-db/events?page=2&per_page=30", b"")]
+        assert platform.sent("GET") == [("/v1/databases/my-db/events?page=2&per_page=30", b"")]
 
-    def test_json_is_a_list(self, run: Run, platform: FakePlatform, answer: EventsAnswer) -> None:
-        platform.on("GET", "/v1/events", (200, answer))
+    def test_json_is_a_list(self, run: Run, platform: FakePlatform, answer: AuditEventsAnswer) -> None:
+        platform.on("GET", "/v1/audit/events", (200, answer))
         printed = run("events", "--all", "-n", "5", "--json").stdout
-        assert msgspec.json.decode(printed, type=list[Event]) == answer.events
-        assert platform.sent("GET") == [("/v1/events?page=1&per_page=5&all=true", b"")]
+        assert msgspec.json.decode(printed, type=list[AuditEvent]) == answer.events
+        assert platform.sent("GET") == [("/v1/audit/events?page=1&per_page=5&all=true", b"")]
 
     def test_a_database_and_all_exclude_each_other(self, run: Run) -> None:
         assert run("events", "my-db", "--all").exit_code == 2

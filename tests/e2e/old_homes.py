@@ -22,7 +22,7 @@ from dbyard.store import events, old_events
 
 SCHEMA = 7
 _RECORDED = ("argv", "stop_signal", "stop_grace", "memory_kills", "pid", "start_time")
-_SAME = ("account", "project", "token", "collaborator", "idempotency")
+_SAME = ("account", "project", "token", "idempotency")
 _KINDS = {"configure": "rotate", "resize": "update"}
 _STEPS = {"allocate": "place", "start": "launch", "configure": "secure"}
 
@@ -76,6 +76,8 @@ def _make_schema(old: sqlite3.Connection) -> None:
 def _copy(home: Path, new: sqlite3.Connection, old: sqlite3.Connection) -> None:
     for table in _SAME:
         _insert(old, table, map(dict, new.execute(f"SELECT * FROM {table}")))  # noqa: S608
+    rows = new.execute("SELECT project_id, account_id, created_at FROM project_collaborator")
+    _insert(old, "collaborator", map(dict, rows))
     _insert(old, "database", map(dict, new.execute("SELECT * FROM database")))
     _insert(old, "instance", (_instance(home, row) for row in new.execute("SELECT * FROM instance")))
     _insert(old, "credential", _credentials(home, new))

@@ -41,8 +41,10 @@ def test_every_technology_goes_on(fresh: Platform) -> None:
         assert fresh.directory(connection.port).joinpath("placement.json").exists()
         check_written(technology, connection)
     with fresh.client() as client:
-        created = [each for each in client.list_events(None, page=1, per_page=100).events if each.type == "new_addon"]
-    assert {each.app_name for each in created} == {name_of(each) for each in tenants.ONE_OF_EACH_SERVER}
+        created = [
+            each for each in client.list_events(None, page=1, per_page=100).events if each.type == "database.created"
+        ]
+    assert {each.database_name for each in created} == {name_of(each) for each in tenants.ONE_OF_EACH_SERVER}
 
     for technology, connection in before.items():
         change_all(fresh, technology, connection)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import ConfigError, Unavailable
-from dbyard.model import Account, Database, OperationKind, Principal, Project
-from dbyard.store import Connection, Store, accounts, databases, idempotency, operations, projects
+from dbyard.model import Access, Account, Database, OperationKind, Principal, Project
+from dbyard.store import Connection, Store, accounts, collaborators, databases, idempotency, operations, projects
 
 DATABASE = Database("d1", "my-postgres-db", "pr-a", "postgresql", "17", "postgresql-starter-512", 1.0, None)
 
@@ -158,13 +158,48 @@ class TestDatabases:
 
     def test_are_seen_by_who_works_in_their_project(self, filled: Store) -> None:
         with filled.tx() as connection:
-            projects.add_collaborator(connection, "pr-a", "us-b", 1.0)
+            shared = collaborators.of_project("pr-a")
+            assert collaborators.add(connection, shared, "us-b", False, 1.0)
             assert databases.find(connection, B, "d1") == DATABASE
             assert databases.list_visible(connection, B) == [DATABASE]
             assert projects.owner_of(connection, "pr-a") == "us-a"
-            assert projects.remove_collaborator(connection, "pr-a", "us-b")
+            assert collaborators.remove(connection, shared, "us-b")
             assert databases.find(connection, B, "d1") is None
             assert databases.list_visible(connection, B) == []
+
+    def test_are_seen_by_whom_one_is_shared_with_and_no_other(self, filled: Store) -> None:
+        with filled.tx() as connection:
+            databases.insert(connection, replace(DATABASE, id="d2", name="another-db"))
+            assert collaborators.add(connection, collaborators.of_database("d1"), "us-b", True, 1.0)
+            assert databases.list_visible(connection, B) == [DATABASE]
+            assert databases.find(connection, B, "d2") is None
+            assert databases.find(connection, B, "another-db") is None
+
+    @pytest.mark.parametrize(
+        ("of_database", "of_project", "expected"),
+        [
+            (None, None, None),
+            (True, None, Access.USE),
+            (False, None, Access.CHANGE),
+            (None, True, Access.USE),
+            (None, False, Access.CHANGE),
+            (True, False, Access.CHANGE),
+            (False, True, Access.CHANGE),
+            (True, True, Access.USE),
+        ],
+    )
+    def test_access_is_the_most_that_was_given(
+        self, filled: Store, of_database: bool | None, of_project: bool | None, expected: Access | None
+    ) -> None:
+        with filled.tx() as connection:
+            for shared, limited in (
+                (collaborators.of_database("d1"), of_database),
+                (collaborators.of_project("pr-a"), of_project),
+            ):
+                if limited is not None:
+                    collaborators.add(connection, shared, "us-b", limited, 1.0)
+            assert collaborators.access_of(connection, "us-b", DATABASE) is expected
+            assert collaborators.access_of(connection, "us-a", DATABASE) is Access.OWN
 
     def test_the_schema_forbids_a_second_one_of_a_name(self, filled: Store) -> None:
         with pytest.raises(sqlite3.IntegrityError), filled.tx() as connection:

@@ -149,6 +149,6 @@ def _outcome(step: wire.OperationStep) -> str:
     return f"{step.outcome}: {step.message}" if step.message else step.outcome
 
 
-def _event_row(event: events_wire.Event) -> tuple[str, str, str, str, str]:
-    data = " ".join(f"{name}={value}" for name, value in event.type_data.items())
-    return (when(event.created_at), event.user.username, event.app_name or "", event.type, data)
+def _event_row(event: events_wire.AuditEvent) -> tuple[str, str, str, str, str]:
+    data = " ".join(f"{name}={value}" for name, value in event.data.items())
+    return (when(event.created_at), event.user.username, event.database_name or "", event.type, data)

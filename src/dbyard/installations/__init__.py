@@ -56,6 +56,12 @@ def find(technology: str, version: str, full_version: str | None = None) -> Inst
     return newer
 
 
+def installed_at(technology: str, version: str) -> float | None:
+    """When the newest installation of this version was put on this machine, in Unix seconds; None if there is none."""
+    found = find(technology, version)
+    return found.bin.stat().st_mtime if found else None
+
+
 def list_managed(version: Version) -> list[Installation]:
     """The installations of this version in DBYARD_ENGINES, newest first."""
     wanted = resolve_shared(version)

@@ -1,6 +1,6 @@
 """Every noun of dbyard as a frozen dataclass or an enum; no behaviour beyond what a value knows of itself."""
 
-from dbyard.model.accounts import Account, Principal, Project, Token
+from dbyard.model.accounts import Access, Account, Principal, Project, Token
 from dbyard.model.catalogue import (
     Installation,
     Plan,
@@ -51,6 +51,7 @@ __all__ = [
     "MIB",
     "OPERATIONS",
     "PLATFORM_ID",
+    "Access",
     "Account",
     "Address",
     "Allocation",

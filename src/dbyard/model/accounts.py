@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from dbyard.model.states import Scope
 
@@ -35,6 +36,17 @@ class Principal:
     def administers(self) -> bool:
         """Whether it may do what only administrators may."""
         return self.account.admin and self.scope is Scope.ADMIN and self.project_id is None
+
+
+class Access(IntEnum):
+    """What an account may do with a database, the least first."""
+
+    USE = 1
+    """See it and connect to it: a limited collaborator."""
+    CHANGE = 2
+    """Also its password, its plan and its operations: a collaborator."""
+    OWN = 3
+    """Also delete, rename and move it, and choose its collaborators."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class EventType(StrEnum):
     PROJECT_CHANGED = "project.changed"
     PROJECT_DELETED = "project.deleted"
     COLLABORATOR_ADDED = "collaborator.added"
+    COLLABORATOR_CHANGED = "collaborator.changed"
     COLLABORATOR_REMOVED = "collaborator.removed"
 
 

@@ -28,6 +28,9 @@ class Scope(StrEnum):
     """How much a token may do, the least first."""
 
     READ = "read"
+    """What there is and how it is; no password of a database."""
+    READ_CREDENTIALS = "read_credentials"
+    """Also the passwords of databases, and the URLs that contain them."""
     WRITE = "write"
     ADMIN = "admin"
     """Also what only administrators may do, when its account is one."""

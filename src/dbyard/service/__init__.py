@@ -26,6 +26,8 @@ class Service:
     authority: Authority
     resolve: Callable[[str, str], Release | None]
     """The build of a (technology, version) that would run, if there is one."""
+    installed_at: Callable[[str, str], float | None]
+    """When that build was put on this machine; None if there is none."""
     has_room: Callable[[], bool]
     """Whether the disk has room for another database."""
     logs: Callable[[str, int], Sequence[str]]

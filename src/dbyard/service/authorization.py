@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dbyard.errors import Forbidden, NotFound
-from dbyard.model import Database, Operation, Principal, Project
-from dbyard.store import Connection, databases, operations, projects
+from dbyard.model import Access, Database, Operation, Principal, Project
+from dbyard.store import Connection, collaborators, databases, operations, projects
+
+_REFUSALS = {
+    Access.CHANGE: "A limited collaborator may see and use the database, and change nothing",
+    Access.OWN: "Only the owner of the database may do this",
+}
 
 
-def authorize_database(connection: Connection, principal: Principal, key: str, *, as_owner: bool = False) -> Database:
-    """The database with that id, else name, that the principal may use.
+def authorize_database(connection: Connection, principal: Principal, key: str, needed: Access = Access.USE) -> Database:
+    """The database with that id, else name, to which the principal has at least the access that is needed.
 
-    Its owner and the collaborators of its project may; `as_owner` is for what only the owner may do (delete, rename,
-    move, choose collaborators) and raises Forbidden for the others. Raises NotFound for a database that the principal
-    may not use, as for one that does not exist.
+    Its owner has all, a collaborator of it or of its project may change it, a limited one only use it. Raises NotFound
+    for a database that the principal may not use, as for one that does not exist; Forbidden for too little access.
     """
     database = databases.find(connection, principal, key)
     if database is None:
         raise NotFound("Database not found", resource="database")
-    if as_owner and projects.owner_of(connection, database.project_id) != principal.account.id:
-        raise Forbidden("Only the owner of the database may do this")
+    if needed > Access.USE and (_access(connection, principal, database) or 0) < needed:
+        raise Forbidden(_REFUSALS[needed])
     return database
 
 
@@ -32,6 +36,10 @@ def authorize_project(connection: Connection, principal: Principal, project_id: 
     if project is None or bound not in (None, project.id):
         raise NotFound("Project not found", resource="project")
     return project
+
+
+def _access(connection: Connection, principal: Principal, database: Database) -> Access | None:
+    return collaborators.access_of(connection, principal.account.id, database)
 
 
 def authorize_operation(

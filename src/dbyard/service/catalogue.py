@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from dbyard.errors import NotFound
 from dbyard.model import Database, Plan, Technology, Version
 from dbyard.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledVersion:
+    """A version of a technology as it is on this machine; `installed_at` is None where it is not."""
+
+    technology: Technology
+    version: Version
+    full_version: str
+    installed_at: float | None
 
 
 def list_all(service: Service) -> Sequence[Technology]:
@@ -31,6 +42,24 @@ def list_versions(service: Service) -> Iterator[tuple[Technology, Version]]:
     for technology in list_server_types(service):
         for version in technology.versions:
             yield technology, version
+
+
+def find_installed(service: Service, technology: Technology, version: Version) -> InstalledVersion:
+    """The build of this version that would run."""
+    release = service.resolve(version.technology, version.version)
+    full_version = release.full_version if release else version.version
+    return InstalledVersion(
+        technology, version, full_version, service.installed_at(version.technology, version.version)
+    )
+
+
+def find_plan(service: Service, name: str) -> Plan:
+    """Of any technology."""
+    for technology in service.catalogue.all:
+        for plan in technology.plans:
+            if plan.name == name:
+                return plan
+    raise NotFound("Plan not found", resource="plan")
 
 
 def is_installed(service: Service, version: Version) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dbyard.errors import Forbidden
-from dbyard.model import Event, Principal
+from dbyard.model import Event, EventType, Principal
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.store import Connection, events
@@ -19,6 +19,8 @@ class PageRequest:
 
     number: int
     size: int
+    types: Collection[EventType] | None = None
+    """The only types that are counted and listed; all if None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +52,7 @@ def list_for_database(service: Service, principal: Principal, key: str, page: Pa
 
 
 def _read(connection: Connection, selection: Selection, page: PageRequest) -> EventPage:
+    if page.types is not None:
+        selection = selection.only(page.types)
     found = events.list_page(connection, selection, page.size, (page.number - 1) * page.size)
     return EventPage(found, page, events.count(connection, selection))

@@ -8,15 +8,16 @@ from dbyard.model import Database, Principal, Version
 from dbyard.store import Connection
 
 _COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at"
-# The databases that a principal may use: those of projects that it owns or works in, as far as its token reaches.
+# The databases that a principal may use: those of projects that it owns or works in, and those that are shared with it
+# alone, as far as its token reaches.
+_PROJECTS = """
+    SELECT id FROM project WHERE account_id = :account
+    UNION ALL SELECT project_id FROM project_collaborator WHERE account_id = :account"""
+_SHARED = "SELECT database_id FROM database_collaborator WHERE account_id = :account"
 _VISIBLE = f"""
   SELECT {_COLUMNS} FROM database d
-  WHERE d.deleted_at IS NULL
-  AND d.project_id IN (
-    SELECT id FROM project WHERE account_id = :account
-    UNION ALL SELECT project_id FROM collaborator WHERE account_id = :account
-  )
-  AND (:project IS NULL OR d.project_id = :project) AND (:database IS NULL OR d.id = :database)"""
+  WHERE d.deleted_at IS NULL AND (:project IS NULL OR d.project_id = :project)
+  AND (:database IS NULL OR d.id = :database)"""
 
 
 def insert(connection: Connection, database: Database) -> None:
@@ -44,7 +45,10 @@ def get(connection: Connection, database_id: str) -> Database | None:
 def find(connection: Connection, principal: Principal, key: str) -> Database | None:
     """The principal's database of that id, else of that name; deleted ones are not there any more."""
     for column in ("id", "name"):
-        row = connection.execute(f"{_VISIBLE} AND d.{column} = :key", _visibility(principal) | {"key": key}).fetchone()
+        row = connection.execute(
+            f"{_VISIBLE} AND d.{column} = :key AND (d.project_id IN ({_PROJECTS}) OR d.id IN ({_SHARED}))",
+            _visibility(principal) | {"key": key},
+        ).fetchone()
         if row is not None:
             return _database(row)
     return None
@@ -52,7 +56,12 @@ def find(connection: Connection, principal: Principal, key: str) -> Database | N
 
 def list_visible(connection: Connection, principal: Principal) -> list[Database]:
     """The principal's databases, newest last."""
-    rows = connection.execute(f"{_VISIBLE} ORDER BY d.seq", _visibility(principal)).fetchall()
+    rows = connection.execute(
+        f"{_VISIBLE} AND d.seq IN ("
+        f" SELECT seq FROM database WHERE deleted_at IS NULL AND project_id IN ({_PROJECTS})"
+        f" UNION ALL SELECT seq FROM database WHERE id IN ({_SHARED})) ORDER BY d.seq",
+        _visibility(principal),
+    ).fetchall()
     return [_database(row) for row in rows]
 
 

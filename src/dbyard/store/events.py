@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from sqlite3 import Row
 
 from dbyard.model import PLATFORM_ID, Database, Event, EventType, Principal
 from dbyard.secrets import make_id
 from dbyard.store import Connection, projects
-from dbyard.store.old_events import to_current
+from dbyard.store.old_events import stored_names, to_current
 
 _COLUMNS = "seq, id, at, owner_id, account_id, username, email, token_id, project_id, database_id, app_name, type, data"
 _BEFORE_THE_FIRST = bytes(32)
@@ -23,9 +23,15 @@ _PLATFORM = ("dbyard", "platform@localhost")
 
 _OWN = "SELECT seq FROM event WHERE owner_id = :account"
 _DONE_ELSEWHERE = "SELECT seq FROM event WHERE account_id = :account AND account_id <> owner_id"
-_DONE_BESIDE = (
-    "SELECT seq FROM event WHERE project_id IN (SELECT project_id FROM collaborator WHERE account_id = :account)"
-    " AND owner_id <> :account AND account_id IS NOT :account"
+_BY_OTHERS = " AND owner_id <> :account AND account_id IS NOT :account"
+_DONE_IN_PROJECTS = (
+    "SELECT seq FROM event WHERE project_id IN"
+    f" (SELECT project_id FROM project_collaborator WHERE account_id = :account){_BY_OTHERS}"
+)
+_DONE_TO_DATABASES = (
+    "SELECT seq FROM event WHERE database_id IN"
+    f" (SELECT database_id FROM database_collaborator WHERE account_id = :account){_BY_OTHERS}"
+    " AND project_id NOT IN (SELECT project_id FROM project_collaborator WHERE account_id = :account)"
 )
 
 
@@ -40,10 +46,22 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A query for the `seq` of some events, and its values."""
+    """Queries whose `seq`s together are those of some events, and their values."""
 
-    query: str
+    queries: Sequence[str]
     values: Mapping[str, object]
+    types: str = ""
+    """What is added to each query to leave out other types."""
+
+    @property
+    def query(self) -> str:
+        return " UNION ALL ".join(f"{each}{self.types}" for each in self.queries)
+
+    def only(self, types: Collection[EventType]) -> Selection:
+        """Those of these types, also where they are stored under an older name."""
+        names = {f"type{number}": name for number, name in enumerate(sorted(stored_names(types)))}
+        marks = ", ".join(f":{name}" for name in names)
+        return replace(self, values={**self.values, **names}, types=f" AND type IN ({marks})")
 
 
 def record(
@@ -114,7 +132,7 @@ def walk(connection: Connection) -> Iterator[Chain]:
 
 
 def everything() -> Selection:
-    return Selection("SELECT seq FROM event", {})
+    return Selection(["SELECT seq FROM event WHERE TRUE"], {})
 
 
 def of_account(account_id: str, project_id: str | None = None) -> Selection:
@@ -123,15 +141,15 @@ def of_account(account_id: str, project_id: str | None = None) -> Selection:
     In one project alone, if one is given.
     """
     values = {"account": account_id, "project": project_id}
+    elsewhere = (_DONE_ELSEWHERE, _DONE_IN_PROJECTS, _DONE_TO_DATABASES)
     if project_id is None:
-        return Selection(" UNION ALL ".join((_OWN, _DONE_ELSEWHERE, _DONE_BESIDE)), values)
-    bound = " AND +project_id = :project"  # plus: these two are found by their own indexes
-    own = f"{_OWN} AND project_id = :project"
-    return Selection(" UNION ALL ".join((own, _DONE_ELSEWHERE + bound, _DONE_BESIDE + bound)), values)
+        return Selection([_OWN, *elsewhere], values)
+    bound = " AND +project_id = :project"  # plus: these are found by their own indexes
+    return Selection([f"{_OWN} AND project_id = :project", *(each + bound for each in elsewhere)], values)
 
 
 def of_database(database_id: str) -> Selection:
-    return Selection("SELECT seq FROM event WHERE database_id = :database", {"database": database_id})
+    return Selection(["SELECT seq FROM event WHERE database_id = :database"], {"database": database_id})
 
 
 def count(connection: Connection, selection: Selection) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dbyard.model import EventType
 
@@ -33,6 +33,11 @@ _TYPES: Mapping[str, EventType] = {
 _KEYS: Mapping[str, str] = {"addon_provider_name": "technology", "plan_name": "plan", "old_plan_name": "old_plan"}
 _DERIVED = ("addon_id", "resource_id")
 """Both follow from the id of the event's database."""
+
+
+def stored_names(types: Collection[EventType]) -> set[str]:
+    """Every name under which events of these types are stored."""
+    return {*map(str, types), *(old for old, kind in _TYPES.items() if kind in types)}
 
 
 def to_current(kind: str, data: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:

@@ -1,4 +1,4 @@
-"""Queries on projects, and on who works in them beside their owner."""
+"""Queries on projects."""
 
 from __future__ import annotations
 
@@ -68,35 +68,6 @@ def owner_of(connection: Connection, project_id: str) -> str | None:
     """The id of the account whose project it is."""
     row = connection.execute("SELECT account_id FROM project WHERE id = ?", (project_id,)).fetchone()
     return row["account_id"] if row else None
-
-
-# ---- collaborators ----------------------------------------------------------------------------------------------
-
-
-def add_collaborator(connection: Connection, project_id: str, account_id: str, now: float) -> bool:
-    """Whether that is new."""
-    done = connection.execute(
-        "INSERT INTO collaborator (project_id, account_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        (project_id, account_id, now),
-    )
-    return done.rowcount == 1
-
-
-def remove_collaborator(connection: Connection, project_id: str, account_id: str) -> bool:
-    """Whether there was one."""
-    done = connection.execute(
-        "DELETE FROM collaborator WHERE project_id = ? AND account_id = ?", (project_id, account_id)
-    )
-    return done.rowcount == 1
-
-
-def list_collaborators(connection: Connection, project_id: str) -> list[Account]:
-    """Oldest first."""
-    rows = connection.execute(
-        f"{_ACCOUNT} JOIN collaborator c ON c.account_id = id WHERE c.project_id = ? ORDER BY c.created_at, id",
-        (project_id,),
-    ).fetchall()
-    return [_account(row) for row in rows]
 
 
 def _project(row: Row) -> Project:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
+from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web.api import accounts, databases, docs, logs, platform, projects, tokens
+from dbyard.web.api import accounts, audit, collaborators, databases, docs, logs, platform, projects, tokens
 from dbyard.web.authentication import Guard
 from dbyard.web.endpoint import HttpEndpoint, Shared
 from dbyard.web.rate_limit import RateLimit
@@ -23,16 +26,19 @@ from dbyard.web.scalingo import (
     apps,
     authentication,
     catalogue,
-    collaborators,
+    dashboard,
     database_types,
     database_users,
     details,
     endpoints,
     events,
     firewall,
+    unsupported,
 )
+from dbyard.web.scalingo import collaborators as app_collaborators
 from dbyard.web.scalingo import logs as log_links
 from dbyard.web.shares import Shares
+from dbyard.web.sockets import SocketEndpoint
 
 THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
@@ -55,7 +61,7 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
     guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
     shares = Shares(THREADS_FOR_ONE_DATABASE), Shares(THREADS_FOR_ONE_ACCOUNT)
-    shared = Shared(service, metrics, pool, guard, *shares)
+    shared = Shared(service, metrics, pool, guard, *shares, unsupported.explain)
     routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager
@@ -63,19 +69,34 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
         yield
         pool.shutdown()
 
+    open_sockets = Counter[str]()
+    sockets = [
+        WebSocketRoute(each.path, SocketEndpoint(shared, each.socket, open_sockets)) for each in routes if each.socket
+    ]
     app = App(
-        routes=[StarletteRoute(each.path, HttpEndpoint(shared, each)) for each in routes],
+        routes=[*(StarletteRoute(each.path, HttpEndpoint(shared, each)) for each in routes), *sockets],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.router.default = HttpEndpoint(shared, route("(unknown)"))
+    app.router.default = _Unknown(HttpEndpoint(shared, route("(unknown)")), SocketEndpoint(shared, None, open_sockets))
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """What answers at all other paths."""
+
+    http: HttpEndpoint
+    socket: SocketEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.socket if scope["type"] == "websocket" else self.http)(scope, receive, send)
 
 
 def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
     """Everything that the platform answers; its description says whether requests are limited."""
     documented = [
-        *databases.routes(),
+        *databases.routes(dashboard.get, dashboard.list_all),
         *logs.routes(),
         *apps.routes(),
         *addons.routes(),
@@ -86,7 +107,9 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *endpoints.routes(),
         *firewall.routes(),
         *authentication.routes(),  # before those that have a parameter where these have a word
+        *app_collaborators.routes(),
         *collaborators.routes(),
+        *audit.routes(),
         *events.routes(),
         *catalogue.routes(),
         *projects.routes(),

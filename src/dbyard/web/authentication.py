@@ -55,14 +55,13 @@ class Guard:
         auth = method.auth if method else AuthScheme.BEARER
         try:
             principal = await self.identify(auth, headers, address)
-            if principal.database_id is not None and not path.startswith(_DATABASE_API):
-                raise Unauthorized("This token is good for the Database API of one database only")
         except Unauthorized as error:
             self._reject(error, auth, headers, address)
             raise
         if principal.token_id:
             self._take(principal.token_id)
         if method is not None:
+            _check_api(principal, path)
             _check_scope(principal, method.needed(name))
         self._touch(principal)
         return principal
@@ -121,6 +120,11 @@ def _basic(value: str) -> tuple[str, str]:
     except (binascii.Error, ValueError):
         raise Unauthorized("The Basic authentication is broken") from None
     return username, password
+
+
+def _check_api(principal: Principal, path: str) -> None:
+    if principal.database_id is not None and not path.startswith(_DATABASE_API):
+        raise Forbidden("This token is good for the Database API of one database only: use an API token here")
 
 
 def _check_scope(principal: Principal, needed: Scope) -> None:

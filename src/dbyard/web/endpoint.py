@@ -21,7 +21,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from dbyard.errors import MethodNotAllowed, NotFound, RequestError
+from dbyard.errors import Conflict, MethodNotAllowed, NotFound, RequestError
 from dbyard.metrics import Metrics
 from dbyard.model import Principal
 from dbyard.service import Service
@@ -52,6 +52,8 @@ class Shared:
     guard: Guard
     databases: Shares
     accounts: Shares
+    explain: Callable[[str, str], str | None]
+    """Why a method of a path that clients know cannot be done here; None if there is nothing to explain."""
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -102,7 +104,7 @@ class HttpEndpoint:
         method = self._methods.get(name)
         principal = await self._authenticate(method, name, scope, headers)
         if method is None:
-            raise self._refuse_method()
+            raise self._refuse_method(name, scope["path"])
         body = await read_body(headers, receive) if method.body else b""
         call = Call(
             self._shared.service,
@@ -113,7 +115,7 @@ class HttpEndpoint:
             scope["query_string"],
             body,
         )
-        if method.blocking or method.writes:
+        if method.runs_in_thread(call):
             return await self._run_in_thread(method, call)
         return _whole(_run(method, call))
 
@@ -153,10 +155,13 @@ class HttpEndpoint:
         """Raises Unauthorized once the token that opened a stream has ended."""
         return lambda: self._shared.guard.identify(method.auth, headers, _address(scope))
 
-    def _refuse_method(self) -> RequestError:
+    def _refuse_method(self, name: str, path: str) -> RequestError:
+        reason = self._shared.explain(name, path)
+        if reason is not None:
+            return Conflict(reason)
         if not self._methods:
-            return NotFound("Not found")
-        return MethodNotAllowed("Method not allowed", headers={"Allow": self._allow})
+            return NotFound("Not found: nothing has this path; GET /openapi.json describes those that there are")
+        return MethodNotAllowed(f"Method not allowed: this path takes {self._allow}", headers={"Allow": self._allow})
 
     def _count(self, name: str, status: int, seconds: float) -> None:
         count = self._counts.get((name, status))
@@ -211,7 +216,9 @@ def _in_words_of(method: Method) -> Iterator[None]:
 
 def _encode(method: Method, call: Call, answer: Whole) -> Reply:
     if answer is None:
-        return Reply(method.status, b"", ())
+        return Reply(204, b"", ())
+    if isinstance(answer, Reply):
+        return answer
     if isinstance(answer, Stream):
         return Reply(method.status, answer.parts, headers_for(answer.media))
     body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)

@@ -40,11 +40,15 @@ def authorize(name: str, use_case: Callable[[Service, Principal, str], object]) 
     return lambda call: use_case(call.service, call.principal, call.path[name])
 
 
-def cached(name: str, handler: Handler) -> Handler:
-    """The handler's answer as bytes, kept until the store changes, for all who see the same databases."""
+def cached(name: str, handler: Handler, *, timely: bool = False) -> Handler:
+    """The handler's answer as bytes, kept until the store changes, for all who see the same databases.
+
+    A `timely` one also changes with time, and is kept for the rest of a second only.
+    """
 
     def answer(call: Call) -> bytes:
-        key = (name, *visibility(call.principal), *call.path.values())
+        second = int(call.service.clock()) if timely else 0
+        key = (name, second, *visibility(call.principal), *call.path.values())
         return call.service.store.cached(key, lambda _connection: msgspec.json.encode(handler(call)))
 
     return answer

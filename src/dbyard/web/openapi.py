@@ -10,7 +10,7 @@ import msgspec
 import dbyard
 from dbyard import wire
 from dbyard.catalogue import Catalogue
-from dbyard.model import Scope, Technology, patterns
+from dbyard.model import Technology, patterns
 from dbyard.web.replies import JSON
 from dbyard.web.routes import AuthScheme, Method, Parameter, Route
 
@@ -79,7 +79,7 @@ def _components(routes: Sequence[Route]) -> dict[str, Json]:
     methods = [method for route in routes for method in route.methods.values()]
     found = {wire.Error, wire.Errors}
     for method in methods:
-        found.update(each for each in (method.answer, method.body) if each)
+        found.update(each for each in (method.answer, method.alternative, method.body) if each)
         found.update(method.errors.values())
     ordered = sorted(found, key=lambda each: each.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
@@ -112,7 +112,7 @@ def _operation(routes: Sequence[Route], route: Route, name: str, limited: bool) 
         "tags": [_tag(route.path)],
         "summary": method.summary,
         "parameters": [_parameter(each) for each in method.parameters],
-        "responses": _responses(routes, method, name, limited),
+        "responses": _responses(routes, method, limited),
         "security": [] if method.public else _SECURITY[method.auth],
     }
     if method.body:
@@ -142,20 +142,26 @@ def _parameter(parameter: Parameter) -> Json:
     }
 
 
-def _responses(routes: Sequence[Route], method: Method, name: str, limited: bool) -> Json:
-    errors = dict(sorted((_common_errors(method, name, limited) | dict(method.errors)).items()))
-    return {str(method.status): _success(method) | _links(routes, method)} | {
-        str(status): _response(_MEANINGS[status], JSON, _reference(shape), status) for status, shape in errors.items()
-    }
+def _responses(routes: Sequence[Route], method: Method, limited: bool) -> Json:
+    errors = dict(sorted((_common_errors(method, limited) | dict(method.errors)).items()))
+    empty = (
+        {"204": {"description": "Nothing to show", "headers": _response_headers(204)}} if method.may_be_empty else {}
+    )
+    return (
+        {str(method.status): _success(method) | _links(routes, method)}
+        | empty
+        | {
+            str(status): _response(_MEANINGS[status], JSON, _reference(shape), status)
+            for status, shape in errors.items()
+        }
+    )
 
 
-def _common_errors(method: Method, name: str, limited: bool) -> dict[int, type[msgspec.Struct]]:
+def _common_errors(method: Method, limited: bool) -> dict[int, type[msgspec.Struct]]:
     """What any method of its sort can answer."""
     found: dict[int, type[msgspec.Struct]] = {500: wire.Error}
     if not method.public:
-        found[401] = wire.Error
-    if not method.public and method.needed(name) is not Scope.READ:
-        found[403] = wire.Error
+        found |= {401: wire.Error, 403: wire.Error}
     if limited and method.limited:
         found[429] = wire.Error
     if method.body:
@@ -170,6 +176,7 @@ def _success(method: Method) -> Json:
         return {"description": "Done", "headers": _response_headers(204)}
     schema = _reference(method.answer) if method.answer else {"type": "object" if method.media == JSON else "string"}
     schema = {"type": "array", "items": schema} if method.many else schema
+    schema = {"anyOf": [schema, _reference(method.alternative)]} if method.alternative else schema
     response = _response("Success", method.media.partition(";")[0], schema, method.status)
     if method.stream:
         response["content"][method.stream] = {"schema": {"type": "string"}}

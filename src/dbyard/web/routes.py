@@ -13,7 +13,7 @@ from dbyard.errors import Invalid, NotFound, RequestError
 from dbyard.metrics import Metrics
 from dbyard.model import Principal, Scope
 from dbyard.service import Service
-from dbyard.web.replies import JSON, Headers, Stream, Waiting
+from dbyard.web.replies import JSON, Headers, Parts, Reply, Stream, Waiting
 from dbyard.web.requests import decode, parse_query
 
 
@@ -47,7 +47,8 @@ class Call:
         return decode(self.body)
 
 
-Whole = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None
+SocketHandler = Callable[[Call], Parts]
+Whole = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | Reply | None
 Answer = Whole | Waiting[Any]
 Handler = Callable[[Call], Answer]
 
@@ -103,7 +104,9 @@ class Method:
     administrator's account."""
     limited: bool = True
     """Counts for the rate limit."""
-    blocking: bool = False
+    alternative: type[msgspec.Struct] | None = None
+    """What it may answer instead, as its parameters say."""
+    blocking: bool | Callable[[Call], bool] = False
     body: type[msgspec.Struct] | None = None
     authorize: Callable[[Call], object] | None = None
     """Called before the handler; its error comes before any error in the body."""
@@ -112,11 +115,16 @@ class Method:
     not_found: Callable[[NotFound], RequestError] | None = None
     """Puts a NotFound of the services into the words of this path."""
     writes: bool = False
+    may_be_empty: bool = False
+    """Its handler returns None for 204 where there is nothing to answer."""
     media: str = JSON
     stream: str | None = None
     """The media type of the stream that it may answer instead."""
     cache: CachePolicy | None = None
     """For an answer that browsers may keep; no other answer is kept."""
+
+    def runs_in_thread(self, call: Call) -> bool:
+        return self.writes or (self.blocking if isinstance(self.blocking, bool) else self.blocking(call))
 
     def needed(self, method: str) -> Scope:
         """The scope that a token needs for that method."""
@@ -128,8 +136,10 @@ class Route:
     path: str
     methods: Mapping[str, Method]
     """By name; `HEAD` is answered wherever `GET` is."""
+    socket: SocketHandler | None = None
+    """What a websocket at this path gets; it authenticates by itself."""
 
 
-def route(path: str, **methods: Method) -> Route:
+def route(path: str, socket: SocketHandler | None = None, **methods: Method) -> Route:
     """One route has every method of its path, so that `Allow` is right: `route("/x", get=Method(…))`."""
-    return Route(path, {name.upper(): method for name, method in methods.items()})
+    return Route(path, {name.upper(): method for name, method in methods.items()}, socket)

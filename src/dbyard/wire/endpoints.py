@@ -17,6 +17,18 @@ class EndpointsAnswer(Struct, frozen=True):
     endpoints: list[DatabaseEndpoint]
 
 
+class NetworkConfiguration(Struct, frozen=True):
+    """Empty: databases are on the network of their machine."""
+
+    outscale_account_id: str = ""
+    outscale_net_id: str = ""
+    ip_range: str = ""
+
+
+class NetworkConfigurationAnswer(Struct, frozen=True):
+    network_configuration: NetworkConfiguration
+
+
 class NetPeering(Struct, frozen=True):
     id: str
     database_id: str

@@ -1,4 +1,4 @@
-"""What was done, as Scalingo's API tells it, and pages of long lists."""
+"""What was done, in our words and as Scalingo's API tells it, and pages of long lists."""
 
 from __future__ import annotations
 
@@ -32,8 +32,32 @@ class EventUser(Struct, frozen=True):
     id: str
 
 
+class AuditEvent(Struct, frozen=True):
+    """`data` depends on `type`; `token_id` is the API token that asked. Names are those at the time of the event."""
+
+    id: str
+    created_at: Date
+    user: EventUser
+    database_id: str | None
+    database_name: str | None
+    project_id: str | None
+    token_id: str | None
+    type: str
+    data: dict[str, Any]
+
+
+class AuditEventsAnswer(Struct, frozen=True):
+    """Newest first."""
+
+    events: list[AuditEvent]
+    meta: PageMeta
+
+
 class Event(Struct, frozen=True):
-    """The app is the database it speaks of; `type_data` depends on `type`; `token_id` is the API token that asked."""
+    """The app is the database it speaks of; `type_data` depends on `type`; `token_id` is the API token that asked.
+
+    `project_name` is there for an event that is about a project.
+    """
 
     id: str
     created_at: Date
@@ -41,6 +65,7 @@ class Event(Struct, frozen=True):
     app_id: str | None
     app_name: str | None
     project_id: str | None
+    project_name: str | None
     token_id: str | None
     type: str
     type_data: dict[str, Any]
@@ -51,3 +76,26 @@ class EventsAnswer(Struct, frozen=True):
 
     events: list[Event]
     meta: PageMeta
+
+
+class EventType(Struct, frozen=True):
+    id: str
+    category_id: str
+    name: str
+    display_name: str
+    description: str
+    template: str = ""
+
+
+class EventTypesAnswer(Struct, frozen=True):
+    event_types: list[EventType]
+
+
+class EventCategory(Struct, frozen=True):
+    id: str
+    name: str
+    position: int
+
+
+class EventCategoriesAnswer(Struct, frozen=True):
+    event_categories: list[EventCategory]

@@ -13,6 +13,17 @@ class FirewallRule(Struct, frozen=True):
     range_id: str
 
 
+class ManagedRange(Struct, frozen=True):
+    id: str
+    name: str
+
+
+class ManagedRangesAnswer(Struct, frozen=True):
+    """None, always."""
+
+    ranges: list[ManagedRange]
+
+
 class FirewallRulesAnswer(Struct, frozen=True):
     """None, always."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -23,8 +23,10 @@ FIRST_PROJECT = "pr-82a3cac5-9b25-473e-b33d-6272b87e636f"
 stand. Ids need to be unique within a platform only."""
 JWT_SECONDS = 3600
 
-_USER, _DATABASE = "user", "database"
-"""For whom a JWT is: the whole API, or the Database API of one database."""
+LOG_LINK_SECONDS = 300
+
+_USER, _DATABASE, _LOGS = "user", "database", "logs"
+"""What a JWT is for: the whole API, the Database API of one database, or a link to that database's log."""
 _LONGEST_TOKEN = 4096
 
 
@@ -76,12 +78,30 @@ def authenticate_password(service: Service, name: str, password: str) -> Princip
 
 def exchange(service: Service, principal: Principal) -> str:
     """A JWT that may do what the principal's API token may, for one hour at most."""
-    return _sign(service, principal, _USER, None)
+    return _sign(service, principal, _USER, None, JWT_SECONDS)
 
 
 def sign_database_token(service: Service, principal: Principal, database_id: str) -> str:
     """A JWT for the Database API of one database, which the caller has authorized."""
-    return _sign(service, principal, _DATABASE, database_id)
+    return _sign(service, principal, _DATABASE, database_id, JWT_SECONDS)
+
+
+def sign_log_link(service: Service, principal: Principal, database_id: str) -> str:
+    """A JWT that only shows the log of one database, which the caller has authorized; good for five minutes."""
+    return _sign(service, principal, _LOGS, database_id, LOG_LINK_SECONDS)
+
+
+def authenticate_log_link(service: Service, token: str, opened_at: float | None = None) -> Principal:
+    """The principal that made the link, with the link's database; raises Unauthorized.
+
+    One that was opened in time goes on (`opened_at`), but like any link only as long as the API token behind it is
+    valid.
+    """
+    session = _load(service, token, _by_log_link)
+    now = service.clock()
+    if session.ends_at <= (now if opened_at is None else opened_at) or _end(session.principal) <= now:
+        raise Unauthorized("The link has expired")
+    return session.principal
 
 
 def touch(service: Service, principal: Principal) -> None:
@@ -122,18 +142,21 @@ class _Session:
     ends_at: float
 
 
-_Load = Callable[[Service, Connection, str], _Session]
+_Read = Callable[[Service, Connection, str], _Session]
 
 
-def _authenticate(service: Service, token: str, load: _Load) -> Principal:
-    # Wrong tokens raise, so they cannot fill the cache; the end is checked for every request.
-    if len(token) > _LONGEST_TOKEN:
-        raise Unauthorized("The token is not valid")
-    key = (load, secrets.digest(token))
-    session = service.store.cached(key, lambda connection: load(service, connection, token))
+def _authenticate(service: Service, token: str, read: _Read) -> Principal:
+    session = _load(service, token, read)
     if session.ends_at <= service.clock():
         raise Unauthorized("The token has expired")
     return session.principal
+
+
+def _load(service: Service, token: str, read: _Read) -> _Session:
+    # Wrong tokens raise, so they cannot fill the cache; the end is checked for every request.
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthorized("The token is not valid")
+    return service.store.cached((read, secrets.digest(token)), lambda connection: read(service, connection, token))
 
 
 def _by_api_token(_service: Service, connection: Connection, token: str) -> _Session:
@@ -144,7 +167,15 @@ def _by_api_token(_service: Service, connection: Connection, token: str) -> _Ses
 
 
 def _by_jwt(service: Service, connection: Connection, token: str) -> _Session:
-    claims = _read(service.box.verify(token, (_USER, _DATABASE)))
+    return _by_claims(service, connection, token, (_USER, _DATABASE))
+
+
+def _by_log_link(service: Service, connection: Connection, token: str) -> _Session:
+    return _by_claims(service, connection, token, (_LOGS,))
+
+
+def _by_claims(service: Service, connection: Connection, token: str, audiences: Sequence[str]) -> _Session:
+    claims = _read(service.box.verify(token, audiences))
     owner = tokens.owner_of(connection, claims.tid)
     if owner is None or _version(owner) != claims.ver:
         raise Unauthorized("The token is not valid any more: the API token that it was made for is revoked")
@@ -156,12 +187,12 @@ def _read(said: Mapping[str, object] | None) -> _Claims:
         claims = msgspec.convert(said, _Claims)
     except msgspec.ValidationError:
         raise Unauthorized("The token is not valid") from None
-    if (claims.aud == _DATABASE) != (claims.db is not None):
+    if (claims.aud == _USER) != (claims.db is None):
         raise Unauthorized("The token is not valid")
     return claims
 
 
-def _sign(service: Service, principal: Principal, audience: str, database_id: str | None) -> str:
+def _sign(service: Service, principal: Principal, audience: str, database_id: str | None, seconds: int) -> str:
     owner = service.store.cached(
         ("token owner", principal.token_id), lambda connection: tokens.owner_of(connection, principal.token_id)
     )
@@ -173,7 +204,7 @@ def _sign(service: Service, principal: Principal, audience: str, database_id: st
         "tid": principal.token_id,
         "ver": _version(owner),
         "iat": int(now),
-        "exp": int(min(now + JWT_SECONDS, _end(principal))),
+        "exp": int(min(now + seconds, _end(principal))),
     }
     return service.box.sign(audience, claims | ({"db": database_id} if database_id else {}))
 

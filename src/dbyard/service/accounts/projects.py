@@ -74,7 +74,7 @@ def update(service: Service, principal: Principal, project_id: str, change: Proj
         if project.default and not old.default:
             projects.clear_default(connection, principal.account.id, now)
         projects.update(connection, project)
-        _record(connection, principal, EventType.PROJECT_CHANGED, project, now)
+        _record(connection, principal, EventType.PROJECT_CHANGED, project, now, old)
     return OwnedProject(project, principal.account)
 
 
@@ -116,6 +116,15 @@ def _check_name(connection: Connection, project: Project, wrong: FieldErrors) ->
     wrong.check()
 
 
-def _record(connection: Connection, principal: Principal, kind: EventType, project: Project, now: float) -> None:
-    data = {"id": project.id, "name": project.name, "default": project.default}
+def _record(
+    connection: Connection,
+    principal: Principal,
+    kind: EventType,
+    project: Project,
+    now: float,
+    old: Project | None = None,
+) -> None:
+    data: dict[str, object] = {"id": project.id, "name": project.name, "default": project.default}
+    if old is not None:
+        data |= {"old_name": old.name, "old_default": old.default}
     events.record(connection, principal, kind, now, project_id=project.id, owner_id=project.account_id, data=data)

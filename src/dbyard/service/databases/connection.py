@@ -88,6 +88,13 @@ def list_endpoints(service: Service, principal: Principal, key: str) -> Sequence
     return [DatabaseEndpoint(database.id, each.address) for each in found if each.address is not None]
 
 
+def list_addresses(service: Service, found: Sequence[Database]) -> dict[str, Address]:
+    """By database, where each is reached that the principal may use; of databases that it was given."""
+    with service.store.snapshot() as reading:
+        addresses = {each.id: endpoints.list_for(reading, each.id) for each in found}
+    return {key: each[0].address for key, each in addresses.items() if each and each[0].address is not None}
+
+
 def _get_access(service: Service, principal: Principal, key: str) -> _Access:
     with service.store.snapshot() as reading:
         database = authorize_database(reading, principal, key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dbyard import engines
 from dbyard.errors import NotFound
-from dbyard.model import Database, EventType, OperationKind, OperationStatus, Principal
+from dbyard.model import Access, Database, EventType, OperationKind, OperationStatus, Principal
 from dbyard.secrets import make_password
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
@@ -47,7 +47,7 @@ def reset_password(service: Service, principal: Principal, key: str, user: str) 
     """
     password = make_password()
     with service.store.tx() as connection:
-        database = authorize_database(connection, principal, key)
+        database = authorize_database(connection, principal, key, Access.CHANGE)
         credential = credentials.get(connection, database.id)
         if credential is None or credential.username != user:
             raise NotFound("User not found", resource="user")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dbyard.errors import Conflict, Invalid
-from dbyard.model import Database, EventType, Principal
+from dbyard.model import Access, Database, EventType, Principal
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database, authorize_project
 from dbyard.service.databases.create_request import NAME_RULE
@@ -34,10 +34,16 @@ def get(service: Service, principal: Principal, key: str) -> Database:
         return authorize_database(connection, principal, key)
 
 
+def get_to_change(service: Service, principal: Principal, key: str) -> Database:
+    """As `get`; raises Forbidden for a principal that may only use the database."""
+    with service.store.read() as connection:
+        return authorize_database(connection, principal, key, Access.CHANGE)
+
+
 def get_as_owner(service: Service, principal: Principal, key: str) -> Database:
     """As `get`; raises Forbidden for a principal that may use the database and does not own it."""
     with service.store.read() as connection:
-        return authorize_database(connection, principal, key, as_owner=True)
+        return authorize_database(connection, principal, key, Access.OWN)
 
 
 def exists(service: Service, principal: Principal, key: str) -> bool:
@@ -49,7 +55,7 @@ def exists(service: Service, principal: Principal, key: str) -> bool:
 def rename(service: Service, principal: Principal, key: str, request: RenameRequest) -> Database:
     """Its ids, its URL and its users' names stay; the old name is free. Raises Invalid with every wrong field."""
     with service.store.tx() as connection:
-        database, now = authorize_database(connection, principal, key, as_owner=True), service.clock()
+        database, now = authorize_database(connection, principal, key, Access.OWN), service.clock()
         renamed = replace(database, name=_check_rename(connection, database, request))
         databases.rename(connection, database.id, renamed.name, now)
         data = {"old_name": database.name, "new_name": renamed.name}
@@ -58,13 +64,16 @@ def rename(service: Service, principal: Principal, key: str, request: RenameRequ
 
 
 def move(service: Service, principal: Principal, key: str, project_id: object) -> Database:
-    """Into another project of its owner; everything else stays. The collaborators of that project may use it."""
+    """Into another project of its owner; everything else stays, also its own collaborators.
+
+    The collaborators of that project may use it, and those of the other one no longer.
+    """
     now = service.clock()
     with service.store.tx() as connection:
         if not isinstance(project_id, str):
             authorize_database(connection, principal, key)
             raise Invalid({"project_id": ["should be the id of one of your projects"]})
-        database = authorize_database(connection, principal, key, as_owner=True)
+        database = authorize_database(connection, principal, key, Access.OWN)
         project = authorize_project(connection, principal, project_id)
         old, _ = projects.get(connection, database.project_id)
         databases.move(connection, database.id, project.id, now)
@@ -79,7 +88,7 @@ def delete(service: Service, principal: Principal, key: str, confirm: str | None
     """From here on the database is not found and its name is free; an operation removes the rest."""
     now = service.clock()
     with service.store.tx() as connection:
-        database = authorize_database(connection, principal, key, as_owner=True)
+        database = authorize_database(connection, principal, key, Access.OWN)
         _check_confirmed(database, confirm)
         databases.delete(connection, database.id, now)
         idempotency.delete_for(connection, database.id)

@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dbyard import engines
-from dbyard.errors import NotFound
-from dbyard.model import Database, Principal
+from dbyard.errors import NotFound, RequestError, Unauthorized
+from dbyard.model import Database, Instance, Principal
+from dbyard.model.times import to_datetime
 from dbyard.service import Service
+from dbyard.service.accounts import authentication
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.databases import get as get_database
-from dbyard.store import databases, instances
+from dbyard.store import instances
 
-LINK_SECONDS = 300
 _FOLLOW_LINES = 1000
 """How far back a follower looks for new lines; of more lines than these between two looks some are missed."""
-_AUDIENCE = "logs"
+_LINES_BEFORE = 1000
+"""How far back from the first line that is shown a time is looked for, where that line has none."""
 _NO_LINK = "The link to these logs is not valid, or no longer: ask for another one"
 
 
 @dataclass(frozen=True, slots=True)
 class LogLink:
-    """Its token gives access to the log of the database, and to nothing else, for a while."""
+    """Its token gives access to the log of the database, and to nothing else, for five minutes.
+
+    It ends before that with the token and the access of the account that made it.
+    """
 
     database_id: str
     token: str
@@ -36,15 +41,8 @@ class LogLink:
 @dataclass(frozen=True, slots=True)
 class LogLine:
     text: str
-    at: datetime | None
-    """When the server wrote it, by its own account; None where it does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLog:
-    database: Database
-    lines: Sequence[LogLine]
-    """The last ones, oldest first."""
+    at: datetime
+    """When the server wrote it by its own account; of a line that does not say, of the one before it."""
 
 
 def read(service: Service, principal: Principal, key: str, lines: int) -> Sequence[str]:
@@ -67,22 +65,27 @@ def follow(service: Service, principal: Principal, key: str, lines: int) -> Iter
 def make_link(service: Service, principal: Principal, key: str) -> LogLink:
     """A link for five minutes."""
     database = get_database(service, principal, key)
-    claims = {"db": database.id, "exp": int(service.clock()) + LINK_SECONDS}
-    return LogLink(database.id, service.box.sign(_AUDIENCE, claims))
+    return LogLink(database.id, authentication.sign_log_link(service, principal, database.id))
 
 
-def read_link(service: Service, database_id: str, token: str | None, lines: int) -> ServerLog:
-    """What the link is for. Raises NotFound, also when the link has ended."""
-    claims = service.box.verify(token or "", (_AUDIENCE,))
-    if claims is None or claims.get("db") != database_id or claims["exp"] <= service.clock():
-        raise NotFound(_NO_LINK)
-    with service.store.read() as reading:
-        database = databases.get(reading, database_id)
-        instance = instances.get_primary(reading, database.id) if database else None
-    if database is None or instance is None or database.deleted_at is not None:
-        raise NotFound(_NO_LINK)
-    engine = engines.load(service.catalogue.get(database.technology).engine)
-    return ServerLog(database, [LogLine(line, engine.log_time(line)) for line in service.logs(instance.id, lines)])
+def read_link(service: Service, database_id: str, token: str | None, lines: int) -> tuple[Database, Sequence[LogLine]]:
+    """The database that the link is for, and the last lines of its log, oldest first.
+
+    Raises NotFound, also when the link has ended or its maker may not see the database any more.
+    """
+    database, instance = _open_link(service, database_id, token or "")
+    texts = service.logs(instance.id, lines + _LINES_BEFORE)
+    return database, _add_times(service, database, instance, texts)[-lines:]
+
+
+def follow_link(service: Service, database_id: str, token: str | None) -> tuple[Database, Iterator[Sequence[LogLine]]]:
+    """The database that the link is for, and at each step what is new in its log, beginning with nothing.
+
+    The link has to be good now; then it lasts as long as its maker's token and access. Raises NotFound as `read_link`.
+    """
+    database, instance = _open_link(service, database_id, token or "")
+    seen = service.logs(instance.id, _FOLLOW_LINES)
+    return database, _follow_link(service, database_id, token or "", service.clock(), seen)
 
 
 def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
@@ -108,3 +111,53 @@ def _follow(service: Service, principal: Principal, key: str, lines: int) -> Ite
             return
         yield unseen(seen, latest)
         seen = latest
+
+
+def _open_link(
+    service: Service, database_id: str, token: str, opened_at: float | None = None
+) -> tuple[Database, Instance]:
+    try:
+        principal = authentication.authenticate_log_link(service, token, opened_at)
+    except Unauthorized:
+        raise NotFound(_NO_LINK) from None
+    with service.store.read() as reading:
+        database = authorize_database(reading, principal, database_id)
+        instance = instances.get_primary(reading, database.id)
+    if instance is None:
+        raise NotFound(_NO_LINK)
+    return database, instance
+
+
+def _add_times(service: Service, database: Database, instance: Instance, texts: Sequence[str]) -> list[LogLine]:
+    """Lines before the first that has a time get that one; the server's own beginning where none has."""
+    engine = engines.load(service.catalogue.get(database.technology).engine)
+    times = [engine.log_time(text) for text in texts]
+    last = next((time for time in times if time), to_datetime(instance.ready_at or database.created_at))
+    found = []
+    for text, time in zip(texts, times, strict=True):
+        last = time or last
+        found.append(LogLine(text, last))
+    return found
+
+
+def _follow_link(
+    service: Service, database_id: str, token: str, opened_at: float, seen: Sequence[str]
+) -> Iterator[Sequence[LogLine]]:
+    while True:
+        try:
+            database, instance = _open_link(service, database_id, token, opened_at)
+        except RequestError:
+            return
+        latest = service.logs(instance.id, _FOLLOW_LINES)
+        yield _take_new(_add_times(service, database, instance, latest), unseen(seen, latest))
+        seen = latest
+
+
+def _take_new(lines: Sequence[LogLine], new: Sequence[str]) -> list[LogLine]:
+    """The lines with these texts, the last ones where a text is there more than once."""
+    wanted, found = list(new), []
+    for line in reversed(lines):
+        if wanted and line.text == wanted[-1]:
+            wanted.pop()
+            found.append(line)
+    return found[::-1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dbyard.errors import Conflict
 from dbyard.model import (
     OPERATIONS,
+    Access,
     Database,
     EventType,
     Operation,
@@ -102,7 +103,7 @@ def repair(service: Service, principal: Principal, key: str) -> OperationHistory
     """Bring the server to what is wanted of it, as an operation. Raises Conflict as `queue` does."""
     now = service.clock()
     with service.store.tx() as connection:
-        database = authorize_database(connection, principal, key)
+        database = authorize_database(connection, principal, key, Access.CHANGE)
         new = queue(service, connection, database, OperationKind.CONFIGURE)
         data = {"operation_id": new}
         events.record(connection, principal, EventType.DATABASE_REPAIRED, now, database=database, data=data)
@@ -182,7 +183,7 @@ def _check_idle(connection: Connection, database: Database) -> None:
 def _find(
     connection: Connection, principal: Principal, key: str, operation_id: str
 ) -> tuple[Database, OperationHistory]:
-    database = authorize_database(connection, principal, key)
+    database = authorize_database(connection, principal, key, Access.CHANGE)
     authorize_operation(connection, principal, operation_id, key)
     return database, next(each for each in _histories(connection, database) if each.operation.id == operation_id)
 

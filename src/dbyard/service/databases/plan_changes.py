@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbyard.errors import Conflict, Invalid, NotReady, StepError
-from dbyard.model import DISK_READ_ONLY, MIB, Database, EventType, OperationKind, Plan, Principal
+from dbyard.model import DISK_READ_ONLY, MIB, Access, Database, EventType, OperationKind, Plan, Principal
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.service.catalogue import plan_of
@@ -26,7 +26,7 @@ def change_plan(service: Service, principal: Principal, key: str, plan: object, 
     the data; Conflict as `queue` does.
     """
     with service.store.read() as connection:
-        database = authorize_database(connection, principal, key)
+        database = authorize_database(connection, principal, key, Access.CHANGE)
     wanted = validate_plan(service, service.catalogue.get(database.technology), plan)
     if wanted.name == database.plan:
         return True
@@ -40,7 +40,7 @@ def change_plan(service: Service, principal: Principal, key: str, plan: object, 
 def _queue_resize(service: Service, principal: Principal, key: str, plan: Plan, *, at_last: bool) -> bool:
     now = service.clock()
     with service.store.tx() as connection:
-        database = authorize_database(connection, principal, key)
+        database = authorize_database(connection, principal, key, Access.CHANGE)
         if not interrupt(connection, database, now) and not at_last:
             return False
         params = {"plan": plan.name, "previous_plan": database.plan}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from dbyard import wire
 from dbyard.errors import BadRequest
+from dbyard.model import Scope
 from dbyard.service.databases import connection, create, databases, operations
 from dbyard.service.databases.create import IdempotencyKey
 from dbyard.service.databases.create_request import CreateRequest
@@ -15,7 +16,8 @@ from dbyard.web.api.encoding import operations as operation_encoding
 from dbyard.web.handlers import cached, for_path, for_principal
 from dbyard.web.parameters import DATABASE, OPERATION
 from dbyard.web.requests import unwrap
-from dbyard.web.routes import Call, Method, Parameter, Route, route
+from dbyard.web.routes import Call, Handler, Method, Parameter, Route, route
+from dbyard.wire.dashboard import DashboardAnswer, DatabaseShown
 
 KEY_LENGTH = 255
 KEY_PATTERN = "^[!-~]+$"
@@ -37,10 +39,11 @@ _IDEMPOTENCY_KEY = Parameter(
 _NOT_FOUND = {404: wire.Error}
 
 
-def routes() -> list[Route]:
+def routes(show: Handler, list_dashboard: Handler) -> list[Route]:
+    """The handlers answer a database, or all of them, with what the facade of Scalingo's API makes of each."""
     return [
-        route("/v1/databases", get=_LIST, post=_CREATE),
-        route("/v1/databases/{database}", get=_GET, delete=_DELETE),
+        route("/v1/databases", get=_list(list_dashboard), post=_CREATE),
+        route("/v1/databases/{database}", get=_show(show), delete=_DELETE),
         route("/v1/databases/{database}/connection", get=_CONNECTION),
         route("/v1/databases/{database}/operations", get=_OPERATIONS),
         route("/v1/databases/{database}/repair", post=_REPAIR),
@@ -97,11 +100,41 @@ def _idempotency_key(call: Call) -> IdempotencyKey | None:
     return IdempotencyKey(key, call.body)
 
 
-_LIST = Method(
-    cached("databases", for_principal(databases.list_all, encoding.encode_all)),
-    "List your databases, newest last",
-    wire.DatabasesAnswer,
+_DASHBOARD = Parameter(
+    "dashboard",
+    "query",
+    "Whether each has its app, its addon, its status and its address beside it",
+    {"enum": ["true", "false"]},
 )
+
+
+def _is_dashboard(call: Call) -> bool:
+    return call.flag("dashboard", default=False)
+
+
+def _list(list_dashboard: Handler) -> Method:
+    list_all = cached("databases", for_principal(databases.list_all, encoding.encode_all))
+    return Method(
+        lambda call: list_dashboard(call) if _is_dashboard(call) else list_all(call),
+        "List your databases, newest last",
+        wire.DatabasesAnswer,
+        alternative=DashboardAnswer,
+        blocking=_is_dashboard,
+        parameters=(_DASHBOARD,),
+        errors={422: wire.Errors},
+    )
+
+
+def _show(show: Handler) -> Method:
+    return Method(
+        cached("database", show, timely=True),
+        "Get a database by its id or name, with its app and its addon",
+        DatabaseShown,
+        parameters=(DATABASE,),
+        errors=_NOT_FOUND,
+    )
+
+
 _CREATE = Method(
     create_database,
     "Create a database",
@@ -110,13 +143,6 @@ _CREATE = Method(
     writes=True,
     body=wire.CreateDatabase,
     parameters=(_IDEMPOTENCY_KEY,),
-    errors=_NOT_FOUND,
-)
-_GET = Method(
-    cached("database", for_path("database", databases.get, encoding.encode)),
-    "Get a database by its id or name",
-    wire.DatabaseAnswer,
-    parameters=(DATABASE,),
     errors=_NOT_FOUND,
 )
 _DELETE = Method(
@@ -132,6 +158,7 @@ _CONNECTION = Method(
     for_path("database", connection.get, encoding.encode_connection),
     "How to connect to a database; 409 until that works",
     wire.ConnectionAnswer,
+    scope=Scope.READ_CREDENTIALS,
     parameters=(DATABASE,),
     errors={404: wire.Error, 409: wire.NotUsable},
 )

@@ -1,4 +1,4 @@
-"""`/docs`: a page that draws `/openapi.json` in a browser. All its files are served from here."""
+"""`/docs`: a page that draws `/openapi.json` in a browser, and the way to it. All its files are served from here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 from functools import cache
 from importlib import resources
 
-from dbyard.web.routes import CachePolicy, Method, Route, route
+from dbyard.web.replies import Reply
+from dbyard.web.routes import CachePolicy, Call, Method, Route, route
 
 _FILES = {
     "docs.css": "text/css; charset=utf-8",
@@ -27,12 +28,17 @@ _HEADERS = (
 
 def routes() -> list[Route]:
     """The page, and one route for each of its files: no other name leads to a file."""
+    root = route("/", get=Method(_lead_here, "Leads a browser to /docs", None, public=True, limited=False))
     page = route("/docs", get=_file("docs.html", "text/html; charset=utf-8", "The API for people, in a browser"))
     files = [
         route(f"/docs/{name.rpartition('/')[2]}", get=_file(name, media, "A file of /docs"))
         for name, media in _FILES.items()
     ]
-    return [page, *files]
+    return [root, page, *files]
+
+
+def _lead_here(_call: Call) -> Reply:
+    return Reply(302, b"", ((b"location", b"/docs"),))
 
 
 def _file(name: str, media: str, summary: str) -> Method:

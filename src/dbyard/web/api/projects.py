@@ -11,7 +11,7 @@ from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.wire import projects as shapes
 
-_PROJECT = Parameter("project", "path", "The project's id", {"type": "string"}, required=True, source="/project/id")
+PROJECT = Parameter("project", "path", "The project's id", {"type": "string"}, required=True, source="/project/id")
 
 
 def routes() -> list[Route]:
@@ -50,7 +50,7 @@ _GET = Method(
     for_path("project", projects.get, encoding.encode),
     "Get a project",
     shapes.ProjectAnswer,
-    parameters=(_PROJECT,),
+    parameters=(PROJECT,),
     errors={404: wire.Error},
 )
 _UPDATE = Method(
@@ -60,7 +60,7 @@ _UPDATE = Method(
     writes=True,
     body=shapes.UpdateProject,
     authorize=authorize("project", projects.get),
-    parameters=(_PROJECT,),
+    parameters=(PROJECT,),
     errors={403: wire.Error, 404: wire.Error},
 )
 _DELETE = Method(
@@ -69,6 +69,6 @@ _DELETE = Method(
     None,
     status=204,
     writes=True,
-    parameters=(_PROJECT,),
+    parameters=(PROJECT,),
     errors={403: wire.Error, 404: wire.Error, 409: wire.Error},
 )

@@ -7,9 +7,11 @@ from typing import NoReturn
 from dbyard import wire
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import Database, Scope
+from dbyard.service import Service
 from dbyard.service.accounts import authentication
 from dbyard.service.catalogue import plan_of, technology_of
 from dbyard.service.databases import connection, databases, plan_changes, status
+from dbyard.service.databases.status import DatabaseOverview
 from dbyard.web.replies import Waiting
 from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
@@ -21,7 +23,9 @@ from dbyard.wire import addons as shapes
 from dbyard.wire.apps import DrainsAnswer, ResourceError
 
 _PAUSE_SECONDS = 5.0
-_ADDON = Parameter("addon", "path", "`ad-` and the database's id", {"type": "string"}, required=True)
+_ADDON = Parameter(
+    "addon", "path", "`ad-` and the database's id; its technology names it too", {"type": "string"}, required=True
+)
 _ALIASES = Parameter(
     "aliases",
     "query",
@@ -90,15 +94,20 @@ def list_variables(call: Call) -> shapes.VariablesAnswer:
 def find(call: Call) -> Database:
     """The database that the addon of the app is."""
     database = databases.get(call.service, call.principal, call.path["app"])
-    if call.path["addon"] != addon_id(database.id):
+    technology = technology_of(call.service, database)
+    if call.path["addon"] not in (addon_id(database.id), technology.slug, technology.type_name):
         raise NotFound("Addon not found", resource="addon")
     return database
 
 
 def _addon(call: Call, key: str) -> shapes.Addon:
-    overview = status.get_overview(call.service, call.principal, key)
-    database = overview.database
-    return encoding.encode_addon(overview, technology_of(call.service, database), plan_of(call.service, database))
+    return describe(call.service, status.get_overview(call.service, call.principal, key))
+
+
+def describe(service: Service, overview: DatabaseOverview) -> shapes.Addon:
+    technology = technology_of(service, overview.database)
+    server_type = service.catalogue.get(technology.type_name)
+    return encoding.encode_addon(overview, technology, server_type, plan_of(service, overview.database))
 
 
 _LIST = Method(
@@ -158,6 +167,7 @@ _VARIABLES = Method(
     list_variables,
     "The variables that hold a database's URL, as soon as that is certain",
     shapes.VariablesAnswer,
+    scope=Scope.READ_CREDENTIALS,
     parameters=(APP, _ALIASES),
     errors={404: ResourceError, 422: wire.Errors},
     not_found=not_found,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbyard import wire
-from dbyard.errors import Invalid, NotFound, RequestError
+from dbyard.errors import Conflict, Invalid, NotFound, RequestError
 from dbyard.service.databases import databases, operations, status
 from dbyard.service.databases.databases import RenameRequest
 from dbyard.web.handlers import authorize, for_path
@@ -12,6 +12,7 @@ from dbyard.web.requests import unwrap
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import apps as encoding
 from dbyard.web.scalingo.identifiers import to_database_key
+from dbyard.web.scalingo.unsupported import ONLY_DATABASES
 from dbyard.wire import apps as shapes
 
 APP = Parameter(
@@ -63,7 +64,10 @@ def rename(call: Call) -> shapes.AppAnswer:
 
 
 def move(call: Call) -> shapes.AppAnswer:
-    project_id = unwrap(call.fields(), "app").get("project_id")
+    fields = unwrap(call.fields(), "app")
+    if fields and "project_id" not in fields:
+        raise Conflict(f"{ONLY_DATABASES}: nothing of it can be changed but its project (`project_id`)")
+    project_id = fields.get("project_id")
     return _show(call, databases.move(call.service, call.principal, call.path["app"], project_id).id)
 
 
@@ -117,7 +121,7 @@ _MOVE = Method(
     body=shapes.UpdateApp,
     authorize=authorize("app", databases.get),
     parameters=(APP,),
-    errors={403: wire.Error, **NOT_FOUND},
+    errors={403: wire.Error, 409: wire.Error, **NOT_FOUND},
     not_found=not_found,
 )
 _DELETE = Method(

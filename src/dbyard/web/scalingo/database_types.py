@@ -38,7 +38,7 @@ def get_type(call: Call) -> shapes.DatabaseTypeAnswer:
 def get_version(call: Call) -> shapes.DatabaseTypeVersionAnswer:
     for technology, version in catalogue.list_versions(call.service):
         if encoding.version_id(technology, version) == call.path["version"]:
-            return encoding.encode_version(technology, version)
+            return encoding.encode_version(catalogue.find_installed(call.service, technology, version))
     raise NotFound("Database type version not found")
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dbyard import wire
+from dbyard.service import catalogue
 from dbyard.service.databases import details, metrics, operations
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE, OPERATION
-from dbyard.web.routes import Call, Method, Route, route
+from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import details as encoding
 from dbyard.web.scalingo.encoding.apps import encode_finished_operation
 from dbyard.wire.apps import AppOperationAnswer
 from dbyard.wire.details import DetailsAnswer, InstanceStatus, MetricsAnswer, PlanDetailsAnswer
 
 _NOT_FOUND = {404: wire.Error}
+_PLAN_NAME = Parameter("plan", "path", "The plan's name", {"type": "string"}, required=True, source="/plan/name")
+_TYPE = Parameter("type", "query", "The plan's technology, which its name tells already", {"type": "string"})
 
 
 def routes() -> list[Route]:
@@ -22,6 +25,7 @@ def routes() -> list[Route]:
         route("/api/databases/{database}/instances_status", get=_INSTANCES),
         route("/api/databases/{database}/plan", get=_PLAN),
         route("/api/databases/{database}/operations/{operation}", get=_OPERATION_OF),
+        route("/api/plans/{plan}", get=_ANY_PLAN),
         route("/api/operations/{operation}", get=_ANY_OPERATION),
     ]
 
@@ -29,6 +33,10 @@ def routes() -> list[Route]:
 def get_operation(call: Call) -> AppOperationAnswer:
     found = operations.get(call.service, call.principal, call.path["operation"], call.path.get("database"))
     return encode_finished_operation(found)
+
+
+def get_plan(call: Call) -> PlanDetailsAnswer:
+    return encoding.encode_plan(catalogue.find_plan(call.service, call.path["plan"]))
 
 
 _DESCRIBE = Method(
@@ -56,7 +64,7 @@ _INSTANCES = Method(
     errors=_NOT_FOUND,
 )
 _PLAN = Method(
-    for_path("database", details.get_facts, encoding.encode_plan),
+    for_path("database", details.get_facts, lambda facts: encoding.encode_plan(facts.plan)),
     "The plan of a database in figures",
     PlanDetailsAnswer,
     parameters=(DATABASE,),
@@ -76,3 +84,4 @@ _ANY_OPERATION = Method(
     parameters=(OPERATION,),
     errors=_NOT_FOUND,
 )
+_ANY_PLAN = Method(get_plan, "A plan in figures", PlanDetailsAnswer, parameters=(_PLAN_NAME, _TYPE), errors=_NOT_FOUND)

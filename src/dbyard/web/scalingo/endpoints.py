@@ -1,4 +1,4 @@
-"""`/v1/databases/{database}/endpoints` and `…/net_peerings`: where a database is reached."""
+"""`/v1/databases/{database}/endpoints`, `…/net_peerings`, `…/network_configuration`: where a database is reached."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def routes() -> list[Route]:
     return [
         route("/v1/databases/{database}/endpoints", get=_ENDPOINTS),
         route("/v1/databases/{database}/net_peerings", get=_NET_PEERINGS),
+        route("/v1/databases/{database}/network_configuration", get=_NETWORK),
     ]
 
 
@@ -35,6 +36,10 @@ def _no_net_peerings(_authorized: object) -> shapes.NetPeeringsAnswer:
     return shapes.NetPeeringsAnswer([])
 
 
+def _no_network(_authorized: object) -> shapes.NetworkConfigurationAnswer:
+    return shapes.NetworkConfigurationAnswer(shapes.NetworkConfiguration())
+
+
 _ENDPOINTS = Method(
     for_path("database", connection.list_endpoints, _encode),
     "Where a database is reached",
@@ -46,6 +51,13 @@ _NET_PEERINGS = Method(
     for_path("database", databases.get, _no_net_peerings),
     "List the net peerings of a database, of which there are none",
     shapes.NetPeeringsAnswer,
+    parameters=(DATABASE,),
+    errors={404: wire.Error},
+)
+_NETWORK = Method(
+    for_path("database", databases.get, _no_network),
+    "The network of a database: none of its own, so that every field is empty",
+    shapes.NetworkConfigurationAnswer,
     parameters=(DATABASE,),
     errors={404: wire.Error},
 )

@@ -1,78 +1,64 @@
-"""`/v1/events` and `/v1/apps/{app}/events`: what was done, by whom."""
+"""`/v1/events`, `/v1/apps/{app}/events`: what was done, as far as Scalingo's clients know words for it.
+
+`/v1/event_types` and `/v1/event_categories` list those words; no token is needed for them.
+"""
 
 from __future__ import annotations
 
 from dbyard import wire
 from dbyard.service import events
-from dbyard.service.events import PageRequest
-from dbyard.service.validation import FieldErrors
-from dbyard.web.routes import Call, Method, Parameter, Route, route
+from dbyard.web.pages import ALL, PAGING, read_page
+from dbyard.web.routes import Call, Method, Route, route
 from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
-from dbyard.web.scalingo.encoding.events import encode_page
-from dbyard.wire.events import EventsAnswer
-
-PER_PAGE = 30
-MOST_PER_PAGE = 100
-MOST_PAGES = 1_000_000
-
-_PAGING = (
-    Parameter("page", "query", "Which page, from 1", {"type": "integer", "minimum": 1, "maximum": MOST_PAGES}),
-    Parameter(
-        "per_page",
-        "query",
-        f"How many on a page, {PER_PAGE} by default",
-        {"type": "integer", "minimum": 1, "maximum": MOST_PER_PAGE},
-    ),
-)
-_ALL = Parameter("all", "query", "Everybody's events, for an admin only", {"enum": ["true", "false"]})
+from dbyard.web.scalingo.encoding import event_types
+from dbyard.web.scalingo.encoding.events import NAMES, encode_page
+from dbyard.wire.events import EventCategoriesAnswer, EventsAnswer, EventTypesAnswer
 
 
 def routes() -> list[Route]:
-    return [route("/v1/events", get=_EVENTS), route("/v1/apps/{app}/events", get=_APP_EVENTS)]
+    return [
+        route("/v1/events", get=_EVENTS),
+        route("/v1/apps/{app}/events", get=_APP_EVENTS),
+        route("/v1/event_types", get=_TYPES),
+        route("/v1/event_categories", get=_CATEGORIES),
+    ]
 
 
 def list_all(call: Call) -> EventsAnswer:
     everybody = call.flag("all", default=False)
-    return encode_page(events.list_all(call.service, call.principal, _page(call), everybody=everybody))
+    page = read_page(call, NAMES.keys())
+    return encode_page(events.list_all(call.service, call.principal, page, everybody=everybody))
 
 
 def list_for_app(call: Call) -> EventsAnswer:
-    return encode_page(events.list_for_database(call.service, call.principal, call.path["app"], _page(call)))
+    page = read_page(call, NAMES.keys())
+    return encode_page(events.list_for_database(call.service, call.principal, call.path["app"], page))
 
 
-def _page(call: Call) -> PageRequest:
-    """Raises Invalid with both parameters if both are wrong."""
-    wrong = FieldErrors()
-    number = _number(call, "page", 1, MOST_PAGES, wrong)
-    size = _number(call, "per_page", PER_PAGE, MOST_PER_PAGE, wrong)
-    wrong.check()
-    return PageRequest(number, size)
+def list_types(_call: Call) -> EventTypesAnswer:
+    return event_types.encode_types()
 
 
-def _number(call: Call, name: str, default: int, most: int, wrong: FieldErrors) -> int:
-    text = call.query(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most:
-        return int(text)
-    wrong.add(name, f"should be a number between 1 and {most}")
-    return default
+def list_categories(_call: Call) -> EventCategoriesAnswer:
+    return event_types.encode_categories()
 
 
 _EVENTS = Method(
     list_all,
-    "What was done in your account, newest first",
+    "What was done in your account, newest first, as far as Scalingo's clients know it",
     EventsAnswer,
     blocking=True,
-    parameters=(*_PAGING, _ALL),
+    parameters=(*PAGING, ALL),
     errors={403: wire.Error, 422: wire.Errors},
 )
 _APP_EVENTS = Method(
     list_for_app,
-    "What was done to a database, newest first",
+    "What was done to a database, newest first, as far as Scalingo's clients know it",
     EventsAnswer,
     blocking=True,
-    parameters=(APP, *_PAGING),
+    parameters=(APP, *PAGING),
     errors={**NOT_FOUND, 422: wire.Errors},
     not_found=not_found,
 )
+_TYPES = Method(list_types, "List the types of events that Scalingo's clients know", EventTypesAnswer, public=True)
+_CATEGORIES = Method(list_categories, "List the categories of those types", EventCategoriesAnswer, public=True)

@@ -1,4 +1,4 @@
-"""`/api/databases/{database}/firewall_rules`: asked for by clients, and always empty.
+"""`/api/databases/{database}/firewall_rules` and `/api/firewall/managed_ranges`: asked for by clients, always empty.
 
 Who reaches a server is decided by the address that it listens on. A rule is refused, because nothing would enforce it.
 """
@@ -13,22 +13,28 @@ from dbyard.service.databases import databases
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
 from dbyard.web.routes import Call, Method, Route, route
-from dbyard.wire.firewall import FirewallRulesAnswer
+from dbyard.web.scalingo.unsupported import NO_FIREWALL
+from dbyard.wire.firewall import FirewallRulesAnswer, ManagedRangesAnswer
 
 
 def routes() -> list[Route]:
-    return [route("/api/databases/{database}/firewall_rules", get=_LIST, post=_REFUSE)]
+    return [
+        route("/api/databases/{database}/firewall_rules", get=_LIST, post=_REFUSE),
+        route("/api/firewall/managed_ranges", get=_RANGES),
+    ]
 
 
 def refuse_rule(call: Call) -> NoReturn:
     databases.get(call.service, call.principal, call.path["database"])
-    raise Conflict(
-        "There is no firewall here: who reaches a database is decided by the address that its server listens on"
-    )
+    raise Conflict(NO_FIREWALL)
 
 
 def _no_rules(_authorized: object) -> FirewallRulesAnswer:
     return FirewallRulesAnswer([])
+
+
+def list_ranges(_call: Call) -> ManagedRangesAnswer:
+    return ManagedRangesAnswer([])
 
 
 _LIST = Method(
@@ -45,4 +51,7 @@ _REFUSE = Method(
     status=409,
     parameters=(DATABASE,),
     errors={404: wire.Error, 409: wire.Error},
+)
+_RANGES = Method(
+    list_ranges, "List the ranges that firewall rules may name, of which there are none", ManagedRangesAnswer
 )

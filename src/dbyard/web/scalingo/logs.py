@@ -1,16 +1,25 @@
-"""`/api/databases/{database}/logs`: logs by a link, which needs no token for as long as it is good."""
+"""`/api/databases/{database}/logs` and `/v1/apps/{app}/logs`: logs by a link, which needs no token while it is good."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from dbyard import wire
-from dbyard.model.times import to_datetime
+from dbyard.model import Database
 from dbyard.service.catalogue import technology_of
-from dbyard.service.databases import databases, logs
+from dbyard.service.databases import databases, logs, status
+from dbyard.service.databases.logs import LogLine
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE, lines_parameter, read_lines
+from dbyard.web.replies import Parts, Pause
 from dbyard.web.routes import Call, Method, Parameter, Route, route
-from dbyard.web.scalingo.encoding.logs import encode_lines
-from dbyard.wire.logs import LinkAnswer, LogArchivesAnswer
+from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
+from dbyard.web.scalingo.encoding.apps import encode as encode_app
+from dbyard.web.scalingo.encoding.logs import encode_event, encode_line
+from dbyard.wire.logs import AppLinkAnswer, LinkAnswer, LogArchivesAnswer
+
+FOLLOW_SECONDS = 1.0
+"""How often a follower looks for new lines."""
 
 _TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
 _FILTER = Parameter("filter", "query", "Servers, with `|` between them; all by default", {"type": "string"})
@@ -19,24 +28,60 @@ _FILTER = Parameter("filter", "query", "Servers, with `|` between them; all by d
 def routes() -> list[Route]:
     return [
         route("/api/databases/{database}/logs", get=_LINK),
-        route("/api/databases/{database}/logs/lines", get=_READ),
+        route("/api/databases/{database}/logs/lines", socket=follow_link, get=_READ),
         route("/api/databases/{database}/logs_archives", get=_ARCHIVES),
+        route("/v1/apps/{app}/logs", get=_APP_LINK),
+        route("/v1/apps/{app}/logs_archives", get=_APP_ARCHIVES),
     ]
 
 
 def make_link(call: Call) -> LinkAnswer:
-    link = logs.make_link(call.service, call.principal, call.path["database"])
-    return LinkAnswer(f"{call.service.region.url}/api/databases/{link.database_id}/logs/lines?token={link.token}")
+    return LinkAnswer(_url(call, call.path["database"]))
 
 
-def read_link(call: Call) -> bytes:
+def make_app_link(call: Call) -> AppLinkAnswer:
+    overview = status.get_overview(call.service, call.principal, call.path["app"])
+    return AppLinkAnswer(_url(call, overview.database.id), encode_app(overview, call.service.region.name).app)
+
+
+def read_link(call: Call) -> bytes | None:
+    """None while there is nothing to show."""
     lines = read_lines(call, "n")
-    found = logs.read_link(call.service, call.path["database"], call.query("token"), lines)
-    kind, only = technology_of(call.service, found.database).type_name, call.query("filter")
-    if only and not {kind, f"{kind}-1"} & set(only.split("|")):
-        return b""
-    encoded = encode_lines(found.lines, f"{kind}-1", to_datetime(call.service.clock()))
-    return "".join(f"{line}\n" for line in encoded).encode()
+    database, found = logs.read_link(call.service, call.path["database"], call.query("token"), lines)
+    server = _server(call, database)
+    if not found or not _is_wanted(call, server):
+        return None
+    return "".join(encode_line(line, server) for line in found).encode(errors="replace")
+
+
+def follow_link(call: Call) -> Parts:
+    """A message for each new line, from now on."""
+    database, steps = logs.follow_link(call.service, call.path["database"], call.query("token"))
+    server = _server(call, database)
+    wanted = _is_wanted(call, server)
+    return _messages(steps if wanted else iter(()), server)
+
+
+def _messages(steps: Iterator[Sequence[LogLine]], server: str) -> Parts:
+    for new in steps:
+        for line in new:
+            yield encode_event(line, server)
+        yield Pause(FOLLOW_SECONDS)
+
+
+def _url(call: Call, key: str) -> str:
+    link = logs.make_link(call.service, call.principal, key)
+    return f"{call.service.region.url}/api/databases/{link.database_id}/logs/lines?token={link.token}"
+
+
+def _server(call: Call, database: Database) -> str:
+    return f"{technology_of(call.service, database).type_name}-1"
+
+
+def _is_wanted(call: Call, server: str) -> bool:
+    """Whether the `filter` leaves the database's one server, by its name or its kind."""
+    only = call.query("filter")
+    return not only or not {server, server.removesuffix("-1")}.isdisjoint(only.split("|"))
 
 
 def _no_archives(_authorized: object) -> LogArchivesAnswer:
@@ -49,9 +94,10 @@ _LINK = Method(
 )
 _READ = Method(
     read_link,
-    "The logs that a link is for, as text",
+    "The logs that a link is for, as text; with `Upgrade: websocket` new lines as they come",
     None,
     public=True,
+    may_be_empty=True,
     blocking=True,
     parameters=(DATABASE, _TOKEN, lines_parameter("n"), _FILTER),
     errors={404: wire.Error, 422: wire.Errors},
@@ -63,4 +109,20 @@ _ARCHIVES = Method(
     LogArchivesAnswer,
     parameters=(DATABASE,),
     errors={404: wire.Error},
+)
+_APP_LINK = Method(
+    make_app_link,
+    "A link to the logs of a database",
+    AppLinkAnswer,
+    parameters=(APP,),
+    errors=NOT_FOUND,
+    not_found=not_found,
+)
+_APP_ARCHIVES = Method(
+    for_path("app", databases.get, _no_archives),
+    "List the archives of a database's logs, of which there are none",
+    LogArchivesAnswer,
+    parameters=(APP,),
+    errors=NOT_FOUND,
+    not_found=not_found,
 )

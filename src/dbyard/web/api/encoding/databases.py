@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from dbyard import wire
-from dbyard.model import Database
+from dbyard.model import Address, Database
 from dbyard.service.databases.connection import DatabaseConnection
+from dbyard.service.databases.status import DatabaseOverview
+from dbyard.wire.dashboard import DatabaseSummary
 
 
 def encode_all(databases: Sequence[Database]) -> wire.DatabasesAnswer:
@@ -15,6 +19,15 @@ def encode_all(databases: Sequence[Database]) -> wire.DatabasesAnswer:
 
 def encode(database: Database) -> wire.DatabaseAnswer:
     return wire.DatabaseAnswer(_database(database))
+
+
+def encode_summary(overview: DatabaseOverview, address: Address | None) -> DatabaseSummary:
+    return DatabaseSummary(
+        **structs.asdict(_database(overview.database)),
+        status=overview.report.status,
+        host=address.host if address else None,
+        port=address.port if address else None,
+    )
 
 
 def encode_connection(found: DatabaseConnection) -> wire.ConnectionAnswer:

@@ -7,12 +7,13 @@ from msgspec import structs
 from dbyard.model import Database, DatabaseStatus, Plan, Technology
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.status import DatabaseOverview, StatusReport
-from dbyard.web.scalingo.encoding.catalogue import encode_plan
+from dbyard.web.scalingo.encoding.catalogue import encode_plan, provider_name
 from dbyard.web.scalingo.identifiers import addon_id
 from dbyard.wire import addons as wire
 
 
-def encode_addon(overview: DatabaseOverview, technology: Technology, plan: Plan) -> wire.Addon:
+def encode_addon(overview: DatabaseOverview, technology: Technology, server_type: Technology, plan: Plan) -> wire.Addon:
+    """The provider has the name of what its servers are, by which clients look for the addon."""
     database, report = overview.database, overview.report
     return wire.Addon(
         id=addon_id(database.id),
@@ -20,7 +21,7 @@ def encode_addon(overview: DatabaseOverview, technology: Technology, plan: Plan)
         resource_id=database.id,
         status=_status(report),
         plan=encode_plan(technology, plan),
-        addon_provider=wire.ProviderOf(technology.slug, technology.name, ""),
+        addon_provider=wire.ProviderOf(technology.slug, provider_name(server_type), ""),
         provisioned_at=to_datetime_or_none(report.ready_at),
         deprovisioned_at=None,
         updated_at=to_datetime(report.updated_at or database.created_at),

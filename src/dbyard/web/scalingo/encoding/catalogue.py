@@ -8,6 +8,8 @@ from dbyard.model import Plan, Technology, Version
 from dbyard.wire import catalogue as wire
 
 CATEGORY = wire.Category(id="databases", name="Databases", description="Database servers", position=1)
+_NAMES = {"redis": "Redis® OSS"}
+"""Those of Scalingo that its clients look for, where ours are others."""
 _FREE = {"default": wire.Price(price="0.0", currency="EUR", period="minute")}
 
 
@@ -36,10 +38,14 @@ def encode_plan(technology: Technology, plan: Plan) -> wire.Plan:
     )
 
 
+def provider_name(technology: Technology) -> str:
+    return _NAMES.get(technology.slug, technology.name)
+
+
 def _provider(technology: Technology, is_installed: Callable[[Version], bool]) -> wire.AddonProvider:
     return wire.AddonProvider(
         id=technology.slug,
-        name=technology.name,
+        name=provider_name(technology),
         short_description=technology.description,
         description=technology.description,
         category=CATEGORY,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 
 from dbyard.model import Technology, Version
+from dbyard.model.times import to_datetime_or_none
+from dbyard.service.catalogue import InstalledVersion
 from dbyard.wire import database_types as wire
 
 
@@ -17,11 +20,20 @@ def encode(technology: Technology) -> wire.DatabaseTypeAnswer:
     return wire.DatabaseTypeAnswer(_type(technology))
 
 
-def encode_version(technology: Technology, version: Version) -> wire.DatabaseTypeVersionAnswer:
-    major, minor, patch = ([*map(int, version.version.split(".")), 0, 0])[:3]
-    key = version_id(technology, version)
+def encode_version(build: InstalledVersion) -> wire.DatabaseTypeVersionAnswer:
+    """The numbers of the build that would run here; those of the version alone where none is installed."""
+    major, minor, patch = ([*map(int, re.findall("[0-9]+", build.full_version)), 0, 0])[:3]
+    installed_at = to_datetime_or_none(build.installed_at)
     return wire.DatabaseTypeVersionAnswer(
-        wire.DatabaseTypeVersion(key, type_id(technology), major=major, minor=minor, patch=patch)
+        wire.DatabaseTypeVersion(
+            version_id(build.technology, build.version),
+            type_id(build.technology),
+            major=major,
+            minor=minor,
+            patch=patch,
+            created_at=installed_at,
+            updated_at=installed_at,
+        )
     )
 
 

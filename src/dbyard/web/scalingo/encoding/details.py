@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 
-from dbyard.model import MIB, Database, DatabaseStatus
+from dbyard.model import MIB, Database, DatabaseStatus, Plan
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.details import DatabaseDetails, DiskReport, ServerFacts
 from dbyard.service.databases.metrics import DatabaseMetrics
@@ -62,8 +62,7 @@ def encode_instances(facts: ServerFacts) -> list[wire.InstanceStatus]:
     return [wire.InstanceStatus(each.id, each.type, each.status, "leader") for each in _instances(facts)]
 
 
-def encode_plan(facts: ServerFacts) -> wire.PlanDetailsAnswer:
-    plan = facts.plan
+def encode_plan(plan: Plan) -> wire.PlanDetailsAnswer:
     return wire.PlanDetailsAnswer(wire.PlanDetails(plan.id, plan.name, plan.memory_mb, plan.disk_mb))
 
 

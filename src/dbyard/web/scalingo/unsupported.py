@@ -1,0 +1,82 @@
+"""What the clients of Scalingo's API ask for and cannot be done here, and why.
+
+It is answered with 409, because that is the refusal whose sentence those clients show.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+ONLY_DATABASES = "An app here is a database"
+NO_FIREWALL = "There is no firewall here: who reaches a database is decided by the address that its server listens on"
+
+_NO_BACKUPS = "There are no backups here yet: use the technology's own dump and restore programs"
+_NO_DRAINS = "Logs cannot be sent to another place from here: GET /v1/databases/{database}/logs reads and follows them"
+_NO_NET_PEERINGS = "There are no net peerings here: a database listens on an address of its machine"
+_NO_USERS = (
+    "A database has one user here, which it was made with: it cannot be changed or removed, only its password reset, by"
+    " POST /api/databases/{database}/users/{user}/reset_password"
+)
+_NO_VARIABLES = f"{ONLY_DATABASES}: its variables hold its URL, and cannot be set or removed"
+_NO_CODE = f"{ONLY_DATABASES}: it has no code, no containers and no web address, nor what belongs to them"
+_OF_APPS = (
+    "alerts", "autoscalers", "caches", "containers", "cron_tasks", "deployments", "domains", "notifiers",
+    "private_network", "private_network_domain_names", "ps", "restart", "review_apps", "run", "scale", "scm_repo_link",
+    "stats",
+)  # fmt: skip
+
+
+class _Refusal(NamedTuple):
+    methods: frozenset[str]
+    """Empty for all."""
+    path: re.Pattern[str]
+    reason: str
+
+
+def _refusal(methods: str, path: str, reason: str) -> _Refusal:
+    """`*` in the path stands for one segment, and `**` for any number of them."""
+    parts = {"**": "(/.*)?", "*": "/[^/]+"}
+    pattern = "".join(parts.get(each, f"/{each}") for each in path.split("/")[1:])
+    return _Refusal(frozenset(methods.split()), re.compile(pattern), reason)
+
+
+_REFUSALS = (
+    _refusal("POST", "/v1/apps", f"{ONLY_DATABASES}: POST /v1/databases creates one"),
+    _refusal(
+        "DELETE",
+        "/v1/apps/*/addons/*",
+        f"{ONLY_DATABASES}, and its addon is the database itself: DELETE /v1/databases/{{database}} deletes both",
+    ),
+    _refusal("GET POST", "/v1/apps/*/addons/*/sso", "There is no dashboard here: /docs shows the API in a browser"),
+    _refusal("POST DELETE", "/v1/apps/*/log_drains", _NO_DRAINS),
+    _refusal("POST DELETE", "/v1/apps/*/addons/*/log_drains", _NO_DRAINS),
+    _refusal("POST PUT PATCH DELETE", "/v1/apps/*/variables/**", _NO_VARIABLES),
+    _refusal("", f"/v1/apps/*/(?:{'|'.join(_OF_APPS)})/**", _NO_CODE),
+    _refusal("GET POST DELETE", "/v1/databases/*/net_peerings/**", _NO_NET_PEERINGS),
+    _refusal(
+        "PATCH PUT",
+        "/api/databases/*",
+        "Nothing of a database can be set here: there are no periodic backups, and no maintenance window",
+    ),
+    _refusal("POST", "/api/databases/*/upgrade", "There is no upgrade to another version here yet"),
+    _refusal("POST DELETE", "/api/databases/*/features", "There are no features here that can be switched on or off"),
+    _refusal("POST", "/api/databases/*/action", "There are no actions here: use the technology's own client program"),
+    _refusal("", "/api/databases/*/(?:backups|backup_restorations)/**", _NO_BACKUPS),
+    _refusal("", "/api/backups/**", _NO_BACKUPS),
+    _refusal("", "/api/databases/*/pitr/**", "There are no backups here yet that could be restored to a point in time"),
+    _refusal(
+        "", "/api/databases/*/maintenance/**", "No maintenance is planned here: servers are not moved or upgraded"
+    ),
+    _refusal("POST PATCH PUT DELETE", "/api/databases/*/users/**", _NO_USERS),
+    _refusal("GET PATCH PUT DELETE", "/api/databases/*/firewall_rules/**", NO_FIREWALL),
+)
+
+
+def explain(method: str, path: str) -> str | None:
+    """Why that cannot be done here; None for what no client is known to ask for."""
+    return next((each.reason for each in _REFUSALS if _fits(each, method, path)), None)
+
+
+def _fits(refusal: _Refusal, method: str, path: str) -> bool:
+    return (not refusal.methods or method in refusal.methods) and refusal.path.fullmatch(path) is not None
