@@ -80,10 +80,10 @@ class LivenessMonitor:
                 self._due[each.id] = time.monotonic() + self._round  # unless it fails
                 with logged(f"to probe instance {each.id}"):
                     self._probe(each)
-        self._observed.note_silent({each: UNRESPONSIVE for each, told in self._failures.items() if told.times > 1})
         for each in monitored:
             if self._is_lost(each, monitored):
                 self._restart(each)
+        self._observed.note_silent({each: UNRESPONSIVE for each, told in self._failures.items() if told.times > 1})
         self._context.metrics.silent_servers.set(len(self._failures))
         pause = min(self._due.values(), default=time.monotonic() + _MOST_PAUSE) - time.monotonic()
         return max(_LEAST_PAUSE, min(pause, _MOST_PAUSE))
