@@ -80,12 +80,13 @@ class TestFullDisk:
         fill(small.home, 0)
         refuse(small, "refused-db")
         with small.client() as client:
-            assert client.get_connection("before-db").url == connection.url
+            assert client.get_database("before-db").name == "before-db"
             client.delete_database("culprit-db", confirm="culprit-db")
             assert [database.name for database in client.list_databases()] == ["before-db"]
             wait_for(lambda: len(list((small.home / "instances").iterdir())) == 1, small.log, 30)
         fill(small.home, -1)
         small.create("after-db", QUICK)
+        assert small.await_usable("before-db").url == connection.url
 
     def test_while_a_server_is_made_ends_well_when_there_is_room(self, small: Platform) -> None:
         """As when tenants fill the disk between the answer and the server."""
