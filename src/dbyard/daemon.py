@@ -31,13 +31,9 @@ from dbyard.service.accounts import authentication
 from dbyard.store import Store
 from dbyard.store.reserve import Reserve
 from dbyard.web.app import create_app
-from dbyard.web.protocol import HttpProtocol
+from dbyard.web.protocol import configure
 
 log = logging.getLogger(__name__)
-
-_GRACE_SECONDS = 2
-_WEBSOCKET_BYTES = 4096
-"""The longest message of a client: none of ours has anything to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,21 +240,7 @@ def _bracketed(host: str) -> str:
 def _serve_http(platform: Platform, config: Config, listener: socket.socket, announce: Callable[[str], None]) -> None:
     host, port = listener.getsockname()[:2]
     app = create_app(platform.service, platform.metrics, rate_limit=config.rate_limit)
-    settings = uvicorn.Config(
-        app,
-        http=HttpProtocol,
-        loop="uvloop",
-        lifespan="on",
-        ws="websockets-sansio",
-        ws_max_size=_WEBSOCKET_BYTES,
-        ws_per_message_deflate=False,
-        proxy_headers=bool(config.trusted_proxies),
-        forwarded_allow_ips=list(config.trusted_proxies),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
+    settings = configure(app, config.trusted_proxies)
     server = _Server(settings, lambda: announce(f"http://{_bracketed(host)}:{port}"))
     server.run(sockets=[listener])
 

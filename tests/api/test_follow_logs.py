@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from dbyard.client import Client, read_events
 from dbyard.errors import NotFound
@@ -20,51 +18,28 @@ from dbyard.service import Service
 from dbyard.service.databases import logs as log_service
 from dbyard.web.api import logs
 from dbyard.web.app import THREADS, create_app
-from dbyard.web.protocol import HttpProtocol
 from dbyard.wire import NewDatabase
 from dbyard.wire.tokens import NewToken
 from tests.answers import Checked
+from tests.api.serving import Server, serving
 from tests.conftest import World
 
 NAME = "my-postgres-db"
 LOGS = f"/v1/databases/{NAME}/logs"
 
 
-class Server(uvicorn.Server):
-    """Runs in a thread; `started_up` is set once it accepts requests."""
-
-    def __init__(self, app: Any) -> None:
-        super().__init__(uvicorn.Config(app, http=HttpProtocol, ws="none", log_config=None))
-        self.started_up = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.thread = threading.Thread(target=self.run, kwargs={"sockets": [self.listener]})
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.started_up.set()
-
-    def stop(self) -> None:
-        """Without a time-out: it only returns if every connection has ended."""
-        self.should_exit = True
-        self.thread.join()
-        self.listener.close()
-
-
 @pytest.fixture
 def server(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(logs, "FOLLOW_SECONDS", 0.01)
     app = Checked(create_app(service, Metrics()))
-    server = Server(app)
-    server.thread.start()
-    server.started_up.wait()
-    yield server
-    server.stop()
+    with serving(app) as server:
+        yield server
     assert app.faults == []
 
 
 @pytest.fixture
 def url(server: Server) -> str:
-    return f"http://127.0.0.1:{server.listener.getsockname()[1]}"
+    return f"http://{server.address}"
 
 
 @pytest.fixture

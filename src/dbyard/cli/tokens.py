@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -14,7 +14,7 @@ from dbyard.cli.session import session
 if TYPE_CHECKING:
     from dbyard.wire import tokens as wire
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "read_credentials", "write", "admin"]
 
 
 @click.group()
@@ -37,7 +37,7 @@ def read_duration(_ctx: click.Context, _parameter: click.Parameter, value: str |
 
 @token.command()
 @click.argument("name")
-@click.option("--scope", type=click.Choice(["read", "write", "admin"]), help="What it is allowed to do.")
+@click.option("--scope", type=click.Choice(get_args(Scope)), help="What it is allowed to do.")
 @click.option("--project", metavar="PROJECT", help="The name or id of the only project that it can use.")
 @click.option("--expires", callback=read_duration, metavar="DURATION", help="When it expires: 45m, 12h, 30d, 4w.")
 @json_option

@@ -1,6 +1,6 @@
 """What happens to a request: authenticate, decode, handle, encode. Handlers are plain functions of a `Call`.
 
-This module, `authentication` and `streams` are the only asynchronous code.
+This module, `authentication`, `shares`, `streams` and `sockets` are the only asynchronous code.
 """
 
 from __future__ import annotations

@@ -1,11 +1,48 @@
-"""uvicorn's HTTP/1.1, with a limit on what it keeps of a request, errors in JSON, and streams that end at a stop."""
+"""How uvicorn serves: a limit on what it keeps of a request, errors in JSON, and streams that end at a stop."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 LONGEST_HEAD = 64 * 1024
+_GRACE_SECONDS = 2
+_WEBSOCKET_BYTES = 4096
+"""The longest message of a client: none of ours has anything to say."""
+
+
+def configure(app: ASGIApp, trusted_proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """Of others than the trusted proxies `X-Forwarded-For` and `X-Forwarded-Proto` are ignored."""
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        loop="uvloop",
+        lifespan="on",
+        ws=WebSocketProtocol,
+        ws_max_size=_WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn takes a handshake that was refused with an answer for one that was forgotten, and logs it as an error."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 class HttpProtocol(HttpToolsProtocol):

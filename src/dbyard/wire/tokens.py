@@ -41,7 +41,7 @@ class NewToken(Struct, frozen=True, omit_defaults=True):
     """What is left out is as of the token that asks. It ends `expires_in` seconds from now, or at `expires_at`."""
 
     name: str
-    scope: Literal["read", "write", "admin"] | None = None
+    scope: Literal["read", "read_credentials", "write", "admin"] | None = None
     project_id: str | None = None
     expires_in: Annotated[int, Meta(ge=1, le=10 * 365 * 86400)] | None = None
     expires_at: Date | None = None

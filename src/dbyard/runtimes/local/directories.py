@@ -31,6 +31,9 @@ INITIALISED = "initialised"
 _GROUP = "group.json"
 LOG_BYTES = 64 * MIB
 LOG_KEPT_BYTES = MIB
+_USUAL_LINE = 512
+_LONGEST_TAIL = 4 * MIB
+"""Bytes of a log beyond which no more is read to find the beginning of a line."""
 
 
 def make_home(home: Path) -> None:
@@ -135,8 +138,16 @@ def last_lines(directory: Path, lines: int) -> list[str]:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a file that may be a server's own; a link in its place is not followed."""
-    return read_end(path, 512 * lines).splitlines()[-lines:]
+    """The last lines of a file that may be a server's own, none of them cut; a link in its place is not followed."""
+    size = _USUAL_LINE * lines + 1
+    while True:
+        text = _read_end(path, size)
+        is_whole = len(text) < size
+        found = text.decode("utf-8", errors="replace").removesuffix("\n").split("\n") if text else []
+        found = found if is_whole else found[1:]  # the first has its beginning before what was read
+        if is_whole or len(found) >= lines or size > _LONGEST_TAIL:
+            return [line.removesuffix("\r") for line in found[-lines:]]
+        size *= 8
 
 
 def list_logs(directory: Path) -> list[Path]:
@@ -156,7 +167,7 @@ def trim_log(path: Path) -> None:
             file.seek(-LOG_KEPT_BYTES, os.SEEK_END)
             kept = file.read()
             file.truncate(0)
-            file.write(kept)
+            file.write(kept[kept.find(b"\n") + 1 :] or kept)  # begins with a whole line, if there is one
 
 
 def _list(directory: Path) -> list[Path]:
@@ -186,13 +197,17 @@ def _give_to_group(path: Path, uid: int, mode: int) -> None:
 
 def read_end(path: Path, size: int) -> str:
     """At most the last `size` bytes of a file that may be a server's own; empty when there is no such file."""
+    return _read_end(path, size).decode("utf-8", errors="replace")
+
+
+def _read_end(path: Path, size: int) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ""  # not there yet, or a link that a server put where its file belongs
+        return b""  # not there yet, or a link that a server put where its file belongs
     with open(fd, "rb") as file:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            return ""
+            return b""
         file.seek(max(0, found.st_size - size))
-        return file.read(size).decode("utf-8", errors="replace")
+        return file.read(size)
