@@ -129,6 +129,7 @@ class TestRender:
 
 
 ADMIN = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"  # of the tests' servers
+PASSWORD_OF_TENANT = "tenantPassword-0123456789_abcdef"
 USERS = f"/{opensearch._name_index(ADMIN)}"
 FILE = object()
 READERS: list[tuple[str, dict[str, Any]]] = [
@@ -324,6 +325,17 @@ class TestTenant:
             ("POST", f"{USERS}/_search/point_in_time?keep_alive=1m", None),
             ("POST", f"{USERS}/_analyze", {"text": "a"}),
             ("POST", "/_nodes/reload_secure_settings", {}),
+            (
+                "PUT",
+                "/_plugins/_security/api/account",
+                {"current_password": PASSWORD_OF_TENANT, "password": "Another-password-0123"},
+            ),
+            ("PUT", "/_plugins/_security/api/roles/tenant", {"cluster_permissions": ["*"]}),
+            ("PUT", "/_plugins/_security/api/securityconfig/config", {}),
+            ("DELETE", "/_plugins/_security/api/cache", None),
+            ("GET", "/_remote/info", None),
+            ("PUT", "/_cluster/settings", {"transient": {"cluster.remote.x.seeds": ["127.0.0.1:1"]}}),
+            ("GET", "/_cat/plugins", None),
         ],
     )
     def test_may_not_reach_beyond_its_data(self, server: Server, method: str, path: str, body: object) -> None:

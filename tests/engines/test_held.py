@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 """A `configure` that is not back by then hangs; it gives up after a few."""
-VERSIONS = {"postgresql": "17", "mysql": "10.11", "redis": "7.0", "mongodb": "0.7"}
+VERSIONS = {"postgresql": "17", "mysql": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
 
 
 def soon(call: Callable[[], object]) -> object:
@@ -230,6 +230,8 @@ class TestMysql:
             ["CREATE TABLE t (i INT)", "LOCK TABLES t WRITE"],
             ["CREATE TABLE t (i INT)", "START TRANSACTION", "INSERT INTO t VALUES (1)"],
             ["SELECT GET_LOCK('mine', 1)"],
+            ["CREATE TABLE t (i INT)", "XA START 'x'", "INSERT INTO t VALUES (1)", "XA END 'x'", "XA PREPARE 'x'"],
+            ["CREATE TABLE t (i INT)", "LOCK TABLES t WRITE", "ALTER TABLE t ADD COLUMN j INT"],
         ],
     )
     @pytest.mark.parametrize("restriction", [Restriction.NONE, Restriction.CLOSED])
@@ -334,6 +336,35 @@ class TestRedis:
             wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
             start_again(server)
 
+    def test_blocked_and_waiting_clients(self, start: Callable[..., Server]) -> None:
+        server = start("redis")
+        with ExitStack() as stack:
+            for words in (("BLPOP", "k", 0), ("WAIT", 1, 0), ("XREAD", "BLOCK", 0, "STREAMS", "s", "$"), ("MULTI",)):
+                thief = stack.enter_context(redis.Redis.from_url(url(server), single_connection_client=True))
+                assert thief.connection is not None
+                thief.connection.send_command(*words)
+            renew_password(server)
+            assert soon(lambda: server.configure(reset=True)) == Applied()
+        assert reads(server)
+
+    def test_answers_that_nobody_reads_take_no_more_memory_than_the_plan_has_beside_its_data(
+        self, start: Callable[..., Server]
+    ) -> None:
+        server = start("redis", memory_mb=128)
+        with redis.Redis.from_url(url(server)) as tenant, ExitStack() as stack:
+            tenant.set("large", "x" * 1_000_000)
+            for _ in range(10):
+                greedy = stack.enter_context(
+                    closing(socket.create_connection((server.endpoint.host, server.endpoint.port)))
+                )
+                greedy.settimeout(5)
+                with suppress(OSError):
+                    greedy.sendall(f"AUTH {server.credentials.user} {server.credentials.password}\r\n".encode())
+                    greedy.sendall(b"GET large\r\n" * 50)
+            wait_for(lambda: int(tenant.info("stats")["evicted_clients"]) > 0, server.log, SECONDS)
+            assert tenant.info("memory")["used_memory"] < 160 << 20
+            assert soon(lambda: server.configure()) == Applied()
+
 
 def is_held(server: Server) -> bool:
     try:
@@ -365,6 +396,34 @@ class TestMongodb:
         server.engine.ping(server.endpoint, server.credentials)
         server.update_files(admin_only=False)
         assert reads(server)
+
+
+class TestInfluxdb:
+    def test_as_many_queries_as_there_may_be(self, start: Callable[..., Server]) -> None:
+        """Each for as long as its client waits: they are read from a connection that nobody reads."""
+        server = start("influxdb", connections=40)
+        user, password = server.credentials.user, server.credentials.password
+        line = "\n".join(f"m v={number} {number}" for number in range(1, 20_000))
+        who = f"u={user}&p={password}&db={server.credentials.database}"
+        send(server, f"POST /write?{who} HTTP/1.1", line).close()
+        with ExitStack() as stack:
+            for _ in range(30):
+                query = "SELECT%20*%20FROM%20" + ",".join(["m"] * 200)
+                stack.enter_context(
+                    closing(send(server, f"GET /query?{who}&chunked=true&chunk_size=1&q={query} HTTP/1.1"))
+                )
+            renew_password(server)
+            assert soon(lambda: server.configure(reset=True)) == Applied()
+        assert reads(server)
+
+
+def send(server: Server, request: str, body: str = "") -> socket.socket:
+    """A request whose answer nobody reads; with a body the answer is waited for."""
+    connection = socket.create_connection((server.endpoint.host, server.endpoint.port), timeout=SECONDS)
+    connection.sendall(f"{request}\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    if body:
+        assert b" 204 " in connection.recv(4096)
+    return connection
 
 
 def test_the_error_says_by_what(start: Callable[..., Server]) -> None:

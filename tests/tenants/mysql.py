@@ -11,13 +11,25 @@ import pymysql
 Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 
 ERRORS: tuple[type[Exception], ...] = (pymysql.Error,)
-REFUSED = r"denied|not allowed|doesn't exist or you don't have"
+REFUSED = r"Unknown storage engine|denied|not allowed|doesn't exist or you don't have"
 FULL = r"[Oo]ut of memory|Needed \d+ bytes"
 LASTING = True
 ESCAPES: Mapping[str, Sequence[str]] = {
-    "files": ["SELECT 1 INTO OUTFILE '/tmp/stolen'", "LOAD DATA INFILE '/etc/passwd' INTO TABLE written"],
+    "files": [
+        "SELECT 1 INTO OUTFILE '/tmp/stolen'",
+        "LOAD DATA INFILE '/etc/passwd' INTO TABLE written",
+        "CREATE TABLE c (a INT) ENGINE=CONNECT TABLE_TYPE=DOS FILE_NAME='/etc/passwd'",
+        "CREATE TABLE c (a INT) ENGINE=S3",
+    ],
     "programs": ["INSTALL SONAME 'ha_archive'", "CREATE FUNCTION f RETURNS STRING SONAME 'libc.so.6'"],
-    "other databases": ["CREATE DATABASE other", "DROP DATABASE mysql", "SELECT * FROM mysql.global_priv"],
+    "other databases": [
+        "CREATE DATABASE other",
+        "DROP DATABASE mysql",
+        "SELECT * FROM mysql.global_priv",
+        "CREATE TABLE c (a INT) ENGINE=FEDERATED CONNECTION='mysql://root@127.0.0.1:1/test/c'",
+        "CREATE TABLE c (a INT) ENGINE=SPIDER",
+        "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')",
+    ],
     "settings": ["SET GLOBAL max_connections = 1", "FLUSH TABLES", "SHUTDOWN"],
     "snapshots": ["SHOW BINARY LOGS", "BACKUP STAGE START", "CHANGE MASTER TO MASTER_HOST='127.0.0.1'"],
     "users": [

@@ -32,7 +32,7 @@ QUIET = (
 
 _USERS = "/_plugins/_security/api/internalusers/"
 _REPLICAS = "cluster.default_number_of_replicas"
-_TENANT, _READ_ONLY = "tenant", "tenant_read_only"
+_TENANT, _READ_ONLY, _PLATFORM = "tenant", "tenant_read_only", "platform"
 ROLES: Mapping[Restriction, list[str]] = {
     Restriction.NONE: [_TENANT],
     Restriction.READ_ONLY: [_READ_ONLY],
@@ -105,11 +105,13 @@ def render_options(layout: Layout) -> list[str]:
 
 def render_files(credentials: Credentials, restriction: Restriction) -> dict[str, str]:
     """The plugin's files by their names, and the server's key; JSON is YAML as well."""
-    admin = {"hash": hash_password(credentials.admin_password), "opendistro_security_roles": ["all_access"]}
+    admin = {"hash": hash_password(credentials.admin_password), "opendistro_security_roles": ["all_access", _PLATFORM]}
     contents: dict[str, Mapping[str, object]] = {
         "config": {"config": {"dynamic": _DYNAMIC}},
         "internalusers": {ADMIN: {**admin, "reserved": True}, **_tenant_of(credentials, restriction)},
         "roles": {
+            # All rights but this one come with `all_access`: to change users that are reserved.
+            _PLATFORM: {"reserved": True, "cluster_permissions": ["restapi:admin/internalusers"]},
             _TENANT: _role(_TENANT_ON_CLUSTER, ["indices:*"]),
             _READ_ONLY: _role(_READ_ONLY_ON_CLUSTER, _READ_ONLY_ON_INDICES),
         },
@@ -131,6 +133,7 @@ def render_settings(credentials: Credentials) -> dict[str, object]:
         "plugins.security.allow_default_init_securityindex": True,
         "plugins.security.audit.type": "noop",
         "plugins.security.restapi.roles_enabled": ["all_access"],
+        "plugins.security.restapi.admin.enabled": True,
         "plugins.security.system_indices.enabled": True,
         # Between nodes only the server's own certificate is trusted, not its authority: no other server can be a node.
         "plugins.security.ssl.transport.pemcert_filepath": "server.crt",
@@ -220,8 +223,8 @@ def _tenant_of(credentials: Credentials, restriction: Restriction) -> dict[str, 
 
 
 def _user(password: str, roles: list[str]) -> dict[str, object]:
-    """As files and the server's own interface take it."""
-    return {"hash": hash_password(password), "opendistro_security_roles": roles}
+    """As files and the server's own interface take it. One that is reserved cannot change its own password."""
+    return {"reserved": True, "hash": hash_password(password), "opendistro_security_roles": roles}
 
 
 def _role(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:

@@ -71,7 +71,7 @@ def _settings(plan: Plan, layout: Layout) -> Mapping[str, Mapping[str, object]]:
             **sizes(plan),
         },
         "coordinator": {
-            "max-concurrent-queries": max(plan.connections // 2, 10),
+            "max-concurrent-queries": 0,  # there are as many as connections: a limit would count the platform's, too
             "query-timeout": "5m",
             "log-queries-after": "30s",
             "max-select-point": plan.memory_mb * _POINTS_PER_MB,

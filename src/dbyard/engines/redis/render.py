@@ -69,6 +69,8 @@ def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) 
         f"user {ADMIN} on {password_hash(credentials.admin_password)} ~* &* +@all",
         f"maxclients {plan.connections}",
         f"maxmemory {plan.memory_mb}mb",
+        # Answers that nobody reads and requests without an end lie beside the data: who has most of it is dropped.
+        f"maxmemory-clients {node.overhead_mb // 2}mb",
         "maxmemory-policy noeviction",
         f"databases {_DATABASES}",
         "appendonly yes",

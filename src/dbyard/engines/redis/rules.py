@@ -11,7 +11,7 @@ from dbyard.model import Restriction
 _TENANT_COMMANDS = (
     "+@all -@admin -@dangerous"
     " +flushdb +flushall +swapdb +keys +sort +sort_ro +restore +info +role"
-    " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len"
+    " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len -script|debug"
 )
 # Writes that only ever make a data set smaller.
 _SHRINKING_COMMANDS = (
