@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +18,16 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from dbyard import catalogue, certificates, installations, secrets
+from dbyard import catalogue, certificates, home_files, installations, secrets, state_mark
 from dbyard.config import Config
 from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
 from dbyard.model import Region, engines_home
-from dbyard.operations import Context
+from dbyard.operations import Context, restored_state
 from dbyard.operations.upgrade_home import move_certificates
+from dbyard.polling import wait_until
 from dbyard.reconciler import Reconciler
+from dbyard.reconciler.loop import loop
 from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
@@ -34,6 +37,9 @@ from dbyard.web.app import create_app
 from dbyard.web.protocol import configure
 
 log = logging.getLogger(__name__)
+
+_TOKEN_REQUEST = ".admin-token-wanted"  # noqa: S105 - a file
+_TOKEN_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,17 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
     Raises ConfigError if the home or the address cannot be used.
     """
     with locked(config.home), _listen(config) as listener:
+        home_files.check(config.home)
         platform = build(config, config.public_url or _url(listener))
         token_file = _token_file(config)
         authentication.bootstrap(platform.service, lambda token: secrets.write_secret(token_file, token + "\n"))
         platform.reconciler.start()
+        stopping = threading.Event()
+        loop("home", stopping, lambda: _look_after_home(config.home, platform.service.store)).start()
         try:
             _serve_http(platform, config, listener, announce)
         finally:
+            stopping.set()
             platform.reconciler.stop()
             platform.service.store.close()
 
@@ -76,6 +86,10 @@ def build(config: Config, url: str) -> Platform:
         store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, time.time, _hosts(url)
     )
     move_certificates(context)
+    if state_mark.is_behind(config.home, store):
+        log.error("the state of %s is older than its servers: they are brought to what it says", config.home)
+        restored_state.reconcile(context)
+        state_mark.note(config.home, store)
     reconciler = Reconciler(
         context,
         workers=config.workers,
@@ -265,6 +279,43 @@ class _Server(uvicorn.Server):
 
 def _token_file(config: Config) -> Path:
     return config.home / "admin-token"
+
+
+def replace_admin_token(home: Path) -> None:
+    """Put another first token into HOME/admin-token, whether the home is served or not; the old one ends.
+
+    Raises ConfigError: also where this user may not do so, or the platform does not answer.
+    """
+    home_files.check(home)
+    if not (home / "state" / "dbyard.db").exists():
+        raise ConfigError(f"there is no platform in {home}: name its home with --home")
+    try:
+        with locked(home):
+            _replace_token(home, Store(home / "state" / "dbyard.db", Reserve(home / "reserve")))
+            return
+    except ConfigError:
+        if holder(home) is None:
+            raise
+    request = home / _TOKEN_REQUEST
+    secrets.write_secret(request, "")
+    if not wait_until(lambda: not request.exists(), _TOKEN_SECONDS):
+        request.unlink(missing_ok=True)
+        raise ConfigError(f"the platform of {home} does not answer; its log says more")
+
+
+def _look_after_home(home: Path, store: Store) -> float:
+    """The seconds until the next look. Only who owns the home can put a request there."""
+    state_mark.note(home, store)
+    if (home / _TOKEN_REQUEST).exists():
+        _replace_token(home, store)
+        (home / _TOKEN_REQUEST).unlink()
+    return 1.0
+
+
+def _replace_token(home: Path, store: Store) -> None:
+    save = lambda token: secrets.write_secret(home / "admin-token", token + "\n")  # noqa: E731
+    authentication.replace_first_token(store, save, time.time())
+    log.warning("the first token was replaced at the request of the owner of %s", home)
 
 
 def _forget_token(path: Path, digest: bytes) -> None:

@@ -82,6 +82,11 @@ class Metrics:
         self.silent_servers = Gauge(
             "dbyard_silent_servers", "Running servers that do not answer the health check", registry=registry
         )
+        self.unknown_instances = Gauge(
+            "dbyard_unknown_instances",
+            "Instances in the home that the state does not know; their servers are stopped, their files kept",
+            registry=registry,
+        )
         self.disk_warnings = Counter(
             "dbyard_disk_warnings", "Times that a database reached 85 % of its disk", registry=registry
         )

@@ -43,6 +43,7 @@ def age(home: Path) -> None:
     for path in state.parent.glob("dbyard.db*"):
         path.unlink()
     aged.rename(state)
+    (home / "state-mark").unlink(missing_ok=True)
 
 
 def interrupt_with(home: Path, name: str, kind: str, step: str, status: str = "running", **facts: object) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from dbyard.errors import Conflict, Unavailable
 from dbyard.metrics import Metrics
-from dbyard.model import DatabaseStatus
+from dbyard.model import DatabaseStatus, InstanceState, InstanceStatus
 from dbyard.reconciler.observed import Observed
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
@@ -23,9 +25,25 @@ from tests.builders import get_ready
 NAME = "seen-redis-db"
 
 
+@dataclass
+class Servers:
+    """A runtime that knows only whether servers run."""
+
+    state: InstanceState = InstanceState.STOPPED
+
+    def status(self, _instance_id: str) -> InstanceStatus:
+        return InstanceStatus(self.state)
+
+
 @pytest.fixture
-def observed(store: Store) -> Observed:
-    return Observed(store)
+def servers() -> Servers:
+    return Servers()
+
+
+@pytest.fixture
+def observed(store: Store, servers: Servers) -> Observed:
+    context: Any = SimpleNamespace(store=store, runtime=servers)
+    return Observed(context)
 
 
 @pytest.fixture
@@ -55,6 +73,11 @@ class TestServers:
             connection.get(seeing, principal, NAME)
         observed.note_down({})
         assert status.get_overview(seeing, principal, NAME).report.status is DatabaseStatus.RUNNING
+
+    def test_that_runs_again_is_not_down(self, observed: Observed, servers: Servers) -> None:
+        observed.note_down({"i": "it was killed"})
+        servers.state = InstanceState.RUNNING
+        assert observed.reason("i") is None
 
     def test_that_is_silent_too(self, observed: Observed) -> None:
         observed.note_silent({"i": "it does not answer"})

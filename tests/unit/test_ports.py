@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,57 @@ class TestRelease:
         assert json.loads((mine.claims / str(FIRST)).read_text())["home"] == str(mine.home)
 
 
+class TestSettle:
+    def test_a_home_that_was_moved_keeps_its_ports(self, open_ports: Open) -> None:
+        before = open_ports("a")
+        kept = {place(before, "x"), place(before, "y")}
+        before.home.rename(before.home.with_name("b"))
+        after, other = open_ports("b"), open_ports("c")
+        with after.locked():
+            after.settle()
+        assert {after._owner(port) for port in kept} == {str(after.home)}
+        assert {place(other, str(number)) for number in range(3)} & kept == set()
+
+    def test_claims_of_homes_that_are_gone_are_freed(self, open_ports: Open) -> None:
+        gone, mine = open_ports("a"), open_ports("b")
+        port = place(gone, "x")
+        shutil.rmtree(gone.home)
+        with mine.locked():
+            mine.settle()
+        assert not (mine.claims / str(port)).exists()
+
+    def test_a_copy_of_a_home_takes_nothing(self, open_ports: Open, caplog: pytest.LogCaptureFixture) -> None:
+        mine = open_ports("a")
+        port = place(mine, "x")
+        shutil.copytree(mine.home, mine.home.with_name("copy"))
+        copy = open_ports("copy")
+        with copy.locked():
+            copy.settle()
+        assert mine._owner(port) == str(mine.home)
+        assert "was this home copied?" in caplog.text
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+    @needs_open_root
+    def test_what_another_user_left_is_passed_over(self, open_ports: Open, tmp_path: Path) -> None:
+        """A newcomer without root, beside claims of root's whose homes are gone, or which cannot even be read."""
+        gone, theirs = open_ports("gone", last=FIRST + 3), open_ports("theirs", last=FIRST + 5)
+        left = {place(gone, "x"), place(gone, "y")}
+        shutil.rmtree(gone.home)
+        (gone.claims / str(FIRST)).chmod(0o600)
+        gone.claims.chmod(0o1777)
+        for path in (tmp_path, *tmp_path.parents[:-2]):
+            path.chmod(path.stat().st_mode | 0o011)
+        for path in (theirs.home, *theirs.home.iterdir()):
+            os.chown(path, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            with theirs.locked():
+                theirs.settle()
+                assert theirs.claim(lambda _: True) not in left
+        finally:
+            os.seteuid(0)
+
+
 class TestReleaseUnplaced:
     def test_frees_what_was_never_written_down(self, open_ports: Open) -> None:
         mine, other = open_ports("a"), open_ports("b")
@@ -136,7 +188,7 @@ class TestReleaseUnplaced:
         with other.locked():
             kept.add(other.claim(lambda _: True))  # of a home that is at work
         with mine.locked():
-            mine.release_unplaced()
+            mine.settle()
         assert {int(path.name) for path in mine.claims.glob("[0-9]*")} == kept
 
 

@@ -28,7 +28,7 @@ class Reconciler:
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
-        self.observed = Observed(context.store)
+        self.observed = Observed(context)
         self._drift = DriftReconciler(context, self._stopping, self._queue.wake, self.observed)
         self._disk = DiskMonitor(context, self._stopping, self._queue.wake)
         self._health = LivenessMonitor(context, self._stopping, self._queue.wake, timeout, self.observed)

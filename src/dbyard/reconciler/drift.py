@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from dbyard.model import DAY, Instance, InstanceState, OperationKind
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _PERIOD = 2.0
 _MINUTE, _HOUR = 60.0, 3600.0
+_AT_REST = (InstanceState.STOPPED, InstanceState.ABSENT)
 _OPERATIONS_AT_ONCE = 3
 _WINDOW = 60.0
 _MOST_DELAY = 30.0
@@ -33,10 +35,12 @@ class DriftReconciler:
         observed: Observed | None = None,
     ) -> None:
         self._context = context
-        self._observed = observed or Observed(context.store)
+        self._observed = observed or Observed(context)
         self._wake = wake
         self._hourly_at = 0.0
         self._trim_at = 0.0
+        self._unknown_at = 0.0
+        self._unknown: set[str] = set()
         self.threads = [loop("drift", stopping, self._run_once)]
 
     def start(self) -> None:
@@ -71,12 +75,30 @@ class DriftReconciler:
         self.reconcile()
         if self._context.store.trouble:
             self._context.store.check_writable()
+        self._stop_unknown()
         self._do_hourly()
         self._trim_logs()
         return _PERIOD
 
     def _runs(self, instance: Instance) -> bool:
         return self._context.runtime.status(instance.id).state is InstanceState.RUNNING
+
+    def _stop_unknown(self) -> None:
+        """Servers that the state does not know, as after an older one was put back; their files are kept."""
+        if time.monotonic() < self._unknown_at:
+            return
+        found = set(self._context.runtime.list_instances())
+        with self._context.store.read() as connection:
+            unknown = found - instances.list_ids(connection)
+        unknown &= set(self._context.runtime.list_instances())  # those that a delete has not just removed
+        self._context.metrics.unknown_instances.set(len(unknown))
+        for instance_id in unknown - self._unknown:
+            log.error("the state knows nothing of instance %s: its server is stopped, its files are kept", instance_id)
+        self._unknown = unknown
+        left = [each for each in unknown if self._context.runtime.status(each).state not in _AT_REST]
+        for instance_id in left:
+            self._context.runtime.stop(instance_id)
+        self._unknown_at = time.monotonic() + (_PERIOD if left else _MINUTE)
 
     def _is_down(self, instance: Instance) -> bool:
         with logged(f"to look at instance {instance.id}"):

@@ -57,7 +57,7 @@ class LivenessMonitor:
     ) -> None:
         """`timeout`: the seconds without an answer after which a server is started again; 0 for never."""
         self._context = context
-        self._observed = observed or Observed(context.store)
+        self._observed = observed or Observed(context)
         self._stopping = stopping
         self._wake = wake
         self._timeout = timeout

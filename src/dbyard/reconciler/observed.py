@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbyard.store import Store
+from dbyard.model import InstanceState
+from dbyard.operations import Context
 
 
 class Observed:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._runtime = context.runtime
         self._down: Mapping[str, str] = {}
         self._silent: Mapping[str, str] = {}
         self._home = ""
 
     def reason(self, instance_id: str) -> str | None:
         """Why an instance that should serve does not, as far as that is seen."""
-        return self._down.get(instance_id) or self._silent.get(instance_id)
+        reason = self._down.get(instance_id)
+        if reason is not None and self._runtime.status(instance_id).state is not InstanceState.RUNNING:
+            return reason
+        return self._silent.get(instance_id)
 
     def trouble(self) -> str | None:
         """What keeps the platform from working; None when nothing does."""

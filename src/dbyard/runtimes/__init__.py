@@ -96,6 +96,9 @@ class Runtime(Protocol):
         Endpoints stay, with their addresses, until `unpublish`.
         """
 
+    def list_instances(self) -> Sequence[str]:
+        """The ids of all instances that have a place here, known to anybody or not."""
+
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         """The last lines of the server's log, oldest first; empty when there are none."""
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Connection = sqlite3.Connection
 
+RESTORE = "put state/dbyard.db back from a backup, without the files -wal and -shm beside it"
 _CACHE_LIMIT = 4096
 _NOTHING = (-1, None)
 
@@ -47,8 +48,12 @@ class Store:
         """Why the last write failed; None when it did not."""
         try:
             self._writer = self._connect()
+            _check_whole(self._writer)
             migrate(self._writer)
-        except sqlite3.Error as error:
+        except sqlite3.DatabaseError as error:
+            advice = f"; {RESTORE}" if _is_damage(error) else ""
+            raise ConfigError(f"cannot use the state file {path}: {error}{advice}") from error
+        except (sqlite3.Error, ConfigError) as error:
             raise ConfigError(f"cannot use the state file {path}: {error}") from error
 
     @contextmanager
@@ -60,9 +65,9 @@ class Store:
                 connection = self._local.connection = self._connect()
                 connection.execute("PRAGMA query_only = ON")
             yield connection
-        except sqlite3.OperationalError as error:
-            if _is_of_the_disk(error):
-                raise Unavailable(f"the platform cannot read its state: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if _is_of_the_disk(error) or _is_damage(error):
+                raise Unavailable(self._describe("read", error)) from error
             raise
 
     @contextmanager
@@ -91,10 +96,10 @@ class Store:
             except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
+                if isinstance(error, sqlite3.DatabaseError) and (_is_of_the_disk(error) or _is_damage(error)):
                     if error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._reserve is not None:
                         self._reserve.give_back()  # for whoever asks again
-                    self.trouble = f"the platform cannot write its state: {error}"
+                    self.trouble = self._describe("write", error)
                     raise Unavailable(self.trouble) from error
                 raise
             finally:
@@ -142,6 +147,12 @@ class Store:
         for connection in self._all:
             connection.close()
 
+    def _describe(self, what: str, error: sqlite3.DatabaseError) -> str:
+        if _is_damage(error):
+            log.error("the state file %s is damaged: %s; stop the platform, and %s", self._path, error, RESTORE)
+            return f"the platform's state is damaged: {error}"
+        return f"the platform cannot {what} its state: {error}"
+
     def _connect(self) -> Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         connection.row_factory = sqlite3.Row
@@ -160,15 +171,41 @@ def open_readonly(path: Path) -> Iterator[Connection]:
         yield connection
 
 
-def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """What the file holds is no whole database."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+
+
+def _check_whole(connection: Connection) -> None:
+    """Raises ConfigError for a file of which a part is damaged; it takes a second for each gigabyte."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise ConfigError(f"it is damaged ({found}); {RESTORE}")
+
+
+def _is_of_the_disk(error: sqlite3.DatabaseError) -> bool:
     """Full, broken, read-only or locked; anything else is a mistake of ours."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF != sqlite3.SQLITE_ERROR
 
 
 def migrate(connection: Connection) -> None:
-    """Apply the numbered files of `schema/` that the database has not seen, each in its own transaction."""
+    """Apply the numbered files of `schema/` that the database has not seen, each in its own transaction.
+
+    Raises ConfigError for the state of a newer program.
+    """
     (done,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, script in _migrations():
+    migrations = _migrations()
+    newest = migrations[-1][0]
+    if done > newest:
+        raise ConfigError(
+            f"it was written by a newer dbyard (schema {done}, this one knows {newest}): start that one,"
+            " or put back the state that was kept before the upgrade"
+        )
+    for number, script in migrations:
         if number > done:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 

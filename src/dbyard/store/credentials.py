@@ -47,6 +47,11 @@ def set_password(connection: Connection, database_id: str, password: bytes) -> N
     connection.execute("UPDATE credential SET password = ?, pending = 1 WHERE database_id = ?", (password, database_id))
 
 
+def set_pending(connection: Connection, database_id: str) -> None:
+    """It is not certain that the server has the password."""
+    connection.execute("UPDATE credential SET pending = 1 WHERE database_id = ?", (database_id,))
+
+
 def set_applied(connection: Connection, database_id: str, password: bytes) -> None:
     """The server has this password; another one that came meanwhile stays pending."""
     connection.execute(

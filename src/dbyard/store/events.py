@@ -128,6 +128,18 @@ def walk(connection: Connection) -> Iterator[Chain]:
         yield Chain(count, head)
 
 
+def head(connection: Connection) -> tuple[int, str]:
+    """The number and the hash of the last event; 0 and nothing before the first."""
+    row = connection.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    return (row["seq"], row["hash"].hex()) if row else (0, "")
+
+
+def hash_of(connection: Connection, seq: int) -> str | None:
+    """The hash of the event of that number; nothing for 0, None when there is no such event."""
+    row = connection.execute("SELECT hash FROM event WHERE seq = ?", (seq,)).fetchone()
+    return row["hash"].hex() if row else "" if seq == 0 else None
+
+
 # ---- reading them -----------------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,10 @@ def list_servers(connection: Connection) -> list[tuple[str, str, str, str]]:
     return [(row["name"], row["technology"], row["version"], row["full_version"]) for row in rows]
 
 
+def list_ids(connection: Connection) -> set[str]:
+    return {row["id"] for row in connection.execute("SELECT id FROM instance")}
+
+
 # ---- what should run --------------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ def clean(home: Home) -> None:
     for path in (home.path / "trash").iterdir():
         _remove(home, home.directory(path.name), path.name)
     with home.ports.locked():
-        home.ports.release_unplaced()
+        home.ports.settle()
 
 
 def _remove(home: Home, directory: Path, name: str) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import random
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.errors import TemporaryError
 from dbyard.runtimes.local import directories
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +72,31 @@ class Ports:
         if self._owner(port) == str(self.home):
             (self.claims / str(port)).unlink(missing_ok=True)
 
-    def release_unplaced(self) -> None:
-        """Give back what this home claimed and never used: its platform died in between. Call it inside `locked`."""
+    def settle(self) -> None:
+        """Bring the claims to what there is; call it inside `locked`.
+
+        This home gives back what it claimed and never used (its platform died in between), and takes what it holds
+        under another path (it was moved). Claims of homes that are gone are freed. What another user owns stays.
+        """
         held = list_held(self.home)
+        for port in held:
+            if self._owner(port) != str(self.home) and not self._take(port):
+                log.error("port %d of %s is claimed by %s: was this home copied?", port, self.home, self._owner(port))
         for path in self.claims.glob("[0-9]*"):
-            port = int(path.name)
-            if port not in held and self._owner(port) == str(self.home):
-                path.unlink()
+            owner, port = self._owner(int(path.name)), int(path.name)
+            if owner is not None and (_is_gone(owner) or (owner == str(self.home) and port not in held)):
+                with suppress(PermissionError):
+                    path.unlink(missing_ok=True)
 
     def _take(self, port: int) -> bool:
         path = self.claims / str(port)
         owner = self._owner(port)
         if owner is not None and self._is_held(Path(owner), port):
             return False
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            return False  # another user's claim: only that user, or root, can remove it
         with open(path, "x", encoding="utf-8") as file:
             json.dump({"home": str(self.home), "pid": os.getpid()}, file)
         return True
@@ -94,12 +108,28 @@ class Ports:
             return True  # another user's home: only that user can tell
 
     def _owner(self, port: int) -> str | None:
+        """The home that has the port; None when there is no claim, `/` when it cannot be read: it is another user's."""
         try:
             return str(json.loads((self.claims / str(port)).read_text(encoding="utf-8"))["home"])
         except FileNotFoundError:
             return None
+        except PermissionError:
+            return "/"
         except (ValueError, KeyError, TypeError):
             return ""  # half written by a process that died; no home is called so, hence stale
+
+
+def _is_gone(home: str) -> bool:
+    """Whether there is no such directory any more; a claim that names none was half written."""
+    if not home:
+        return True
+    try:
+        os.stat(home)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # another user's, or a disk that does not answer
+    return False
 
 
 def list_held(home: Path) -> set[int]:

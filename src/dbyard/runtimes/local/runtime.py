@@ -154,6 +154,9 @@ class LocalRuntime:
             places.remove(self._home, instance_id)
             self._meter.forget(instance_id)
 
+    def list_instances(self) -> list[str]:
+        return self._home.list_instances()
+
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         return directories.last_lines(self._home.directory(instance_id), lines)
 
@@ -200,10 +203,6 @@ class LocalRuntime:
         jobs.cancel(self._home, job_id)
 
     # ---- for the commands of this machine -----------------------------------------------------------------------
-
-    def list_instances(self) -> list[str]:
-        """The ids of all instances that have a directory in this home."""
-        return self._home.list_instances()
 
     def list_processes(self, instance_id: str) -> set[int]:
         """The pids of everything that runs of an instance."""

@@ -11,17 +11,19 @@ import msgspec
 from msgspec import Struct
 
 from dbyard import secrets
-from dbyard.errors import Unauthorized
+from dbyard.errors import ConfigError, Unauthorized
 from dbyard.model import Account, EventType, Principal, Project, Scope, Token
 from dbyard.service import Service
 from dbyard.service.accounts.tokens import event_data
-from dbyard.store import Connection, accounts, events, projects, tokens
+from dbyard.store import Connection, Store, accounts, events, projects, tokens
 from dbyard.store.tokens import TokenOwner
 
 FIRST_PROJECT = "pr-82a3cac5-9b25-473e-b33d-6272b87e636f"
 """The id of the first account's default project: the one in the API documentation's examples, so that they work as they
 stand. Ids need to be unique within a platform only."""
 JWT_SECONDS = 3600
+_FIRST = "first"
+"""The name of the token in `HOME/admin-token`."""
 
 LOG_LINK_SECONDS = 300
 
@@ -45,10 +47,35 @@ def bootstrap(service: Service, save: Callable[[str], None]) -> str | None:
     save(value)
     with service.store.tx() as connection:
         admin = admin or _open_account(connection, now)
-        token = Token(secrets.make_id(), "first", now, None)
-        tokens.insert(connection, admin.id, token, secrets.digest(value))
+        token = _insert_first(connection, admin, value, now)
         events.record(connection, None, EventType.TOKEN_CREATED, now, owner_id=admin.id, data=event_data(token))
     return value
+
+
+def replace_first_token(store: Store, save: Callable[[str], None], now: float) -> None:
+    """Another first token, for an operator who has lost it; the old one is not valid any more.
+
+    `save` gets it before it is valid. Raises ConfigError when the platform has never been started.
+    """
+    value = secrets.mint_token()
+    with store.read() as connection:
+        admin = accounts.find_account(connection, "admin")
+    if admin is None:
+        raise ConfigError("the platform has no administrator yet: start it, and its first token is made")
+    save(value)
+    with store.tx() as connection:
+        for old in tokens.list_all(connection, admin.id):
+            if old.name == _FIRST:
+                tokens.delete(connection, old.id)
+                events.record(connection, None, EventType.TOKEN_DELETED, now, owner_id=admin.id, data=event_data(old))
+        token = _insert_first(connection, admin, value, now)
+        events.record(connection, None, EventType.TOKEN_CREATED, now, owner_id=admin.id, data=event_data(token))
+
+
+def _insert_first(connection: Connection, admin: Account, value: str, now: float) -> Token:
+    token = Token(secrets.make_id(), _FIRST, now, None)
+    tokens.insert(connection, admin.id, token, secrets.digest(value))
+    return token
 
 
 def authenticate(service: Service, token: str) -> Principal:

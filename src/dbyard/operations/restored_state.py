@@ -1,0 +1,32 @@
+"""A state file that is older than the servers of its home, as after it was put back from a backup.
+
+What has changed since then (passwords, plans) is not known, so every server is brought to what the state says. Until
+that is done no URL is given, which might be wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from dbyard.model import OperationKind
+from dbyard.operations import Context
+from dbyard.store import credentials, instances, operations
+
+log = logging.getLogger(__name__)
+
+_FIRST_STEP = "stop"
+"""Of a `configure`: the server gets the plan's limits and settings at its next start, and then its password."""
+
+
+def reconcile(context: Context) -> None:
+    """Have every server that should run started again with the plan and the password of the state."""
+    now = context.now()
+    with context.store.tx() as connection:
+        for instance in instances.list_should_run(connection):
+            credentials.set_pending(connection, instance.database_id)
+            if operations.exclusive_of(connection, instance.database_id) is None:
+                kind = OperationKind.CONFIGURE
+                operations.insert(
+                    connection, instance.database_id, kind, now, step=_FIRST_STEP, instance_id=instance.id
+                )
+                log.warning("database %s is brought to the plan and the password of the state", instance.database_id)
