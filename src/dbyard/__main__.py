@@ -26,6 +26,13 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "connect": (f"{_CLI}.connect:connect", "Open psql, mariadb or redis-cli on a database."),
         "resize": (f"{_CLI}.changes:resize", "Give a database another plan of its technology."),
         "reset-password": (f"{_CLI}.changes:reset_password", "Give a database a new password and print its new URL."),
+        "rename": (f"{_CLI}.changes:rename", "Give a database another name."),
+        "move": (f"{_CLI}.changes:move", "Move a database to another of your projects."),
+        "collaborators": (
+            f"{_CLI}.collaborators:collaborators",
+            "Share a database, or all databases of a project, with other accounts.",
+        ),
+        "metrics": (f"{_CLI}.metrics:metrics", "Show what a database uses, and what its server counts."),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
@@ -37,7 +44,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Platform": {
         "user": (f"{_CLI}.users:user", "Create, list, disable and enable accounts."),
         "project": (f"{_CLI}.projects:project", "Create, list, rename and delete projects."),
-        "plans": (f"{_CLI}.plans:plans", "List the plans of a technology."),
+        "plans": (f"{_CLI}.plans:plans", "List the technologies, or the plans of one."),
         "token": (f"{_CLI}.tokens:token", "Create, list, renew and revoke API tokens."),
     },
     "This machine": {

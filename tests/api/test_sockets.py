@@ -37,7 +37,7 @@ def link(server: Server, token: str) -> str:
     """The path and query of a link to the log of a database."""
     with Client(f"http://{server.address}", token) as client:
         made = client.create_database(NewDatabase("my-postgres-db", "postgresql", "postgresql-starter-512"))
-        url = urlsplit(client._send("GET", f"/api/databases/{made.id}/logs").json()["url"])
+        url = urlsplit(client.send("GET", f"/api/databases/{made.id}/logs").json()["url"])
     return f"{url.path}?{url.query}"
 
 

@@ -1,4 +1,4 @@
-"""create, list, show, url, delete against a server that answers as the platform does."""
+"""create, url, delete against a server that answers as the platform does."""
 
 from __future__ import annotations
 
@@ -124,46 +124,6 @@ class TestCreate:
         assert (waiting.returncode, stdout) == (130, "")
         assert "the platform continues creating my-postgres-db" in stderr
         assert "dbyard show my-postgres-db" in stderr
-
-
-class TestList:
-    def test_piped_lines_are_whole(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
-        wide = msgspec.structs.replace(database, project_id="pr-" + "x" * 300)
-        one.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([wide])))
-        head, row = run("list").stdout.splitlines()
-        assert head.split() == ["NAME", "TECHNOLOGY", "PLAN", "ID", "PROJECT"]
-        assert row.split() == [wide.name, wide.technology, wide.plan, wide.id, wide.project_id]
-
-    def test_none(self, run: Run, one: FakePlatform) -> None:
-        one.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([])))
-        assert len(run("list").stdout.splitlines()) == 1
-
-    def test_json_is_a_list_of_the_apis_objects(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
-        assert json.loads(run("list", "--json").stdout) == [msgspec.to_builtins(database)]
-
-
-class TestShow:
-    def test_has_everything_but_the_password(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
-        result = run("show", "my-postgres-db")
-        assert "running" in result.stdout
-        assert str(connection.port) in result.stdout
-        assert connection.password not in result.stdout
-
-    def test_says_why_it_cannot_be_used(
-        self, run: Run, one: FakePlatform, database: wire.Database, operation: wire.Operation
-    ) -> None:
-        one.on("GET", f"/v1/databases/{database.id}/connection", BUSY)
-        one.on("GET", f"/v1/databases/{database.id}/operations", (200, wire.OperationsAnswer([operation])))
-        assert "my-postgres-db is being created (create, start)" in run("show", "my-postgres-db").stdout
-
-    def test_json_is_the_apis_object(self, run: Run, one: FakePlatform, database: wire.Database) -> None:
-        assert json.loads(run("show", database.id, "--json").stdout) == msgspec.to_builtins(database)
-
-    @pytest.mark.parametrize("name", ["no-such-db", "", ".", "..", "a/b", "../tokens", "a?b"])
-    def test_what_is_not_there(self, run: Run, one: FakePlatform, name: str) -> None:
-        result = run("show", name)
-        assert result.exit_code == 3
-        assert "Database not found" in result.stderr
 
 
 class TestUrl:

@@ -50,6 +50,9 @@ def installed(engines: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         if version.technology == "redis":
             raise InstallationError("redis-server could not be downloaded: no network. To continue, mend it.")
         report(f"{version.server}: unpacking{' something newer' if upgrade else ''}")
+        if version.technology == "mysql" and upgrade:
+            raise InstallationError("the disk is full")
+        report(f"{version.server}: is there")
         return put(version)
 
     monkeypatch.setattr(installations, "install", install)
@@ -198,6 +201,13 @@ class TestInstall:
         assert run("install").exit_code == 0
         assert installed == [("postgresql", "17")]
         assert [each.full_version for each in installations.list_managed(known("postgresql"))] == ["17.1", "17.0"]
+
+    def test_quiet_has_a_line_for_each_and_all_of_one_that_fails(self, installed: list[tuple[str, str]]) -> None:
+        result = CliRunner().invoke(main, ["engines", "install", "--quiet", "--upgrade", "influxdb", "mysql"])
+        assert result.exit_code == 1
+        assert [line for line in result.stdout.splitlines() if "InfluxDB" in line] == ["InfluxDB 1.6: is there"]
+        assert "MariaDB 10.11 (MySQL protocol): unpacking something newer" in result.stderr
+        assert "the disk is full" in result.stderr
 
     def test_named_ones_only(self, installed: list[tuple[str, str]]) -> None:
         result = run("install", "postgresql@15", "mysql")

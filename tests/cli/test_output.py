@@ -51,7 +51,8 @@ def _on_a_terminal(platform: FakePlatform, *arguments: str, width: int = 60, **e
 @pytest.fixture
 def wide(platform: FakePlatform, database: wire.Database) -> wire.Database:
     made = msgspec.structs.replace(database, project_id="pr-" + "x" * 90 + "[red]")
-    platform.on("GET", "/v1/databases", (200, wire.DatabasesAnswer([made])))
+    summary = msgspec.to_builtins(made) | {"status": "running", "host": None, "port": None}
+    platform.on("GET", "/v1/databases", (200, {"databases": [{"database": summary}]}))
     return made
 
 

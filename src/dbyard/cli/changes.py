@@ -1,4 +1,4 @@
-"""resize, reset-password and repair: changes to a running database."""
+"""resize, reset-password, repair, rename and move: changes to a database."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from dbyard.cli.databases import wait_usable
 from dbyard.cli.output import json_option, print_json
+from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
@@ -37,6 +38,34 @@ def resize(database: str, plan: str, wait: bool, timeout: float) -> None:
             _raise_if_failed(client, found.name)
         now = client.get_database(found.id).plan
     click.echo(f"{found.name} {'has' if wait else 'gets'} the plan {now}", err=True)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("name")
+def rename(database: str, name: str) -> None:
+    """Give a database another name.
+
+    DATABASE is its name or its id. Its id, its URL and its user stay, and connections go on.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        client.rename_database(found, name)
+    click.echo(f"{found.name} is now {name}", err=True)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("project")
+def move(database: str, project: str) -> None:
+    """Move a database to another of your projects.
+
+    DATABASE and PROJECT are names or ids. Collaborators of the database stay; those of its project no longer use it.
+    """
+    with session() as client:
+        found, target = client.get_database(database), find_project(client, project)
+        client.move_database(found, target.id)
+    click.echo(f"{found.name} is in the project {target.name}", err=True)
 
 
 @click.command("reset-password")

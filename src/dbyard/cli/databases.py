@@ -15,6 +15,7 @@ from dbyard.cli.session import session
 if TYPE_CHECKING:
     from dbyard import wire
     from dbyard.client import Client
+    from dbyard.wire.dashboard import DatabaseSummary
 
 INTERRUPTED = 130
 """The usual exit code of a program that Ctrl-C ended."""
@@ -64,12 +65,12 @@ def create(
 def list_(as_json: bool) -> None:
     """List your databases, newest last."""
     with session() as client:
-        databases = client.list_databases()
+        databases = client.list_summaries()
     if as_json:
         print_json(databases)
     else:
-        rows = [(each.name, each.technology, each.plan, each.id, each.project_id) for each in databases]
-        print_table(("NAME", "TECHNOLOGY", "PLAN", "ID", "PROJECT"), rows)
+        rows = [(each.name, each.technology, each.plan, each.status, each.id, each.project_id) for each in databases]
+        print_table(("NAME", "TECHNOLOGY", "PLAN", "STATUS", "ID", "PROJECT"), rows)
 
 
 @click.command()
@@ -81,7 +82,7 @@ def show(database: str, as_json: bool) -> None:
     DATABASE is its name or its id. The password is not shown; `dbyard url` has it.
     """
     with session() as client:
-        found = client.get_database(database)
+        found = client.get_summary(database)
         if as_json:
             print_json(found)
             return
@@ -92,7 +93,7 @@ def show(database: str, as_json: bool) -> None:
             ("technology", found.technology),
             ("plan", found.plan),
         ]
-        print_fields([*fields, *_status(client, found.id)])
+        print_fields([*fields, *_status(client, found)])
 
 
 @click.command()
@@ -174,22 +175,22 @@ def _print_last_log(client: Client, name: str) -> None:
         click.echo(f"  | {line}", err=True)
 
 
-def _status(client: Client, database: str) -> list[tuple[str, str]]:
-    """Whether it can be used: the API returns the connection, or the reason why there is none."""
-    from dbyard.errors import Conflict
+def _status(client: Client, found: DatabaseSummary) -> list[tuple[str, str]]:
+    """Whether it can be used: the API returns the connection, or the reason why there is none.
 
+    A token that may not read passwords gets neither.
+    """
+    from dbyard.errors import Conflict, Forbidden
+
+    address = [("host", found.host), ("port", str(found.port))] if found.host else []
     try:
-        connection = client.get_connection(database)
+        connection = client.get_connection(found.id)
+    except Forbidden:
+        return [("status", found.status), *address]
     except Conflict as refusal:
-        latest = client.list_operations(database)[:1]
+        latest = client.list_operations(found.id)[:1]
         return [("status", " ".join([str(refusal), *(f"({each.kind}, {each.step})" for each in latest)]))]
-    return [
-        ("status", "running"),
-        ("host", connection.host),
-        ("port", str(connection.port)),
-        ("user", connection.user),
-        ("database", connection.database),
-    ]
+    return [("status", found.status), *address, ("user", connection.user), ("database", connection.database)]
 
 
 def _connection_or_none(client: Client, database: str) -> wire.Connection | None:

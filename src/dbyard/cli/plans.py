@@ -1,4 +1,4 @@
-"""plans: the plans of a technology and their limits."""
+"""plans: the technologies, or the plans of one and their limits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from dbyard.cli.session import session
 
 
 @click.command()
-@click.argument("technology")
+@click.argument("technology", required=False)
 @json_option
-def plans(technology: str, as_json: bool) -> None:
-    """List the plans of a technology.
+def plans(technology: str | None, as_json: bool) -> None:
+    """List the technologies, or the plans of one.
 
     No token is needed.
     """
+    if technology is None:
+        _print_technologies(as_json)
+        return
     with session() as client:
         found = client.list_plans(technology)
     if as_json:
@@ -34,3 +37,23 @@ def plans(technology: str, as_json: bool) -> None:
         for plan in found
     ]
     print_table(("PLAN", "NAME", "MEMORY MB", "DISK MB", "CONNECTIONS", "CPU", "DESCRIPTION"), rows)
+
+
+def _print_technologies(as_json: bool) -> None:
+    with session() as client:
+        found = client.list_providers()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            each.id,
+            each.name,
+            ", ".join(version.version for version in each.versions),
+            str(len(each.plans)),
+            each.description,
+        )
+        for each in found
+    ]
+    print_table(("TECHNOLOGY", "NAME", "VERSIONS", "PLANS", "DESCRIPTION"), rows)
+    click.echo("`dbyard plans TECHNOLOGY` lists the plans of one", err=True)

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from dbyard.installations.bundles import Bundle
+    from dbyard.installations.programs import Report
     from dbyard.model import Installation, Version
 
 _WANTED = "[TECHNOLOGY[@VERSION]]..."
@@ -64,7 +65,8 @@ def show(name: str, as_json: bool) -> None:
     metavar="DIR",
     help="Use a bundle, no network.",
 )
-def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
+@click.option("--quiet", is_flag=True, help="One line for each server, and all lines of one that fails.")
+def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, quiet: bool) -> None:
     """Install database servers; without arguments all default servers that are missing.
 
     Servers that are listed as on request are installed by name only. Nothing is configured or started, and nothing
@@ -84,7 +86,13 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None) -> None:
     for version in versions:
         if version.notice:
             click.echo(f"{version.server}: {version.notice}")
-    _all_at_once(versions, lambda version: installations.install(version, click.echo, upgrade=upgrade, bundle=bundle))
+
+    def work(version: Version, report: Report) -> Installation:
+        return installations.install(version, report, upgrade=upgrade, bundle=bundle)
+
+    if quiet:
+        click.echo(f"Installing {len(versions)} database servers; that takes some minutes")
+    _all_at_once(versions, lambda version: _hold_back(work, version) if quiet else work(version, click.echo))
     if wanted and not installations.find_tool("bwrap"):
         click.echo("bwrap is missing, so servers run without a sandbox: `dbyard engines install` installs it")
 
@@ -189,6 +197,18 @@ def _removable(name: str) -> list[Installation]:
     if not found:
         raise click.ClickException(f"{name} is not installed in {engines_home()}")
     return found
+
+
+def _hold_back(work: Callable[[Version, Report], Installation], version: Version) -> Installation:
+    """Print the last line of the work alone; all of them when it fails."""
+    lines: list[str] = []
+    try:
+        done = work(version, lines.append)
+    except Exception:
+        click.echo("\n".join(lines), err=True)
+        raise
+    click.echo(lines[-1])
+    return done
 
 
 def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installation]) -> list[Installation]:
