@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 Text = Annotated[str, Meta(min_length=1)]
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+Suite = Annotated[str, Meta(pattern=r"^[a-z]+(-[a-z]+)*$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Pinned = Annotated[str, Meta(pattern=r"^[a-z0-9-]+==[0-9a-z.]+$")]
 RelativePath = Annotated[str, Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
@@ -23,6 +24,20 @@ class DebianRecipe(_Recipe, frozen=True, tag="debian"):
     packages: Annotated[tuple[Slug, ...], Meta(min_length=1)]
     bin: RelativePath
     """The bin directory of the server inside the unpacked tree."""
+
+
+class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
+    """A server from any release of Debian, with all that it needs of a system. It runs in a sandbox only."""
+
+    suites: Annotated[tuple[Suite, ...], Meta(min_length=1)]
+    """The release first, then its updates: `trixie`, `trixie-updates`, `trixie-security`."""
+    packages: Annotated[tuple[Slug, ...], Meta(min_length=1)]
+    """The server's own first; what they depend on comes with them."""
+    bin: RelativePath
+    prune: tuple[str, ...] = ()
+    """Patterns of paths in the tree that the server does not need."""
+    links: tuple[tuple[RelativePath, str], ...] = ()
+    """Paths in the tree, and where they link to: what `update-alternatives` would have made."""
 
 
 class WheelRecipe(_Recipe, frozen=True, tag="wheel"):
@@ -93,4 +108,6 @@ class GoRecipe(_Recipe, frozen=True, tag="go"):
     bin: RelativePath = "bin"
 
 
-Recipe = DebianRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
+Recipe = (
+    DebianRecipe | DebianRootRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
+)

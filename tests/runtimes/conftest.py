@@ -133,7 +133,7 @@ def program() -> Release:
     return Release("echo", "1", "1.0")
 
 
-def find(technology: str, version: str, full_version: str | None = None) -> Installation | None:
+def find(technology: str, version: str, full_version: str | None = None, *, whole: bool = True) -> Installation | None:
     """The Python of the system, as if it were a database server."""
     return Installation(technology, version, full_version or "1.0", Path("/usr/bin"), (), Path("/usr"), "system")
 

@@ -128,7 +128,9 @@ class LocalWorld:
     def _open(self) -> LocalRuntime:
         return LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), installations.find_tool("bwrap"), self._find)
 
-    def _find(self, technology: str, version: str, full_version: str | None = None) -> Installation | None:
+    def _find(
+        self, technology: str, version: str, full_version: str | None = None, *, whole: bool = True
+    ) -> Installation | None:
         """The system's own programs, as if they were a server of each build."""
         newer = [each for each in self.builds if full_version is None or each >= full_version]
         found = full_version if full_version in newer else newer[-1] if newer else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Repository:
     def add(
         self,
         name: str,
-        files: dict[str, str],
+        files: Mapping[str, str | bytes],
         *,
         depends: str = "",
         section: str = "misc",
@@ -52,8 +53,8 @@ class Repository:
         for path, content in {"DEBIAN/control": fields, **files}.items():
             file = tree / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-            file.chmod(0o4755 if "bin/" in path else 0o640)
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+            file.chmod(0o4755 if "bin/" in path or "/ld-" in path else 0o640)
         archive = self.directory / "pool" / f"{name}_5%3a{version}_all.deb"
         for control in (tree / "DEBIAN", tree / "DEBIAN" / "control"):
             control.chmod(0o755)

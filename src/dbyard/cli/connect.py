@@ -16,6 +16,7 @@ import click
 
 from dbyard import engines
 from dbyard.cli.session import session
+from dbyard.roots import enter_with_all_else
 
 if TYPE_CHECKING:
     from dbyard import wire
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """A client program and the libraries that it needs."""
+    """A client program, the libraries that it needs, and what must stand in front of it."""
 
     client: Client
     path: Path
     libraries: tuple[Path, ...] = ()
+    prefix: tuple[str, ...] = ()
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -46,7 +48,7 @@ def connect(database: str, arguments: tuple[str, ...]) -> None:
     program = find_program(technology)
     if program is None:
         raise click.ClickException(_without_program(technology, connection))
-    argv = [str(program.path), *program.client.client_arguments(connection), *arguments]
+    argv = [*program.prefix, str(program.path), *program.client.client_arguments(connection), *arguments]
     sys.stdout.flush()
     os.execve(argv[0], argv, _environment(program, connection))  # noqa: S606
 
@@ -59,10 +61,10 @@ def find_program(technology: str) -> Program | None:
     for name in client.PROGRAMS:
         if found := shutil.which(name):
             return Program(client, Path(found))
-    for directory, libraries in _installations(technology):
+    for each in _installations(technology):
         for name in client.PROGRAMS:
-            if os.access(directory / name, os.X_OK):
-                return Program(client, directory / name, libraries)
+            if os.access(each.bin / name, os.X_OK):
+                return Program(client, each.bin / name, each.libraries, each.prefix)
     return None
 
 
@@ -81,8 +83,15 @@ def _without_program(technology: str, connection: wire.Connection) -> str:
     return f"{program} is not installed: run `dbyard engines install {technology}`, or use the URL above"
 
 
-def _installations(technology: str) -> list[tuple[Path, tuple[Path, ...]]]:
-    """Directories of programs with the libraries that they need, newest version first."""
+@dataclass(frozen=True)
+class _Installation:
+    bin: Path
+    libraries: tuple[Path, ...]
+    prefix: tuple[str, ...] = ()
+
+
+def _installations(technology: str) -> list[_Installation]:
+    """Those that this machine can run, newest version first."""
     from dbyard.model import engines_home
 
     manifests = (engines_home() / technology).glob("*/installation.json")
@@ -94,14 +103,27 @@ def _version(text: str) -> list[int]:
     return [int(part) for part in text.replace("-", ".").split(".") if part.isdigit()]
 
 
-def _read_manifest(path: Path) -> tuple[Path, tuple[Path, ...]] | None:
-    """None if it is incomplete or was written by another release of dbyard."""
+def _read_manifest(path: Path) -> _Installation | None:
+    """None if it is incomplete, was written by another release of dbyard, or needs bubblewrap, which is not there."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         root = path.parent
-        return root / manifest["bin"], tuple(root / each for each in manifest["libraries"])
+        libraries = tuple(root / each for each in manifest["libraries"])
+        prefix = enter_with_all_else(_bubblewrap(), root) if manifest.get("whole", False) else ()
+        return _Installation(root / manifest["bin"], libraries, tuple(prefix))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _bubblewrap() -> Path:
+    """Raises FileNotFoundError."""
+    from dbyard.model import engines_home
+
+    managed = sorted((engines_home() / "bubblewrap").glob("*/bin/bwrap"))
+    found = shutil.which("bwrap") or next(iter(managed), None)
+    if found is None:
+        raise FileNotFoundError("bwrap")
+    return Path(found)
 
 
 def _environment(program: Program, connection: wire.Connection) -> dict[str, str]:

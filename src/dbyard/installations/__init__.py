@@ -19,14 +19,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
-from dbyard import catalogue
+from dbyard import catalogue, roots
 from dbyard.errors import InstallationError, Invalid
-from dbyard.installations import bundles, debian, golang, maven, prefix, python_app, sources, wheel
+from dbyard.installations import bundles, debian, debian_root, golang, maven, prefix, python_app, sources, wheel
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
 from dbyard.model import Installation, Version, engines_home
-from dbyard.recipes import DebianRecipe, FoundRecipe, GoRecipe, MavenRecipe, PythonRecipe, SharedRecipe, WheelRecipe
+from dbyard.recipes import (
+    DebianRecipe,
+    DebianRootRecipe,
+    FoundRecipe,
+    GoRecipe,
+    MavenRecipe,
+    PythonRecipe,
+    SharedRecipe,
+    WheelRecipe,
+)
 
 _SYSTEM = Path("/usr")
 _PARTIAL = ".partial-"
@@ -34,22 +43,24 @@ _PROBE_UID = 222222
 _VERSION_TIMEOUT = 30.0
 
 
-def find(technology: str, version: str, full_version: str | None = None) -> Installation | None:
+def find(technology: str, version: str, full_version: str | None = None, *, whole: bool = True) -> Installation | None:
     """The newest installation of this version, managed ones before the system's; cheap enough for every request.
 
     With `full_version`, as an instance has recorded it, that one. If it was removed, a newer one, never an older.
+    Without `whole` those count that run without a sandbox.
     """
     try:
         wanted = catalogue.load().version(technology, version)
     except Invalid:
         return None
     if isinstance(wanted.recipe, SharedRecipe):
-        found = find(wanted.recipe.technology, version, full_version)
+        found = find(wanted.recipe.technology, version, full_version, whole=whole)
         return replace(found, technology=technology) if found else None
+    candidates = (each for each in _candidates(wanted) if whole or not each.whole)
     if full_version is None:
-        return next(_candidates(wanted), None)
+        return next(candidates, None)
     newer: Installation | None = None
-    for each in _candidates(wanted):
+    for each in candidates:
         if each.full_version == full_version:
             return each
         newer = newer or (each if _version_key(each.full_version) > _version_key(full_version) else None)
@@ -267,6 +278,8 @@ def _unpack(version: Version, tree: Path, scratch: Path, report: Report, bundle:
     match version.recipe:
         case DebianRecipe() as recipe:
             return debian.unpack(recipe, tree, scratch, apt, report)
+        case DebianRootRecipe() as recipe:
+            return debian_root.unpack(recipe, tree, scratch, apt, report)
         case PythonRecipe() as recipe:
             return python_app.unpack(recipe, version.command, tree, scratch, report)
         case MavenRecipe() as recipe:
@@ -283,23 +296,29 @@ def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
     """Ask the server for its version, which also proves that it runs on this machine."""
     directory = root / version.recipe.bin
     libraries = tuple(root / each for each in unpacked.libraries)
-    full = _run_version_command(directory / version.command, version.version_argument, libraries)
+    program = directory / version.command
+    full = _run_version_command(program, version.version_argument, libraries, root if unpacked.whole else None)
     if not _matches(version, full):
         raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
     if isinstance(version.recipe, PythonRecipe):
         full = version.recipe.product
-    return Installation(version.technology, version.version, full, directory, libraries, root, unpacked.source)
+    return Installation(
+        version.technology, version.version, full, directory, libraries, root, unpacked.source, unpacked.whole
+    )
 
 
-def _run_version_command(program: Path, argument: str, libraries: tuple[Path, ...]) -> str:
-    """Run it as an unprivileged uid, as servers run."""
+def _run_version_command(program: Path, argument: str, libraries: tuple[Path, ...], root: Path | None = None) -> str:
+    """Run it as an unprivileged uid, as servers run; one of a whole `root` in there."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if libraries:
         environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
     uid = _PROBE_UID if os.geteuid() == 0 and prefix.is_searchable(Path("/")) else None
+    argv: list[str | Path] = [program, argument]
+    if root is not None:
+        argv, uid = [*_enter(root), Path("/") / program.relative_to(root), argument], None
     try:
         done = subprocess.run(
-            [program, argument],
+            argv,
             cwd="/",
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -316,6 +335,13 @@ def _run_version_command(program: Path, argument: str, libraries: tuple[Path, ..
     if done.returncode != 0 or found is None:
         raise InstallationError(f"{program} does not run on this machine: {(done.stderr or done.stdout).strip()}")
     return found.group()
+
+
+def _enter(root: Path) -> list[str]:
+    bubblewrap = find_tool("bwrap")
+    if bubblewrap is None:
+        raise InstallationError("it runs in a sandbox only, and there is none: `dbyard engines install bubblewrap`")
+    return roots.enter(bubblewrap, root, _PROBE_UID if os.geteuid() == 0 else None)
 
 
 def _matches(version: Version, full: str) -> bool:

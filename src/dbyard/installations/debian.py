@@ -30,11 +30,16 @@ _PREFIX = {"usr/sbin": "bin", "sbin": "bin", "bin": "bin", "lib": "lib", "usr": 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Packages to download with their dependencies in `sections`, without those of the packages `beside`."""
+    """Packages to download with their dependencies in `sections`, without those of the packages `beside`.
+
+    With `sections` None it is all that a machine without any package needs. `sources` are lines of a sources.list,
+    empty for the machine's own.
+    """
 
     packages: tuple[str, ...]
-    sections: frozenset[str] = frozenset({"libs"})
+    sections: frozenset[str] | None = frozenset({"libs"})
     beside: tuple[str, ...] = ()
+    sources: str = ""
 
 
 def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
@@ -44,11 +49,11 @@ def unpack(recipe: DebianRecipe, tree: Path, scratch: Path, apt: Path, report: R
     for archive in archives:
         run(["dpkg-deb", "-x", archive, scratch / "root"])
     for source, target in _PREFIX.items():
-        _merge(scratch / "root" / source, tree / target)
+        merge(scratch / "root" / source, tree / target)
     _copy_linked_settings(scratch / "root", tree)
     if (tree / "bin").is_dir():
         (tree / "sbin").symlink_to("bin")  # for scripts that expect Debian's path of a server
-    packages = tuple(_package(archive) for archive in archives)
+    packages = tuple(package(archive) for archive in archives)
     main = next(each for each in packages if each.name == recipe.packages[0])
     return Unpacked(f"Debian {main.name} {main.version}", packages, _library_directories(tree))
 
@@ -65,7 +70,7 @@ def _download(wanted: Wanted, directory: Path, apt: Path, report: Report) -> lis
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     with locked(apt / "lock"):
-        configuration = _configure(apt)
+        configuration = _configure(apt, wanted.sources)
         _refresh(apt, configuration, report)
     try:
         names = _needed_packages(configuration, wanted)
@@ -91,7 +96,7 @@ def _progress(names: Sequence[str], report: Report) -> Report:
     return on_line
 
 
-def _configure(apt: Path) -> Path:
+def _configure(apt: Path, sources: str) -> Path:
     """Applied after the machine's configuration: its hooks and state would make the result depend on this machine."""
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
@@ -109,6 +114,9 @@ Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 """
+    if sources:
+        text += f'Dir::Etc::sourcelist "{apt}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
+        _write_if_changed(apt / "sources.list", sources)
     _write_if_changed(apt / "status", "")
     _write_if_changed(apt / "apt.conf", text)
     return apt / "apt.conf"
@@ -134,6 +142,8 @@ def _refresh(apt: Path, configuration: Path, report: Report) -> None:
 
 def _needed_packages(configuration: Path, wanted: Wanted) -> list[str]:
     """Names of the packages to download; dependencies of essential packages are on every Debian."""
+    if wanted.sections is None:
+        return sorted(_resolve(configuration, wanted.packages))
     there = _resolve(configuration, ["?essential", *wanted.beside])
     needed = _resolve(configuration, wanted.packages) - there
     found = _sections(configuration, needed | set(wanted.packages))
@@ -155,14 +165,15 @@ def _sections(configuration: Path, names: Iterable[str]) -> Iterator[tuple[str, 
             yield fields["Package"], fields.get("Section", "")
 
 
-def _merge(source: Path, target: Path) -> None:
+def merge(source: Path, target: Path) -> None:
+    """Move what is in a directory into another one, directory by directory."""
     if not source.is_dir():
         return
     target.mkdir(exist_ok=True)
     for entry in source.iterdir():
         destination = target / entry.name
         if destination.is_dir() and entry.is_dir() and not entry.is_symlink():
-            _merge(entry, destination)
+            merge(entry, destination)
         else:
             entry.rename(destination)
     source.rmdir()
@@ -178,7 +189,7 @@ def _copy_linked_settings(root: Path, tree: Path) -> None:
                 shutil.copyfile(packaged, path)
 
 
-def _package(archive: Path) -> Package:
+def package(archive: Path) -> Package:
     name, version, _architecture = unquote(archive.stem).split("_")
     return Package(name, version, sha256(archive.read_bytes()).hexdigest())
 

@@ -29,11 +29,15 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The result of a recipe; `libraries` are directories of the tree for LD_LIBRARY_PATH."""
+    """The result of a recipe; `libraries` are directories of the tree for LD_LIBRARY_PATH.
+
+    A `whole` tree is a root with all that the server needs of a system.
+    """
 
     source: str
     packages: tuple[Package, ...]
     libraries: tuple[str, ...]
+    whole: bool = False
 
 
 def read(root: Path) -> Installation | None:
@@ -48,6 +52,7 @@ def read(root: Path) -> Installation | None:
             libraries=tuple(root / each for each in manifest["libraries"]),
             root=root,
             source=manifest["source"],
+            whole=manifest.get("whole", False),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -71,6 +76,7 @@ def write(installation: Installation, packages: Sequence[Package]) -> None:
         "bin": str(installation.bin.relative_to(root)),
         "libraries": [str(each.relative_to(root)) for each in installation.libraries],
         "source": installation.source,
+        "whole": installation.whole,
         "packages": [asdict(each) for each in packages],
     }
     path = root / MANIFEST

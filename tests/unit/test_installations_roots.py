@@ -1,0 +1,136 @@
+"""Servers as whole roots: real apt and dpkg on packages made here, and programs that run in the tree alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dbyard import installations
+from dbyard.errors import InstallationError
+from dbyard.installations import debian_root
+from dbyard.model import Installation, Version
+from dbyard.recipes import DebianRootRecipe
+from dbyard.roots import enter_with_all_else
+from tests.unit.conftest import Repository
+
+BUBBLEWRAP = installations.find_tool("bwrap")
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("apt-get") and shutil.which("dpkg-deb") and BUBBLEWRAP),
+    reason="needs apt, dpkg-deb and bubblewrap",
+)
+# It says where its shell is from: the tree's `/usr`, not the machine's.
+SERVER = '#!/bin/sh\necho "Redis server v=8.0.99 $(cat /usr/share/toy/name 2>/dev/null)"\n'
+LINKS = (("usr/share/toy/control", "control-3"),)
+
+
+def program(name: str) -> Mapping[str, bytes]:
+    """A program of this machine with its libraries, as files of a package."""
+    path = shutil.which(name)
+    assert path is not None
+    told = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    libraries = re.findall(r"(/\S+)", told)
+    files = {f"usr/{library.removeprefix('/usr').lstrip('/')}": Path(library).read_bytes() for library in libraries}
+    return {f"usr/bin/{name}": Path(path).read_bytes(), **files}
+
+
+@pytest.fixture
+def release(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A release with a toy server, and what every tree has."""
+    monkeypatch.setattr(installations, "find_tool", lambda _: BUBBLEWRAP)
+    monkeypatch.setattr(debian_root, "_sources", lambda _: f"deb [trusted=yes] file:{repository.directory} ./\n")
+    dash = program("dash")
+    repository.add("dash", {**dash, "usr/bin/sh": dash["usr/bin/dash"]})
+    repository.add("util-linux", program("setpriv"))
+    repository.add("coreutils", program("cat"))
+    for name in ("grep", "libc-bin", "sed"):
+        repository.add(name, {f"usr/share/doc/{name}/copyright": "free"})
+    repository.add(
+        "toy-server",
+        {
+            "usr/bin/redis-server": SERVER,
+            "usr/share/toy/name": "of the tree",
+            "usr/share/toy/control-3": "x",
+            "usr/share/toy/large": "x",
+            "lib/toy/old-place": "x",
+            "etc/toy/toy.conf": "x",
+        },
+        depends="libtoy",
+        version="8.0.99-1",
+    )
+    repository.add("libtoy", {"usr/lib/libtoy.so.1": "toy"}, section="anything")
+    return repository
+
+
+def toy(**changes: object) -> Version:
+    fields = {"suites": ("toy",), "packages": ("toy-server",), "bin": "usr/bin", "links": LINKS}
+    recipe = DebianRootRecipe(**{**fields, **changes})  # type: ignore[arg-type]
+    return Version("redis", "8.0", "Redis 8.0", "BSD", "redis-server", recipe, False, on_request=True)
+
+
+def install(version: Version) -> tuple[Installation, list[str]]:
+    lines: list[str] = []
+    return installations.install(version, lines.append), lines
+
+
+@pytest.mark.usefixtures("engines", "release")
+class TestDebianRoot:
+    def test_a_root_with_all_that_the_server_needs(self) -> None:
+        installed, _ = install(toy(prune=("usr/share/toy/lar*",)))
+        root = installed.root
+        assert (installed.full_version, installed.source, installed.whole) == (
+            "8.0.99",
+            "Debian toy: toy-server 5:8.0.99-1",
+            True,
+        )
+        assert (installed.bin, installed.libraries) == (root / "usr" / "bin", ())
+        assert (root / "usr/lib/libtoy.so.1").exists()
+        assert (root / "usr/lib/toy/old-place").exists(), "what packages of before have in /lib"
+        assert {name: os.readlink(root / name) for name in ("bin", "lib")} == {"bin": "usr/bin", "lib": "usr/lib"}
+        assert os.readlink(root / "usr/share/toy/control") == "control-3"
+        assert not (root / "usr/share/doc").exists()
+        assert not (root / "usr/share/toy/large").exists()
+        assert installations.find("redis", "8.0") == installed
+        assert installations.find("redis", "8.0", whole=False) is None
+        assert BUBBLEWRAP is not None
+        argv = [*enter_with_all_else(BUBBLEWRAP, root), "redis-server", "--version"]
+        done = subprocess.run(argv, env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True)
+        assert done.stdout == "Redis server v=8.0.99 of the tree\n"
+
+    def test_a_link_that_leads_nowhere_is_refused(self) -> None:
+        with pytest.raises(InstallationError, match="no package has"):
+            install(toy(links=(("usr/share/toy/control", "control-4"),)))
+
+    def test_a_newer_one_goes_beside(self, engines: Path, release: Repository) -> None:
+        first, _ = install(toy())
+        (engines / ".apt" / "toy" / "refreshed").unlink()  # as if it were long ago
+        release.add("toy-server", {"usr/bin/redis-server": SERVER.replace("99", "100")}, version="8.0.100-1")
+        second = installations.install(toy(links=()), lambda _: None, upgrade=True)
+        assert (second.full_version, first.root.exists()) == ("8.0.100", True)
+        assert installations.find("redis", "8.0", "8.0.99") == first
+
+
+class TestSources:
+    def test_are_the_machines_own_mirrors(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a machine whose mirror is elsewhere."""
+        said = (
+            "Debian|http://mirror.example/debian/\nDebian-Security|http://mirror.example/security/\nOther|http://o/\n"
+        )
+        monkeypatch.setattr(debian_root, "run", lambda _: said)
+        lines = debian_root._sources(("trixie", "trixie-updates", "trixie-security")).splitlines()
+        assert [line.partition("] ")[2] for line in lines] == [
+            "http://mirror.example/debian/ trixie main",
+            "http://mirror.example/debian/ trixie-updates main",
+            "http://mirror.example/security/ trixie-security main",
+        ]
+        assert all("signed-by=" in line for line in lines)
+
+    def test_are_debians_own_where_the_machine_has_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(debian_root, "run", lambda _: "Ubuntu|http://archive.ubuntu.com/ubuntu/\n")
+        (line,) = debian_root._sources(("sid",)).splitlines()
+        assert line.endswith("http://deb.debian.org/debian sid main")
