@@ -9,8 +9,10 @@ from starlette.testclient import TestClient
 
 from tests.answers import Checked, find_fault
 
+OWNER: dict[str, object] = {"id": "1", "username": "u", "email": "u@localhost", "flags": {}}
+DATE = "2027-01-15T08:00:00Z"
 GOOD: dict[str, object] = {
-    "id": "1", "name": "n", "project_id": "p", "technology": "redis", "plan": "p", "app": {"id": "1", "name": "n"},
+    "id": "1", "name": "n", "default": True, "created_at": DATE, "updated_at": DATE, "owner": OWNER, "flags": {},
 }  # fmt: skip
 HEADERS = {b"content-type": b"application/json", b"x-request-id": b"1"}
 
@@ -19,12 +21,12 @@ def find(
     content: object = None, status: int = 200, method: str = "GET", headers: dict[bytes, bytes] = HEADERS
 ) -> str | None:
     body = b"" if content is None else json.dumps(content).encode()
-    return find_fault(method, "/v1/databases/{database}", status, headers, body)
+    return find_fault(method, "/v1/projects/{project}", status, headers, body)
 
 
 def test_nothing_in_answers_that_are_as_described() -> None:
-    assert find({"database": GOOD}) is None
-    assert find({"error": "Database not found"}, 404) is None
+    assert find({"project": GOOD}) is None
+    assert find({"error": "Project not found"}, 404) is None
     assert find(method="HEAD") is None
     assert find(status=204, method="DELETE", headers={b"x-request-id": b"1"}) is None
     assert find({"error": "Method not allowed"}, 405, "PUT") is None
@@ -33,17 +35,17 @@ def test_nothing_in_answers_that_are_as_described() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (find({"database": GOOD | {"plan": 1}}), '1 is not of type "string"'),
-        (find({"database": {**GOOD, "secret": "s"}}), "'secret' was unexpected"),
-        (find({"database": {key: GOOD[key] for key in ("id", "name")}}), "required property"),
-        (find({"database": GOOD | {"app": {"id": "1"}}}), "required property"),
+        (find({"project": GOOD | {"name": 1}}), '1 is not of type "string"'),
+        (find({"project": {**GOOD, "secret": "s"}}), "'secret' was unexpected"),
+        (find({"project": {key: GOOD[key] for key in ("id", "name")}}), "required property"),
+        (find({"project": GOOD | {"owner": {"id": "1"}}}), "required property"),
         (find({"error": "teapot"}, 418), "418 is not described"),
         (find({"error": "no"}, 401), "without ['WWW-Authenticate']"),
-        (find({"database": GOOD}, headers={b"content-type": b"application/json"}), "without ['X-Request-Id']"),
-        (find({"database": GOOD}, headers=HEADERS | {b"content-type": b"text/html"}), "200 is text/html"),
-        (find({"database": GOOD}, method="HEAD"), "has a body"),
+        (find({"project": GOOD}, headers={b"content-type": b"application/json"}), "without ['X-Request-Id']"),
+        (find({"project": GOOD}, headers=HEADERS | {b"content-type": b"text/html"}), "200 is text/html"),
+        (find({"project": GOOD}, method="HEAD"), "has a body"),
         (find({"a": 1}, 204, "DELETE"), "has a body"),
-        (find({"database": GOOD}, method="PUT"), "a method that is not there"),
+        (find({"project": GOOD}, method="PUT"), "a method that is not there"),
     ],
 )
 def test_what_is_wrong(wrong: str | None, words: str) -> None:
