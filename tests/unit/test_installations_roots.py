@@ -49,7 +49,7 @@ def release(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Reposito
     repository.add("util-linux", program("setpriv"))
     repository.add("coreutils", program("cat"))
     for name in ("grep", "libc-bin", "sed"):
-        repository.add(name, {f"usr/share/doc/{name}/copyright": "free"})
+        repository.add(name, {f"usr/share/doc/{name}/{file}": "x" for file in ("copyright", "changelog", "more/text")})
     repository.add(
         "toy-server",
         {
@@ -93,7 +93,7 @@ class TestDebianRoot:
         assert (root / "usr/lib/toy/old-place").exists(), "what packages of before have in /lib"
         assert {name: os.readlink(root / name) for name in ("bin", "lib")} == {"bin": "usr/bin", "lib": "usr/lib"}
         assert os.readlink(root / "usr/share/toy/control") == "control-3"
-        assert not (root / "usr/share/doc").exists()
+        assert [path.name for path in (root / "usr/share/doc/sed").iterdir()] == ["copyright"]
         assert not (root / "usr/share/toy/large").exists()
         assert installations.find("redis", "8.0") == installed
         assert installations.find("redis", "8.0", whole=False) is None

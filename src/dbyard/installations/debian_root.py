@@ -23,7 +23,7 @@ _MIRROR, _SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debi
 # What every server is started with, and what programs that prepare its first files call.
 _BASE = ("coreutils", "dash", "grep", "libc-bin", "sed", "util-linux")
 _MERGED = ("bin", "sbin", "lib", "lib64")
-_PRUNED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
+_PRUNED = ("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
 
 
 def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
@@ -37,6 +37,7 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
     for archive in archives:
         _extract(archive, tree, scratch)
     _remove(tree, (*_PRUNED, *recipe.prune))
+    _keep_licences(tree / "usr" / "share" / "doc")
     for link, target in recipe.links:
         _link(tree / link, target)
     _make_relative(tree)
@@ -69,6 +70,13 @@ def _remove(tree: Path, patterns: Iterable[str]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _keep_licences(documentation: Path) -> None:
+    """Of a package's documentation only that."""
+    for path in documentation.glob("*/*"):
+        if path.name != "copyright":
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _link(path: Path, target: str) -> None:
