@@ -224,6 +224,28 @@ class TestAddons:
         answer = api.get(f"/v1/apps/{NAME}/addons/{addon}")
         assert (answer.status_code, answer.json()) == (404, {"resource": "addon", "error": "not found"})
 
+    @pytest.mark.parametrize(
+        ("technology", "plan", "name"),
+        [
+            ("redis", "redis-starter-256", "Redis® OSS"),
+            ("postgresql", "postgresql-starter-512", "PostgreSQL"),
+            ("postgresql-ng", "postgresql-dr-starter-4096", "PostgreSQL"),
+            ("mysql", "mysql-starter-512", "MySQL"),
+            ("mongodb", "mongo-starter-256", "MongoDB"),
+            ("influxdb", "influxdb-starter-512", "InfluxDB"),
+        ],
+    )
+    def test_are_found_by_what_clients_call_their_technology(
+        self, api: TestClient, technology: str, plan: str, name: str
+    ) -> None:
+        body = seed_body("another-db", technology=technology, plan=plan)
+        assert api.post("/v1/databases", json=body).status_code == 201
+        (addon,) = ask(api, "/v1/apps/another-db/addons")["addons"]
+        assert addon["addon_provider"] == {"id": technology, "name": name, "logo_url": ""}
+        for key in {technology, technology.removesuffix("-ng"), addon["id"]}:
+            assert ask(api, f"/v1/apps/another-db/addons/{key}")["addon"] == addon
+        assert api.get("/v1/apps/another-db/addons/oracle").status_code == 404
+
     def test_a_token_opens_the_database_api_of_this_database(
         self, api: TestClient, made: dict[str, Any], clock: Clock
     ) -> None:

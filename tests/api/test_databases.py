@@ -295,6 +295,20 @@ class TestGet:
             answer = api.get(f"/v1/databases/{key}")
             assert (answer.status_code, answer.json()["database"]) == (200, database)
 
+    def test_a_list_for_the_dashboard_has_all_three_of_each(self, api: TestClient, service: Service) -> None:
+        first = create(api)
+        get_ready(service)
+        second = create(api, "another-db")
+        listed = api.get("/v1/databases?dashboard=true").json()["databases"]
+        assert [list(each) for each in listed] == [["app", "addon", "database"]] * 2
+        assert [each["app"] for each in listed] == api.get("/v1/apps").json()["apps"]
+        assert [each["addon"]["id"] for each in listed] == [f"ad-{first['id']}", f"ad-{second['id']}"]
+        address = {"host": "127.0.0.1", "port": 20017}
+        assert listed[0]["database"] == first | {"status": "running"} | address
+        assert listed[1]["database"] == second | {"status": "creating", "host": None, "port": None}
+        assert api.get("/v1/databases?dashboard=false").json() == {"databases": [first, second]}
+        assert api.get("/v1/databases?dashboard=1").status_code == 422
+
     def test_has_its_app_and_its_addon_beside_it(self, api: TestClient, clock: Clock) -> None:
         database = create(api)
         answer = api.get(f"/v1/databases/{database['id']}").json()

@@ -40,6 +40,18 @@ class TestLoad:
         assert load(environ={"DBYARD_HOME": "here"}).home == tmp_path / "here"
 
     @pytest.mark.parametrize(
+        ("text", "networks"),
+        [
+            ("[]", ()),
+            ('["127.0.0.1", "10.0.0.0/8"]', ("127.0.0.1", "10.0.0.0/8")),
+            ('" ::1 , 192.0.2.7,"', ("::1", "192.0.2.7")),
+        ],
+    )
+    def test_trusted_proxies(self, tmp_path: Path, text: str, networks: tuple[str, ...]) -> None:
+        file = write(tmp_path, f"trusted_proxies = {text}\n")
+        assert load(file, environ={}, home=tmp_path).trusted_proxies == networks
+
+    @pytest.mark.parametrize(
         ("listen", "address"),
         [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80)), ("localhost:0", ("localhost", 0))],
     )
@@ -48,6 +60,11 @@ class TestLoad:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("value", ["*", "localhost", "127.0.0.1:80", "10.0.0.1/8", "127.0.0.1 10.0.0.1"])
+    def test_trusted_proxies(self, tmp_path: Path, value: str) -> None:
+        with pytest.raises(ConfigError, match="trusted_proxies must be addresses or networks"):
+            load(environ={"DBYARD_TRUSTED_PROXIES": value}, home=tmp_path)
+
     @pytest.mark.parametrize(
         "listen", ["", "7878", ":7878", "localhost", "localhost:", "localhost:x", "localhost:65536"]
     )

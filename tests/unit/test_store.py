@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dbyard import store as store_module
 from dbyard.errors import ConfigError, Unavailable
-from dbyard.model import Access, Account, Database, OperationKind, Principal, Project
-from dbyard.store import Connection, Store, accounts, collaborators, databases, idempotency, operations, projects
+from dbyard.model import Access, Account, Database, OperationKind, Principal, Project, Scope
+from dbyard.store import (
+    Connection,
+    Store,
+    accounts,
+    collaborators,
+    databases,
+    idempotency,
+    operations,
+    projects,
+    tokens,
+)
 
 DATABASE = Database("d1", "my-postgres-db", "pr-a", "postgresql", "17", "postgresql-starter-512", 1.0, None)
 
@@ -280,3 +292,47 @@ class TestIdempotency:
             found = idempotency.get(connection, "us-a", "k1", 100.0)
         then = replace(DATABASE, name="my-first-db", project_id="pr-b", plan="postgresql-starter-256")
         assert found == (b"\0", then)
+
+
+class TestAccessOfOlderVersions:
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        """A state file from before access to single databases: a collaborator of a project, and a token."""
+        path = tmp_path / "old.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for number, script in store_module._migrations():
+                if number < 10:
+                    connection.executescript(f"{script}\nPRAGMA user_version = {number};")
+            for account in ("a", "b"):
+                row = (f"us-{account}", account, f"{account}@x")
+                connection.execute("INSERT INTO account (id, username, email, created_at) VALUES (?, ?, ?, 1)", row)
+                owned = (f"pr-{account}", f"us-{account}")
+                connection.execute(
+                    "INSERT INTO project (id, account_id, name, is_default, created_at) VALUES (?, ?, 'default', 1, 1)",
+                    owned,
+                )
+            connection.execute("INSERT INTO collaborator VALUES ('pr-a', 'us-b', 1)")
+            connection.execute(
+                "INSERT INTO token (id, account_id, name, digest, created_at, scope, issued_at)"
+                " VALUES ('t', 'us-b', 'ci', x'00', 1, 'read', 2)"
+            )
+        return path
+
+    def test_collaborators_keep_what_they_had(self, old: Path) -> None:
+        store = Store(old)
+        with store.tx() as connection:
+            databases.insert(connection, DATABASE)
+            assert databases.list_visible(connection, B) == [DATABASE]
+            assert collaborators.access_of(connection, "us-b", DATABASE) is Access.CHANGE
+            ((account, limited),) = collaborators.list_all(connection, collaborators.of_project("pr-a"))
+            assert (account.id, limited) == ("us-b", False)
+            assert collaborators.list_all(connection, collaborators.of_database("d1")) == []
+        store.close()
+
+    def test_a_token_that_reads_reads_no_credentials(self, old: Path) -> None:
+        store = Store(old)
+        with store.read() as connection:
+            (token,) = tokens.list_all(connection, "us-b")
+        assert (token.id, token.issued_at, token.scope) == ("t", 2, Scope.READ)
+        assert not token.scope.covers(Scope.READ_CREDENTIALS)
+        store.close()
