@@ -151,11 +151,14 @@ DATABASE_USER = struct(
         "dbms_attributes": struct(texts("password_encryption")),
     }
 )
+COLLABORATOR = struct({**texts("id", "app_id", "username", "email", "status", "user_id"), "is_limited": flag})
+LOG_EVENT = struct({**texts("event", "log"), "timestamp": date})
+NETWORK = struct(texts("outscale_account_id", "outscale_net_id", "ip_range"))
 VARIABLE = struct(texts("id", "name", "value"))
 ENDPOINT = struct({**texts("id", "database_id", "hostname", "type"), "port": whole})
 EVENT = struct(
     {
-        **texts("id", "app_id", "app_name", "type"),
+        **texts("id", "app_id", "app_name", "type", "project_id", "project_name"),
         "created_at": date,
         "user": struct(texts("id", "username", "email")),
     }

@@ -5,19 +5,29 @@ Each flow is one the client's own commands make, with its headers and bodies, in
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import redis
+from websockets.sync.client import connect as websocket
+from websockets.typing import Origin
 
+from dbyard.wire.accounts import NewAccount
 from tests.clients.decoding import (
     ADDON,
     APP,
+    COLLABORATOR,
     DATABASE,
     DATABASE_USER,
     ENDPOINT,
     EVENT,
+    LOG_EVENT,
+    NETWORK,
     PAGINATION,
     PLAN,
     PROJECT,
@@ -26,11 +36,18 @@ from tests.clients.decoding import (
     VARIABLE,
     many,
     struct,
+    text,
     texts,
 )
 from tests.clients.golang import Go, Refused, Session, log_in
 from tests.e2e.platforms import Platform, require, wait_for
 
+KNOWN_EVENTS = {
+    "new_user", "rename_app", "update_app_project", "new_addon", "upgrade_addon", "delete_addon", "new_collaborator",
+    "delete_collaborator", "change_collaborator_role", "new_token", "regenerate_token", "delete_token",
+    "delete_project", "new_project", "edit_project",
+}  # fmt: skip
+"""Others are printed as unknown."""
 OPERATOR_STATUSES = ("creating", "updating", "migrating", "upgrading", "running", "stopped")
 
 
@@ -170,11 +187,49 @@ class TestCommandLine:
             body = session.api.request("GET", path, 200, query={"page": 1, "per_page": 30})
             struct({"events": many(EVENT), "meta": struct({"pagination": PAGINATION})})(body, path)
             assert "with-a-past" in [each["app_name"] for each in body["events"]]
+            assert {each["type"] for each in body["events"]} <= KNOWN_EVENTS
+        for resource in ("event_types", "event_categories"):
+            assert Go(session.api.base).get(f"/{resource}", resource, many(struct(texts("id", "name"))))
 
-    def test_collaborators(self, session: Session) -> None:
-        made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="shared-with-none")
+    def test_collaborators(self, served: Platform, session: Session) -> None:
+        made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="shared-with-one")
         path = f"/apps/{made['name']}/collaborators"
-        assert session.api.get(path, "collaborators", many(struct({}))) == []
+        assert session.api.get(path, "collaborators", many(COLLABORATOR)) == []
+        with served.client() as client:
+            client.create_account(NewAccount("cleo", "cleo@example.org"))
+        body = {"collaborator": {"email": "cleo@example.org", "is_limited": False}}
+        added = session.api.add(path, body, "collaborator", COLLABORATOR)
+        one = f"{path}/{added['id']}"
+        changed = session.api.patch(one, {"collaborator": {"is_limited": True}}, "collaborator", COLLABORATOR)
+        assert (changed["id"], changed["is_limited"]) == (added["id"], True)
+        assert session.api.get(path, "collaborators", many(COLLABORATOR)) == [changed]
+        session.api.delete(one)
+        assert session.api.get(path, "collaborators", many(COLLABORATOR)) == []
+
+    @pytest.mark.parametrize("of_addon", [True, False])
+    def test_logs_are_dumped_and_followed(self, served: Platform, session: Session, of_addon: bool) -> None:
+        name = f"written-by-{'addon' if of_addon else 'app'}"
+        made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name=name)
+        await_status(session, made["id"], running=True)
+        if of_addon:
+            addon = session.list_addons(name)[0]["id"]
+            url = session.databases(name, addon).get(f"/databases/{addon}/logs", "url", text)
+        else:
+            url = session.api.get(f"/apps/{name}/logs", "logs_url", text)
+        dumped = Go("").dump(url, 5).splitlines()
+        assert 0 < len(dumped) <= 5
+        # The client takes the fifth word for the container, in brackets.
+        assert {line.split(" ")[4] for line in dumped} == {"[redis-1]"}
+        with websocket(
+            url.replace("http", "ws", 1) + "&stream=true", origin=Origin("http://scalingo-cli.local/1.48.0")
+        ) as logs:
+            port = urlsplit(url_of(session, name, "redis")).port
+            assert port
+            os.kill(served.server(port).pid, signal.SIGKILL)  # it is brought back, and says so
+            event = json.loads(logs.recv(timeout=30))
+        LOG_EVENT(event, "event")
+        assert event["event"] == "log"
+        assert event["log"].split(" ")[4] == "[redis-1]"
 
 
 class TestTerraform:
@@ -251,6 +306,8 @@ class TestOperator:
         body = {"addon_provider_id": "postgresql-ng", "plan_id": "postgresql-dr-starter-4096", "name": "from-operator"}
         made = create(session, **body, ip_range="10.1.2.0/25")
         assert "database" not in made  # half an object there would be read as a database of no type
+        network = f"/databases/{made['id']}/network_configuration"
+        assert set(session.api.get(network, "network_configuration", NETWORK).values()) == {""}
         found = session.search(made["id"])
         assert found is not None
         self.adapt(found)
@@ -297,6 +354,37 @@ class TestRefusals:
             with pytest.raises(Refused) as refused:
                 session.api.request("GET", path, 200)
             assert (refused.value.status, refused.value.body) == (404, body)
+
+    def test_of_what_cannot_be_done_here(self, session: Session) -> None:
+        """The command line shows the sentence of a 409."""
+        made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="just-a-database")
+        app, addon = "/apps/just-a-database", f"ad-{made['id']}"
+        asked = [
+            (session.api, "POST", "/apps", {"app": {"name": "an-app"}}),
+            (session.api, "PUT", app, {"force_https": True}),
+            (session.api, "DELETE", f"{app}/addons/{addon}", None),
+            (session.api, "POST", f"{app}/log_drains", {"drain": {"type": "elk", "url": "tcp://localhost:1"}}),
+            (session.api, "POST", f"{app}/variables", {"variable": {"name": "A", "value": "b"}}),
+            (session.api, "GET", f"{app}/ps", None),
+            (session.api, "POST", f"/databases/{made['id']}/net_peerings", {"outscale_net_peering_id": "pcx-1"}),
+            *(
+                (session.databases("just-a-database", addon), method, f"/databases/{addon}{path}", body)
+                for method, path, body in (
+                    ("PATCH", "", {"database": {"periodic_backups_enabled": True}}),
+                    ("POST", "/users", {"database_user": {"name": "somebody"}}),
+                    ("DELETE", "/users/somebody", None),
+                    ("POST", "/features", {"feature": {"name": "force-ssl"}}),
+                    ("GET", "/backups", None),
+                    ("POST", "/pitr/restore", {"restore_time": "2027-01-15T08:00:00Z"}),
+                    ("GET", "/maintenance", None),
+                )
+            ),
+        ]
+        for client, method, path, body in asked:
+            with pytest.raises(Refused) as refused:
+                client.request(method, path, 200, body=body)
+            assert refused.value.status == 409, path
+            assert " " in refused.value.body["error"]
 
     def test_of_wrong_fields(self, session: Session) -> None:
         with pytest.raises(Refused) as refused:
