@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from dbyard import catalogue, certificates, home_files, installations, secrets, state_mark
+from dbyard.clocks import steady_clock
 from dbyard.config import Config
 from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
@@ -76,7 +77,7 @@ def build(config: Config, url: str) -> Platform:
     (config.home / "engines").write_text(f"{engines_home()}\n")  # read by `dbyard engines uninstall`
     state = config.home / "state"
     state.mkdir(mode=0o700, exist_ok=True)
-    store = Store(state / "dbyard.db", Reserve(config.home / "reserve"))
+    store = Store(state / "dbyard.db", Reserve(config.home / "reserve"), steady_clock())
     store.set_aside()
     box = secrets.load_or_make_key(config.home / "master.key")
     authority = certificates.Authority.load_or_make(config.home / "ca")

@@ -104,7 +104,7 @@ def _wait(context: Context, operation: Operation, target: Target, wait: Wait) ->
     """A server that served and is silent for long is held by its tenant; one that was started again may recover."""
     if target.instance.down_at is not None or _restarts(operation):
         return wait
-    now, since = context.now(), operation.result.get("silent_since")
+    now, since = context.store.steady(context.now()), operation.result.get("silent_since")
     if not isinstance(since, int | float):
         return Next("apply", outcome="silent", message=wait.reason, result={"silent_since": now})
     patience = _SLOW_PATIENCE if target.technology.slow_start else _PATIENCE

@@ -137,8 +137,8 @@ class DriftReconciler:
         return operations.exclusive_of(connection, instance.database_id) is None
 
     def _delay(self, connection: Connection, instance: Instance, kind: str) -> float:
-        since = self._context.now() - _WINDOW
-        return repeat_delay(operations.count_recent(connection, instance.database_id, kind, since))
+        now = self._context.now()
+        return repeat_delay(operations.count_recent(connection, instance.database_id, kind, now - _WINDOW, now))
 
     def _delete_again(self, database_id: str) -> None:
         with self._context.store.tx() as connection:
@@ -148,14 +148,15 @@ class DriftReconciler:
 
     def _do_hourly(self) -> None:
         now = self._context.now()
-        if now < self._hourly_at:
+        at = self._context.store.steady(now)
+        if at < self._hourly_at:
             return
         with self._context.store.tx() as connection:
             operations.prune(connection, now)
             idempotency.delete_before(connection, now - DAY)
             expiring = instances.list_expiring(connection, now + _RENEW_BEFORE)
         renewed = [self._renew_certificate(instance) for instance in expiring]
-        self._hourly_at = now + (_HOUR if all(renewed) else _MINUTE)
+        self._hourly_at = at + (_HOUR if all(renewed) else _MINUTE)
 
     def _renew_certificate(self, instance: Instance) -> bool:
         """False while another operation is at work on the database."""
@@ -169,9 +170,9 @@ class DriftReconciler:
         return True
 
     def _trim_logs(self) -> None:
-        now = self._context.now()
-        if now >= self._trim_at:
-            self._trim_at = now + _MINUTE
+        at = self._context.store.steady(self._context.now())
+        if at >= self._trim_at:
+            self._trim_at = at + _MINUTE
             self._context.host.trim_logs()
 
 

@@ -57,7 +57,7 @@ class Queue:
 
     def void_leases(self) -> None:
         with self._context.store.tx() as connection:
-            operations.void_leases(connection, self._context.now())
+            operations.void_leases(connection, self._at())
 
     def run(self, operation: Operation) -> None:
         """Run a claimed operation step by step until it waits, ends, or is not ours any more."""
@@ -71,7 +71,7 @@ class Queue:
                     return
 
     def claim(self) -> Operation | None:
-        now = self._context.now()
+        now = self._at()
         with self._context.store.read() as connection:
             due = operations.next_due(connection, now, self._most_held)
         if due is None or due > now:
@@ -109,11 +109,11 @@ class Queue:
         if running := list(self._running.values()):
             with self._context.store.tx(durable=False) as connection:
                 for operation in running:
-                    operations.renew_lease(connection, operation, self._context.now())
+                    operations.renew_lease(connection, operation, self._at())
         return _HEARTBEAT
 
     def _wait(self) -> None:
-        now = self._context.now()
+        now = self._at()
         with self._context.store.read() as connection:
             due = operations.next_due(connection, now, self._most_held)
         pause = _POLL if due is None else min(_POLL, max(0.0, due - now))
@@ -127,7 +127,7 @@ class Queue:
         if operation.cancel_requested_at is not None:
             self._fail(operation, "cancelled", _CANCELLED)
             return None
-        if self._context.now() >= operation.deadline_at:
+        if self._at() >= operation.deadline_at:
             self._context.metrics.deadlines_passed.labels(operation.kind).inc()
             self._fail(operation, "deadline", f"not done in time: {operation.error or operation.step}")
             return None
@@ -159,7 +159,7 @@ class Queue:
                     mine = following is not None
                 case Wait():
                     save, following = None, None
-                    mine = self._wait_again(connection, operation, outcome, now)
+                    mine = self._wait_again(connection, operation, outcome)
                 case Done(save, result):
                     following, mine = None, operations.finish(connection, operation, now, result)
                     if mine:
@@ -170,8 +170,8 @@ class Queue:
             self._count_end(operation, "done")
         return following
 
-    def _wait_again(self, connection: Connection, operation: Operation, outcome: Wait, now: float) -> bool:
-        policy, run_at = OPERATIONS[operation.kind], now + outcome.seconds
+    def _wait_again(self, connection: Connection, operation: Operation, outcome: Wait) -> bool:
+        policy, run_at = OPERATIONS[operation.kind], self._at() + outcome.seconds
         deadline = operation.deadline_at
         if not outcome.counts or (policy.stall and outcome.progress != operation.progress):
             deadline = max(deadline, run_at + policy.patience)
@@ -180,7 +180,7 @@ class Queue:
 
     def _retry(self, operation: Operation, code: str, message: str) -> None:
         now = self._context.now()
-        run_at = min(now + back_off(operation.attempt), operation.deadline_at)
+        run_at = min(self._at() + back_off(operation.attempt), operation.deadline_at)
         log.warning("operation %s (%s) at %s: %s: %s", operation.id, operation.kind, operation.step, code, message)
         self._context.metrics.failed_attempts.labels(operation.kind, operation.step, code).inc()
         with self._context.store.tx() as connection:
@@ -210,10 +210,14 @@ class Queue:
         if mine:
             self._count_end(operation, code)
 
+    def _at(self) -> float:
+        """The time by which operations are due, leased and late."""
+        return self._context.store.steady(self._context.now())
+
     def _count_end(self, operation: Operation, outcome: str) -> None:
         metrics = self._context.metrics
         metrics.operations.labels(operation.kind, outcome).inc()
-        metrics.operation_seconds.labels(operation.kind).observe(self._context.now() - operation.created_at)
+        metrics.operation_seconds.labels(operation.kind).observe(max(0.0, self._context.now() - operation.created_at))
 
 
 def back_off(attempt: int) -> float:

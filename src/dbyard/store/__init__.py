@@ -32,11 +32,13 @@ _NOTHING = (-1, None)
 
 
 class Store:
-    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+    def __init__(self, path: Path, reserve: Reserve | None = None, steady: Callable[[], float] | None = None) -> None:
         """Open the file at `path`, making it and bringing its schema up to date. Raises ConfigError.
 
-        The `reserve` is given back when the disk is full.
+        The `reserve` is given back when the disk is full. `steady` is the clock by which operations are due, leased and
+        late; without one it is the clock of the callers.
         """
+        self._steady = steady
         self._path = path
         self._reserve = reserve
         self._local = threading.local()
@@ -131,6 +133,10 @@ class Store:
         self._cache[key] = (version, value)
         return value
 
+    def steady(self, now: float) -> float:
+        """When it is `now`, by the clock that operations are scheduled by; SQL knows it as `steady(now)`."""
+        return now if self._steady is None else self._steady()
+
     def set_aside(self) -> None:
         """Keep room for writes on a disk that is full, the reserve included. Repeating is free."""
         if self._reserve is not None:
@@ -156,6 +162,7 @@ class Store:
     def _connect(self) -> Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         connection.row_factory = sqlite3.Row
+        connection.create_function("steady", 1, self.steady)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -1,5 +1,8 @@
 """Queries on operations: the one queue of the platform, and the history that an operation shows.
 
+`run_at`, `lease_until` and `deadline_at` are of the store's steady clock, which does not jump; `at` is a time of it.
+Other times are stamps of the machine's clock, and so is `now`.
+
 What a kind means is data in `model.operations`; no kind or step has a name here.
 """
 
@@ -15,6 +18,7 @@ import msgspec
 from dbyard.model import OPERATIONS, Operation, OperationEvent, OperationStatus, Progress
 from dbyard.store import Connection
 
+_LONGEST_WAIT = 30.0
 LEASE = 60.0
 """Seconds that a claim holds unless it is renewed; it only guards against the death of a worker."""
 
@@ -49,18 +53,21 @@ def insert(
 
     Raises sqlite3.IntegrityError for an exclusive one when the database has an active exclusive one.
     """
-    policy, run_at = OPERATIONS[kind], now + delay
+    policy = OPERATIONS[kind]
     operation_id = secrets.token_hex(12)
     connection.execute(
         "INSERT INTO operation (id, database_id, kind, step, status, run_at, deadline_at, created_at, exclusive,"
-        " owns_server, instance_id, params) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)",
+        " owns_server, instance_id, params)"
+        " VALUES (?, ?, ?, ?, 'pending', steady(?) + ?, steady(?) + ?, ?, ?, ?, ?, ?)",
         (
             operation_id,
             database_id,
             kind,
             step or policy.first_step,
-            run_at,
-            run_at + policy.patience,
+            now,
+            delay,
+            now,
+            delay + policy.patience,
             now,
             policy.exclusive,
             policy.owns_server,
@@ -84,7 +91,7 @@ def interrupt(connection: Connection, database_id: str, kinds: Sequence[str], no
 def request_cancel(connection: Connection, operation_id: str, now: float) -> None:
     """Its worker, or the next one, ends it; one that waits becomes due at once."""
     connection.execute(
-        "UPDATE operation SET cancel_requested_at = coalesce(cancel_requested_at, ?1), run_at = min(run_at, ?1)"
+        "UPDATE operation SET cancel_requested_at = coalesce(cancel_requested_at, ?1), run_at = min(run_at, steady(?1))"
         f" WHERE id = ?2 AND {_ACTIVE}",
         (now, operation_id),
     )
@@ -110,11 +117,11 @@ def count_starting_before(
     row = connection.execute(
         "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
         f" WHERE o.{_ACTIVE} AND (o.kind, o.step) IN (VALUES {', '.join(['(?, ?)'] * len(starting))})"
-        " AND (o.run_at <= ? OR o.error_code = 'waiting')"
+        " AND (o.run_at <= steady(?) + 1 OR o.error_code = 'waiting')"
         f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({marks(technologies)})",
         (
             *(each for pair in starting for each in pair),
-            now + 1.0,
+            now,
             operation.created_at,
             operation.id,
             *technologies,
@@ -149,37 +156,39 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
-def void_leases(connection: Connection, now: float) -> None:
+def void_leases(connection: Connection, at: float) -> None:
     """At start: the lock on the home proves that whatever held these leases is dead.
 
-    Deadlines begin again, because nothing worked on these operations meanwhile.
+    Deadlines begin again, because nothing worked on these operations meanwhile; and so do waits that are longer than
+    any, because the clock was another one.
     """
     connection.execute("UPDATE operation SET lease_until = 0, token = NULL WHERE status = 'running'")
     for kind, policy in OPERATIONS.items():
         connection.execute(
-            f"UPDATE operation SET deadline_at = max(deadline_at, ?) WHERE kind = ? AND {_ACTIVE}",
-            (now + policy.patience, kind),
+            "UPDATE operation SET run_at = min(run_at, ?1 + ?2), deadline_at = max(?1, min(run_at, ?1 + ?2)) + ?3"
+            f" WHERE kind = ?4 AND {_ACTIVE}",
+            (at, _LONGEST_WAIT, policy.patience, kind),
         )
 
 
-def claim(connection: Connection, now: float, most_held: int | None = None) -> Operation | None:
+def claim(connection: Connection, at: float, most_held: int | None = None) -> Operation | None:
     """Take the operation whose turn it is, under a fresh token; counts as an attempt of its step.
 
     Urgent ones come first, then those of the account for which fewest are being worked on, then those that are due
     longest. No more than `most_held` are worked on at once that a tenant's server may hold up.
     """
     row = connection.execute(
-        "UPDATE operation SET status = 'running', token = :token, lease_until = :now + :lease, attempt = attempt + 1"
+        "UPDATE operation SET status = 'running', token = :token, lease_until = :at + :lease, attempt = attempt + 1"
         " WHERE seq = ("
         "  SELECT o.seq FROM operation o JOIN database d ON d.id = o.database_id"
         "  JOIN project p ON p.id = d.project_id LEFT JOIN ("
         "   SELECT q.account_id, count(*) AS claims FROM operation r JOIN database e ON e.id = r.database_id"
-        "   JOIN project q ON q.id = e.project_id WHERE r.status = 'running' AND r.lease_until > :now"
+        "   JOIN project q ON q.id = e.project_id WHERE r.status = 'running' AND r.lease_until > :at"
         "   GROUP BY q.account_id) busy ON busy.account_id = p.account_id"
-        f"  WHERE o.{_ACTIVE} AND o.run_at <= :now AND o.lease_until <= :now{_free(connection, now, most_held)}"
-        f"  ORDER BY {_HELD} AND o.run_at > :now - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
+        f"  WHERE o.{_ACTIVE} AND o.run_at <= :at AND o.lease_until <= :at{_free(connection, at, most_held)}"
+        f"  ORDER BY {_HELD} AND o.run_at > :at - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
-        {"token": secrets.token_hex(8), "now": now, "lease": LEASE, "patience": _HELD_PATIENCE},
+        {"token": secrets.token_hex(8), "at": at, "lease": LEASE, "patience": _HELD_PATIENCE},
     ).fetchone()
     return _one(row)
 
@@ -189,16 +198,16 @@ def is_held(operation: Operation) -> bool:
     return operation.error_code is not None or not OPERATIONS[operation.kind].urgent
 
 
-def renew_lease(connection: Connection, operation: Operation, now: float) -> None:
+def renew_lease(connection: Connection, operation: Operation, at: float) -> None:
     """Its step still runs."""
-    _apply(connection, operation, "lease_until = ?", now + LEASE)
+    _apply(connection, operation, "lease_until = ?", at + LEASE)
 
 
-def next_due(connection: Connection, now: float, most_held: int | None = None) -> float | None:
+def next_due(connection: Connection, at: float, most_held: int | None = None) -> float | None:
     """When the next active operation can be claimed, as far as that is known now."""
     row = connection.execute(
         f"SELECT min(max(o.run_at, o.lease_until)) AS due FROM operation o"
-        f" WHERE o.{_ACTIVE}{_free(connection, now, most_held)}"
+        f" WHERE o.{_ACTIVE}{_free(connection, at, most_held)}"
     ).fetchone()
     return None if row is None else row["due"]
 
@@ -218,9 +227,9 @@ def advance(
     to the operation's.
     """
     row = connection.execute(
-        "UPDATE operation SET step = ?, attempt = 1, run_at = ?, lease_until = ?, error_code = NULL, error = NULL,"
-        f" result = ? WHERE id = ? AND token = ? RETURNING {_COLUMNS}",
-        (step, now, now + LEASE, _merged(operation, result), operation.id, operation.token),
+        "UPDATE operation SET step = ?, attempt = 1, run_at = steady(?), lease_until = steady(?) + ?,"
+        f" error_code = NULL, error = NULL, result = ? WHERE id = ? AND token = ? RETURNING {_COLUMNS}",
+        (step, now, now, LEASE, _merged(operation, result), operation.id, operation.token),
     ).fetchone()
     if row is not None:
         _record(connection, operation, now, outcome, message)
@@ -283,11 +292,11 @@ def fail(connection: Connection, operation: Operation, now: float, code: str, me
     return True
 
 
-def count_recent(connection: Connection, database_id: str, kind: str, since: float) -> int:
-    """How many operations of a kind the database has had since then."""
+def count_recent(connection: Connection, database_id: str, kind: str, since: float, until: float) -> int:
+    """How many operations of a kind the database has had in that time; none of a future that the clock left."""
     row = connection.execute(
-        "SELECT count(*) AS n FROM operation WHERE database_id = ? AND kind = ? AND created_at >= ?",
-        (database_id, kind, since),
+        "SELECT count(*) AS n FROM operation WHERE database_id = ? AND kind = ? AND created_at BETWEEN ? AND ?",
+        (database_id, kind, since, until),
     ).fetchone()
     return int(row["n"])
 
@@ -313,12 +322,12 @@ def marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _free(connection: Connection, now: float, most_held: int | None) -> str:
+def _free(connection: Connection, at: float, most_held: int | None) -> str:
     """The condition that leaves those out which may be held up, when enough of them are being worked on."""
     if most_held is None:
         return ""
     query = f"SELECT count(*) FROM operation o WHERE o.status = 'running' AND o.lease_until > ? AND {_HELD}"
-    (held,) = connection.execute(query, (now,)).fetchone()
+    (held,) = connection.execute(query, (at,)).fetchone()
     return f" AND NOT {_HELD}" if held >= most_held else ""
 
 

@@ -84,7 +84,7 @@ def derive(facts: Facts, now: float) -> DatabaseStatus:
     shown = OPERATIONS[facts.active_kind].status if facts.active_kind in OPERATIONS else None
     if shown is not None:
         return shown
-    if facts.changed_at is not None and now < facts.changed_at + UPDATING_SECONDS:
+    if facts.changed_at is not None and facts.changed_at <= now < facts.changed_at + UPDATING_SECONDS:
         return DatabaseStatus.UPDATING
     if facts.ready_at is None:
         return DatabaseStatus.CREATING if facts.active_kind is not None else DatabaseStatus.STOPPED
