@@ -38,6 +38,8 @@ class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
     """Patterns of paths in the tree that the server does not need."""
     links: tuple[tuple[RelativePath, str], ...] = ()
     """Paths in the tree, and where they link to: what `update-alternatives` would have made."""
+    added_lines: tuple[tuple[RelativePath, Text], ...] = ()
+    """Files of the tree, and the line that each is given at its end."""
 
 
 class WheelRecipe(_Recipe, frozen=True, tag="wheel"):

@@ -165,7 +165,8 @@ class TestShow:
     def test_all_versions_of_a_technology(self, engines: Path) -> None:
         put(known("postgresql", "15"))
         page = run("show", "postgresql").stdout
-        assert re.findall(r"^postgresql .*", page, re.MULTILINE) == ["postgresql 17 (default)", "postgresql 15"]
+        versions = ["postgresql 17 (default)", "postgresql 15", "postgresql 18 (on request)"]
+        assert re.findall(r"^postgresql .*", page, re.MULTILINE) == versions
         assert f"  path        {engines}/postgresql/15.1/bin\n" in page
 
     def test_json(self, engines: Path) -> None:

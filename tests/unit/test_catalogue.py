@@ -153,7 +153,7 @@ class TestLookup:
     def test_unknown_version_names_the_valid_ones(self, loaded: catalogue.Catalogue) -> None:
         with pytest.raises(Invalid) as caught:
             loaded.version("postgresql", "9")
-        assert caught.value.fields == {"version": ["must be one of 17, 15"]}
+        assert caught.value.fields == {"version": ["must be one of 17, 15, 18"]}
         with pytest.raises(Invalid, match="technology must be one of postgresql, mysql, redis"):
             loaded.version("oracle")
 

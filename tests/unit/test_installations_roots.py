@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 # It says where its shell is from: the tree's `/usr`, not the machine's.
 SERVER = '#!/bin/sh\necho "Redis server v=8.0.99 $(cat /usr/share/toy/name 2>/dev/null)"\n'
 LINKS = (("usr/share/toy/control", "control-3"),)
+LINES = (("usr/share/toy/control-3", "trusted = true"),)
 
 
 def program(name: str) -> Mapping[str, bytes]:
@@ -68,7 +69,7 @@ def release(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Reposito
 
 
 def toy(**changes: object) -> Version:
-    fields = {"suites": ("toy",), "packages": ("toy-server",), "bin": "usr/bin", "links": LINKS}
+    fields = {"suites": ("toy",), "packages": ("toy-server",), "bin": "usr/bin", "links": LINKS, "added_lines": LINES}
     recipe = DebianRootRecipe(**{**fields, **changes})  # type: ignore[arg-type]
     return Version("redis", "8.0", "Redis 8.0", "BSD", "redis-server", recipe, False, on_request=True)
 
@@ -93,6 +94,7 @@ class TestDebianRoot:
         assert (root / "usr/lib/toy/old-place").exists(), "what packages of before have in /lib"
         assert {name: os.readlink(root / name) for name in ("bin", "lib")} == {"bin": "usr/bin", "lib": "usr/lib"}
         assert os.readlink(root / "usr/share/toy/control") == "control-3"
+        assert (root / "usr/share/toy/control").read_text().endswith("trusted = true\n")
         assert [path.name for path in (root / "usr/share/doc/sed").iterdir()] == ["copyright"]
         assert not (root / "usr/share/toy/large").exists()
         assert installations.find("redis", "8.0") == installed
@@ -110,7 +112,7 @@ class TestDebianRoot:
         first, _ = install(toy())
         (engines / ".apt" / "toy" / "refreshed").unlink()  # as if it were long ago
         release.add("toy-server", {"usr/bin/redis-server": SERVER.replace("99", "100")}, version="8.0.100-1")
-        second = installations.install(toy(links=()), lambda _: None, upgrade=True)
+        second = installations.install(toy(links=(), added_lines=()), lambda _: None, upgrade=True)
         assert (second.full_version, first.root.exists()) == ("8.0.100", True)
         assert installations.find("redis", "8.0", "8.0.99") == first
 

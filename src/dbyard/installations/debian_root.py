@@ -40,6 +40,9 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
     _keep_licences(tree / "usr" / "share" / "doc")
     for link, target in recipe.links:
         _link(tree / link, target)
+    for path, line in recipe.added_lines:
+        with (tree / path).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
     _make_relative(tree)
     packages = tuple(debian.package(archive) for archive in archives)
     main = next(each for each in packages if each.name == recipe.packages[0])
