@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from dbyard import catalogue, certificates, home_files, installations, secrets, state_mark
+from dbyard import catalogue, certificates, home_files, installations, isolation, secrets, state_mark
 from dbyard.clocks import steady_clock
 from dbyard.config import Config
 from dbyard.errors import ConfigError
@@ -74,6 +74,7 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
 def build(config: Config, url: str) -> Platform:
     """The parts of a platform on its locked home, not yet started; `url` is where clients reach it."""
     runtime = open_runtime(config)
+    warn_of_isolation(runtime)
     (config.home / "engines").write_text(f"{engines_home()}\n")  # read by `dbyard engines uninstall`
     state = config.home / "state"
     state.mkdir(mode=0o700, exist_ok=True)
@@ -119,6 +120,12 @@ def build(config: Config, url: str) -> Platform:
     return Platform(service, metrics, reconciler)
 
 
+def warn_of_isolation(runtime: LocalRuntime) -> None:
+    """Say in the log what does not hold on this machine; SECURITY.md says what it means."""
+    for sentence in isolation.list_missing(runtime.host.limits()):
+        log.warning("isolation: %s", sentence)
+
+
 def _hosts(url: str) -> tuple[str, ...]:
     """The names and addresses by which clients reach a server of this machine."""
     return tuple(dict.fromkeys(("localhost", "127.0.0.1", urlsplit(url).hostname or "localhost")))
@@ -138,8 +145,8 @@ def is_readonly(home: Path) -> bool:
 def open_runtime(config: Config, *, readonly: bool = False) -> LocalRuntime:
     """With `readonly` nothing is tidied up: servers can be looked at and stopped."""
     bubblewrap = installations.find_tool("bwrap")
-    if bubblewrap is None and os.geteuid() == 0:
-        log.warning("bubblewrap is not installed: servers run without their own namespaces (make setup installs it)")
+    if bubblewrap is None:
+        log.warning("bubblewrap is not installed (make setup, or dbyard engines install, installs it)")
     try:
         return LocalRuntime(
             config.home,
