@@ -116,4 +116,4 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *tokens.routes(),
         *accounts.routes(),
     ]
-    return [*documented, *platform.routes(known, documented, limited=limited), *docs.routes()]
+    return [*documented, *platform.routes(known, documented, unsupported.explain, limited=limited), *docs.routes()]

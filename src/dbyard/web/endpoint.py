@@ -29,7 +29,7 @@ from dbyard.web.authentication import Guard
 from dbyard.web.errors import internal_error, reply_to
 from dbyard.web.replies import Headers, Reply, Stream, Waiting, headers_for
 from dbyard.web.requests import Disconnected, read_body
-from dbyard.web.routes import CachePolicy, Call, Method, Route, Whole
+from dbyard.web.routes import CachePolicy, Call, Explain, Method, Route, Whole
 from dbyard.web.shares import Shares
 from dbyard.web.streams import send_parts
 
@@ -52,8 +52,7 @@ class Shared:
     guard: Guard
     databases: Shares
     accounts: Shares
-    explain: Callable[[str, str], str | None]
-    """Why a method of a path that clients know cannot be done here; None if there is nothing to explain."""
+    explain: Explain
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -73,7 +72,8 @@ class HttpEndpoint:
         self._methods = dict(route.methods)
         if "GET" in self._methods:
             self._methods["HEAD"] = self._methods["GET"]
-        self._allow = ", ".join(sorted(self._methods))
+        explained = {name for name in _METHODS if shared.explain(name, route.path)}
+        self._allow = ", ".join(sorted(explained.union(self._methods)))
         self._public = bool(self._methods) and all(method.public for method in self._methods.values())
         self._counts: dict[tuple[str, int], Counter] = {}
         self._seconds: Histogram = shared.metrics.request_seconds.labels(self.path)

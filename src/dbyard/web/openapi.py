@@ -12,7 +12,7 @@ from dbyard import wire
 from dbyard.catalogue import Catalogue
 from dbyard.model import Technology, patterns
 from dbyard.web.replies import JSON
-from dbyard.web.routes import AuthScheme, Method, Parameter, Route
+from dbyard.web.routes import AuthScheme, Explain, Method, Parameter, Route
 
 Json = dict[str, Any]
 
@@ -21,6 +21,7 @@ _SECURITY: dict[AuthScheme, list[Json]] = {
     AuthScheme.PASSWORD: [{"token": []}, {"basic": []}],
     AuthScheme.API_TOKEN: [{"basic": []}],
 }
+_ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 EXAMPLE_NAME = "my-postgres-db"
 _REFERENCE = "#/components/schemas/{name}"
 _MEANINGS = {
@@ -42,7 +43,7 @@ A create body may also come flat (without the `database` wrapper), with `plan_id
 `technology`, and `database_name` for `name`; a plan may be named by its id. Unknown keys are ignored."""
 
 
-def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> bytes:
+def render(routes: Sequence[Route], catalogue: Catalogue, explain: Explain, *, limited: bool) -> bytes:
     components = _components(routes)
     components["NewDatabase"] = _new_database(components["NewDatabase"], catalogue)
     components["NewToken"]["properties"]["name"] |= {"minLength": 1, "maxLength": 64, "pattern": patterns.TOKEN_NAME}
@@ -51,6 +52,7 @@ def render(routes: Sequence[Route], catalogue: Catalogue, *, limited: bool) -> b
         "info": {"title": "dbyard", "version": dbyard.__version__, "description": _DESCRIPTION},
         "paths": {
             route.path: {name.lower(): _operation(routes, route, name, limited) for name in route.methods}
+            | _refused(route, explain, limited)
             for route in routes
         },
         "components": {
@@ -118,6 +120,27 @@ def _operation(routes: Sequence[Route], route: Route, name: str, limited: bool) 
     if method.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(method.body)}}}
     return operation
+
+
+def _refused(route: Route, explain: Explain, limited: bool) -> Json:
+    """The other methods of the path that clients ask for, which are always refused."""
+    path = [each for method in route.methods.values() for each in method.parameters if each.place == "path"]
+    parameters = [_parameter(each) for each in {each.name: each for each in path}.values()]
+    statuses = (401, 409, *((429,) if limited else ()), 500)
+    return {
+        name.lower(): {
+            "operationId": _identify(name, route.path),
+            "tags": [_tag(route.path)],
+            "summary": f"Refused: {reason}",
+            "parameters": parameters,
+            "responses": {
+                str(each): _response(_MEANINGS[each], JSON, _reference(wire.Error), each) for each in statuses
+            },
+            "security": _SECURITY[AuthScheme.BEARER],
+        }
+        for name in _ALL_METHODS
+        if name not in route.methods and (reason := explain(name, route.path))
+    }
 
 
 def _identify(name: str, path: str) -> str:

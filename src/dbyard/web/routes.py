@@ -47,6 +47,8 @@ class Call:
         return decode(self.body)
 
 
+Explain = Callable[[str, str], str | None]
+"""Why a method of a path that clients know cannot be done here; None if there is nothing to explain."""
 SocketHandler = Callable[[Call], Parts]
 Whole = msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | Reply | None
 Answer = Whole | Waiting[Any]

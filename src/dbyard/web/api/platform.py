@@ -12,15 +12,14 @@ from dbyard.metrics import CONTENT_TYPE
 from dbyard.model import Scope
 from dbyard.service import counts
 from dbyard.web import openapi
-from dbyard.web.routes import Call, Method, Route, route
+from dbyard.web.routes import Call, Explain, Method, Route, route
 
 
-def routes(catalogue: Catalogue, documented: Sequence[Route], *, limited: bool) -> list[Route]:
+def routes(catalogue: Catalogue, documented: Sequence[Route], explain: Explain, *, limited: bool) -> list[Route]:
     """These and the `documented` ones are in the OpenAPI document, which is made once."""
     own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS)]
-    document = openapi.render(
-        [*documented, *own, route("/openapi.json", get=_openapi(b""))], catalogue, limited=limited
-    )
+    described = [*documented, *own, route("/openapi.json", get=_openapi(b""))]
+    document = openapi.render(described, catalogue, explain, limited=limited)
     return [*own, route("/openapi.json", get=_openapi(document))]
 
 

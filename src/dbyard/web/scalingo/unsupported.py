@@ -25,6 +25,7 @@ _OF_APPS = (
     "private_network", "private_network_domain_names", "ps", "restart", "review_apps", "run", "scale", "scm_repo_link",
     "stats",
 )  # fmt: skip
+_FOR_APPS = ("features", "keys", "notification_platforms", "private_networks", "scm_integrations", "sources")
 
 
 class _Refusal(NamedTuple):
@@ -53,6 +54,9 @@ _REFUSALS = (
     _refusal("POST DELETE", "/v1/apps/*/addons/*/log_drains", _NO_DRAINS),
     _refusal("POST PUT PATCH DELETE", "/v1/apps/*/variables/**", _NO_VARIABLES),
     _refusal("", f"/v1/apps/*/(?:{'|'.join(_OF_APPS)})/**", _NO_CODE),
+    _refusal(
+        "", f"/v1/(?:{'|'.join(_FOR_APPS)})/**", "There are only databases here, and no apps that this would be for"
+    ),
     _refusal("GET POST DELETE", "/v1/databases/*/net_peerings/**", _NO_NET_PEERINGS),
     _refusal(
         "PATCH PUT",
