@@ -18,6 +18,7 @@ DbyardError                    500 internal
 ├── LockedOut                  a server does not let its tenant in
 │   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
+│   └── DataDamaged            a server cannot read its own data
 ├── PermanentError             a step failed and a retry cannot help
 ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
 ├── InstallationError          a database server could not be found or installed
@@ -151,6 +152,12 @@ class StepError(DbyardError):
 
 class TemporaryError(StepError):
     code = "temporary"
+
+
+class DataDamaged(TemporaryError):
+    """A server does not start because it cannot read its own data; the message is what it said of that."""
+
+    code = "data_damaged"
 
 
 class PermanentError(StepError):

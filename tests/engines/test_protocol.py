@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from dbyard import catalogue, engines
-from dbyard.engines import Client, Engine, Reload, elasticsearch, influxdb, mongodb, mysql, postgresql, redis
+from dbyard.engines import Client, Engine, Reload, Repair, elasticsearch, influxdb, mongodb, mysql, postgresql, redis
 from dbyard.engines.mysql import client_program as mysql_client
 from dbyard.engines.postgresql import client_program as postgresql_client
 from dbyard.engines.redis import client_program as redis_client
@@ -24,9 +24,15 @@ ENGINES: dict[str, Engine] = {
     "influxdb": influxdb,
 }
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
+REPAIRS: dict[str, Repair] = {"redis": redis}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
-PROTOCOLS: dict[type, dict[str, object]] = {Engine: {**ENGINES}, Reload: {**RELOADS}, Client: {**CLIENTS}}
+PROTOCOLS: dict[type, dict[str, object]] = {
+    Engine: {**ENGINES},
+    Reload: {**RELOADS},
+    Repair: {**REPAIRS},
+    Client: {**CLIENTS},
+}
 CONFORMING = [
     pytest.param(protocol, module, id=f"{protocol.__name__}-{name}")
     for protocol, modules in PROTOCOLS.items()
@@ -44,6 +50,7 @@ def test_is_what_is_loaded(name: str) -> None:
     assert engines.load(name) is ENGINES[name]
     assert name == ENGINES[name].TECHNOLOGY
     assert isinstance(engines.load(name), Reload) is (name in RELOADS)
+    assert isinstance(engines.load(name), Repair) is (name in REPAIRS)
     assert engines.load_client(name) is CLIENTS.get(name)
 
 
@@ -61,7 +68,9 @@ def test_has_the_same_signatures(protocol: type, module: ModuleType) -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_has_nothing_else_that_is_public(name: str) -> None:
     """Beyond the names of its own users a module offers nothing that callers could come to need."""
-    promised = set(public(Engine)) | (set(public(Reload)) if name in RELOADS else set())
+    promised = set(public(Engine))
+    for protocol, engines_of_it in ((Reload, RELOADS), (Repair, REPAIRS)):
+        promised |= set(public(protocol)) if name in engines_of_it else set()
     exported = set(vars(ENGINES[name])["__all__"])
     assert exported - promised <= {"ADMIN", "TENANT"}
     assert promised <= exported

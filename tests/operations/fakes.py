@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -75,6 +75,9 @@ class FakeEngine:
 
     def url(self, address: Address, credentials: Credentials) -> str:
         return f"fake://{credentials.user}:{credentials.password}@{address.host}:{address.port}"
+
+    def find_damage(self, lines: Sequence[str]) -> str | None:
+        return None
 
     def log_time(self, line: str) -> datetime | None:
         return None

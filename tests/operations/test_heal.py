@@ -6,14 +6,17 @@ import os
 import signal
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import redis
 
 from dbyard.errors import Conflict, PermanentError
 from dbyard.model import OperationKind, OperationStatus
 from dbyard.operations import Next
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.runtimes.local.processes import wait_until
+from dbyard.service.databases import status
 from dbyard.service.databases.connection import get as get_connection
 from dbyard.store import events
 from tests.conftest import Clock
@@ -117,6 +120,91 @@ class TestDiagnose:
         operation = bench.advance_to("start")
         bench.act(operation)
         assert bench.act(replace(operation, step="diagnose")) == Next("start")
+
+
+class TestDamage:
+    """Of an append-only file, after an error of its disk."""
+
+    @pytest.fixture
+    def written(self, bench: Bench) -> Path:
+        """The file of a database with three keys, whose server has died."""
+        instance = bench.instance(bench.create())
+        bench.finish()
+        with redis.Redis.from_url(get_connection(bench.service, bench.principal, NAME).url) as client:
+            for number in range(3):
+                client.set(f"key-{number}", "x" * 100)
+        bench.stop(instance.id)
+        return bench.home / "instances" / instance.id / "data" / "appendonlydir" / "appendonly.aof.1.incr.aof"
+
+    def test_at_its_end_is_cut_off_and_kept(
+        self, bench: Bench, written: Path, drift: DriftReconciler, clock: Clock
+    ) -> None:
+        whole = written.read_bytes()
+        with written.open("ab") as file:
+            file.write(bytes(500))
+        drift.reconcile()
+        operation = bench.claimable()
+        run(bench, clock)
+        steps = [step for step, _, _ in bench.history(operation)]
+        assert steps == ["diagnose", "start", "await_ready", "repair", "start", "await_ready", "configure"]
+        with redis.Redis.from_url(get_connection(bench.service, bench.principal, NAME).url) as client:
+            assert client.dbsize() == 3
+        (kept,) = (written.parents[1] / "damaged").iterdir()
+        assert kept.read_bytes() == bytes(500)
+        assert written.read_bytes().startswith(whole)
+        with bench.context.store.read() as connection:
+            newest, *_ = events.list_page(connection, events.of_database(operation.database_id), 1, 0)
+        assert "the last 500 bytes" in str(newest.data["repair"])
+        assert not any((bench.home / "jobs").iterdir())
+
+    def test_in_its_middle_is_left_and_told_of(
+        self, bench: Bench, written: Path, drift: DriftReconciler, clock: Clock
+    ) -> None:
+        damaged = written.read_bytes().replace(b"$5\r\nkey-1", b"$x\r\nkey-1")
+        written.write_bytes(damaged)
+        drift.reconcile()
+        operation = bench.claimable()
+        run(bench, clock)
+        latest = bench.latest(operation)
+        assert (latest.status, latest.error_code) == (OperationStatus.PENDING, "data_damaged")
+        assert latest.run_at > clock()
+        assert "commands follow what is damaged" in str(latest.result["repair"])
+        shown = status.get_overview(bench.service, bench.principal, NAME).report
+        assert shown.status == "stopped"
+        assert "cannot read its data" in str(shown.error)
+        assert "Bad file format" in str(shown.error)
+        assert written.read_bytes() == damaged
+
+    def test_that_is_gone_again_is_no_longer_shown(
+        self, bench: Bench, written: Path, drift: DriftReconciler, clock: Clock
+    ) -> None:
+        whole = written.read_bytes()
+        written.write_bytes(whole.replace(b"$5\r\nkey-1", b"$x\r\nkey-1"))
+        drift.reconcile()
+        operation = bench.claimable()
+        run(bench, clock)
+        written.write_bytes(whole)
+        clock.advance(60)
+        run(bench, clock)
+        assert bench.latest(operation).status is OperationStatus.DONE
+        assert status.get_overview(bench.service, bench.principal, NAME).report.error is None
+
+
+def run(bench: Bench, clock: Clock) -> None:
+    """What is due, until nothing is; a step that waits for a job is due soon."""
+
+    def is_settled() -> bool:
+        if (operation := bench.queue.claim()) is not None:
+            bench.queue.run(operation)
+            return False
+        with bench.context.store.read() as connection:
+            row = connection.execute("SELECT error_code FROM operation WHERE status = 'pending'").fetchone()
+        if row is None or row["error_code"] != "waiting":
+            return True
+        clock.advance(1)
+        return False
+
+    assert wait_until(is_settled, 20)
 
 
 class TestStart:

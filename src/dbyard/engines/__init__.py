@@ -6,7 +6,7 @@ every one has; what only some can do is a Protocol of its own here, and `isinsta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -74,6 +74,19 @@ class Engine(Protocol):
 
     def log_time(self, line: str) -> datetime | None:
         """When the server says that it wrote a line of its log; None for a line that does not tell. Pure."""
+
+    def find_damage(self, lines: Sequence[str]) -> str | None:
+        """What of the last lines of its log says that a server cannot read its own data; None if nothing does. Pure."""
+
+
+@runtime_checkable
+class Repair(Protocol):
+    def render_repair(self, layout: Layout) -> tuple[str, ...]:
+        """The argv of a program that mends data which their server refuses, unless what it acknowledged would be lost.
+
+        It runs while the server does not, and may be killed and run again. It keeps what it takes away in the directory
+        `damaged` of the data. Its result is a sentence that says what it did; what it prints says why it failed. Pure.
+        """
 
 
 @runtime_checkable

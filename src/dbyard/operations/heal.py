@@ -1,17 +1,22 @@
-"""heal: diagnose or restart -> start -> await_ready -> configure.
+"""heal: diagnose or restart -> start -> await_ready -> configure; from await_ready to repair -> start where that helps.
 
 Brings a server back that should run and does not, or runs and does not answer, on the same endpoint.
 """
 
 from __future__ import annotations
 
-from dbyard.model import InstanceState, Operation, RestartNeeded, Restriction
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
+from dataclasses import replace
+
+from dbyard.engines import Repair
+from dbyard.errors import DataDamaged, PermanentError, TemporaryError
+from dbyard.model import MIB, DataAccess, InstanceState, JobSpec, Operation, OperationKind, RestartNeeded, Restriction
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, server
 from dbyard.operations.configure import ATTEMPTS
 from dbyard.operations.server import Cause, ProbeResult
-from dbyard.operations.target import load
+from dbyard.operations.target import Target, layout_of, load, release_of
 from dbyard.store import instances
 
+_REPAIR_MEMORY, _REPAIR_PIDS = 256 * MIB, 20
 RESTART = "restart"
 """The step at which a heal begins whose server still runs."""
 
@@ -47,15 +52,40 @@ def start(context: Context, operation: Operation) -> Outcome:
     only the platform can log in: its tenant could write before it is closed again.
     """
     target = load(context, operation)
+    if "repair" in operation.result:
+        context.runtime.cancel_job(jobs.job_id(replace(operation, step="repair")))  # it has ended, and is removed
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
     closed = target.instance.restriction is Restriction.CLOSED
-    return Next("await_ready", server.start(context, target, admin_only=closed))
+    try:
+        return Next("await_ready", server.start(context, target, admin_only=closed))
+    except DataDamaged as error:
+        return _show_damage(context, operation, target, error)
 
 
 def await_ready(context: Context, operation: Operation) -> Outcome:
+    """A server that cannot read its data is mended once, and is otherwise tried again like any other that ends."""
     target = load(context, operation)
-    return server.await_answer(context, target) or Next("configure", server.save_up(context, target))
+    try:
+        waiting = server.await_answer(context, target)
+    except DataDamaged as error:
+        return _show_damage(context, operation, target, error)
+    return waiting or Next("configure", server.save_up(context, target))
+
+
+def repair(context: Context, operation: Operation) -> Outcome:
+    """Run the engine's own program on the data of the stopped server."""
+    target = load(context, operation)
+    if waiting := server.stop(context, target):
+        return waiting
+    try:
+        found = jobs.await_job(context, _render_repair(context, operation, target))
+    except TemporaryError as error:
+        return Next("start", outcome="not_repaired", message=str(error), result={"repair": f"impossible: {error}"})
+    if isinstance(found, Wait):
+        return found
+    did = found.result.strip()
+    return Next("start", outcome="repaired", message=did, result={"repair": did})
 
 
 def configure(context: Context, operation: Operation) -> Outcome:
@@ -90,10 +120,38 @@ KIND = Kind(
         RESTART: restart,
         "start": start,
         "await_ready": await_ready,
+        "repair": repair,
         "configure": configure,
     },
     on_failure=on_failure,
 )
+
+
+def _show_damage(context: Context, operation: Operation, target: Target, error: DataDamaged) -> Next:
+    """Raises the error itself once the database shows it and nothing is left to try, and in other kinds' steps."""
+    if operation.kind != OperationKind.HEAL or "damage" in operation.result:
+        raise error
+    if isinstance(target.engine, Repair) and "repair" not in operation.result:
+        return Next("repair", outcome=error.code, message=str(error))
+    reason = f"the server cannot read its data, and only a restore could help, which does not exist yet: {error}"
+    down = server.save_down(context, target.instance.id, reason)
+    return Next("await_ready", down, outcome=error.code, message=reason, result={"damage": str(error)})
+
+
+def _render_repair(context: Context, operation: Operation, target: Target) -> JobSpec:
+    engine = target.engine
+    if not isinstance(engine, Repair):
+        raise PermanentError(f"nothing repairs the data of a {engine.TECHNOLOGY}", code="not_repairable")
+    return JobSpec(
+        id=jobs.job_id(operation),
+        instance_id=target.instance.id,
+        release=release_of(context, target),
+        argv=engine.render_repair(layout_of(context, target)),
+        memory=_REPAIR_MEMORY,
+        cpu=target.plan.cpu,
+        pids=_REPAIR_PIDS,
+        data=DataAccess.WRITE,
+    )
 
 
 def _found(cause: Cause) -> Next:

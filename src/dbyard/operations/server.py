@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
-from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
+from dbyard.errors import DataDamaged, LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
 from dbyard.model import (
     MIB,
     OPERATIONS,
@@ -57,6 +57,8 @@ _START_PAUSE = 0.2
 _SILENCE = 0.8
 """Seconds after which no answer is none; engines wait for one second."""
 _LOG_LINES = 10
+_DAMAGE_LINES = 60
+"""Some servers say much after what matters."""
 NOT_RUNNING = "the server does not run"
 _STARTING = [(kind, step) for kind, policy in OPERATIONS.items() for step in sorted(policy.starting)]
 _GONE = (InstanceState.STOPPED, InstanceState.ABSENT)
@@ -87,7 +89,12 @@ def start(context: Context, target: Target, *, admin_only: bool = False) -> Save
     """Start the server where it was; the save records a newer build of it. Raises PortTaken and as `release` does."""
     release = release_of(context, target)
     spec = render(context, target, admin_only=admin_only)
-    context.runtime.ensure(spec, target.placement, release)
+    try:
+        context.runtime.ensure(spec, target.placement, release)
+    except TemporaryError as error:
+        if error.code == "server_exited":  # at once
+            _check_damage(context, target)
+        raise
     if release.full_version == target.instance.full_version:
         return None
     return lambda connection: instances.set_full_version(connection, target.instance.id, release.full_version)
@@ -109,11 +116,19 @@ def await_ready(context: Context, target: Target, ask: Callable[[], T]) -> T | W
             said = str(error)
         if not is_running(context, target):
             cause = why_ended(context, target)
+            _check_damage(context, target)
             raise TemporaryError(f"{cause.message}{log_tail(context, target)}", code=cause.code)
         if time.monotonic() - started > _POLL_SECONDS:
             return Wait(0.2, f"the server does not answer yet ({said}){log_tail(context, target)}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.05)
+
+
+def _check_damage(context: Context, target: Target) -> None:
+    """Raises DataDamaged when the server's log says that it cannot read its data."""
+    damage = target.engine.find_damage(context.runtime.logs(target.instance.id, _DAMAGE_LINES))
+    if damage is not None:
+        raise DataDamaged(damage)
 
 
 def await_answer(context: Context, target: Target) -> Wait | None:

@@ -6,7 +6,7 @@ There is no `reload`: tenants are served without TLS, and OpenSearch keeps its u
 """
 
 from dbyard.engines.elasticsearch.access import configure
-from dbyard.engines.elasticsearch.logs import log_time
+from dbyard.engines.elasticsearch.logs import find_damage, log_time
 from dbyard.engines.elasticsearch.names import ADMIN, name_tenant, url
 from dbyard.engines.elasticsearch.render import render
 from dbyard.engines.elasticsearch.session import check_login, ping
@@ -18,6 +18,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "find_damage",
     "log_time",
     "name_tenant",
     "ping",

@@ -9,7 +9,7 @@ There is no `reload`: the server speaks no TLS, and has no access file.
 """
 
 from dbyard.engines.influxdb.access import configure
-from dbyard.engines.influxdb.logs import log_time
+from dbyard.engines.influxdb.logs import find_damage, log_time
 from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
 from dbyard.engines.influxdb.render import render
 from dbyard.engines.influxdb.session import check_login, ping
@@ -21,6 +21,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "find_damage",
     "log_time",
     "name_tenant",
     "ping",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
-from dbyard.engines.mongodb.logs import log_time
+from dbyard.engines.mongodb.logs import find_damage, log_time
 from dbyard.engines.mongodb.names import ADMIN, name_tenant, url
 from dbyard.engines.mongodb.session import check_login, ping
 from dbyard.engines.mongodb.stats import stats
@@ -24,6 +24,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "find_damage",
     "log_time",
     "name_tenant",
     "ping",

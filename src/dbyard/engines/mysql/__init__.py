@@ -6,7 +6,7 @@ but the platform's; `configure` unlocks the tenant's as its last step.
 
 from dbyard.engines.mysql.access import configure
 from dbyard.engines.mysql.login import check_login
-from dbyard.engines.mysql.logs import log_time
+from dbyard.engines.mysql.logs import find_damage, log_time
 from dbyard.engines.mysql.names import ADMIN, name_tenant, url
 from dbyard.engines.mysql.render import render
 from dbyard.engines.mysql.session import ping, reload
@@ -18,6 +18,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "find_damage",
     "log_time",
     "name_tenant",
     "ping",

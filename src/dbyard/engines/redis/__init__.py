@@ -5,9 +5,10 @@ no TLS, and has no access file.
 """
 
 from dbyard.engines.redis.access import configure
-from dbyard.engines.redis.logs import log_time
+from dbyard.engines.redis.logs import find_damage, log_time
 from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
 from dbyard.engines.redis.render import render
+from dbyard.engines.redis.repair import render_repair
 from dbyard.engines.redis.session import check_login, ping
 from dbyard.engines.redis.stats import stats
 
@@ -18,10 +19,12 @@ __all__ = [
     "TENANT",
     "check_login",
     "configure",
+    "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "render",
+    "render_repair",
     "stats",
     "url",
 ]
