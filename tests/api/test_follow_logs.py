@@ -16,6 +16,7 @@ from dbyard.errors import NotFound
 from dbyard.metrics import Metrics
 from dbyard.service import Service
 from dbyard.service.databases import logs as log_service
+from dbyard.web import followers
 from dbyard.web.api import logs
 from dbyard.web.app import THREADS, create_app
 from dbyard.wire import NewDatabase
@@ -23,6 +24,7 @@ from dbyard.wire.tokens import NewToken
 from tests.answers import Checked
 from tests.api.serving import Server, serving
 from tests.conftest import World
+from tests.e2e.platforms import wait_for
 
 NAME = "my-postgres-db"
 LOGS = f"/v1/databases/{NAME}/logs"
@@ -144,3 +146,19 @@ def test_refuses_before_it_begins(client: Client, url: str, token: str) -> None:
 def test_head_has_the_headers_alone(url: str, token: str, client: Client) -> None:
     answer = httpx2.head(f"{url}{LOGS}?follow=true", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream", b"")
+
+
+def test_only_so_many_follow_one_log(url: str, token: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followers, "MOST_OF_ONE", 2)
+    with following(url, token), following(url, token):
+        with following(url, token) as refused:
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+        with httpx2.Client() as other:
+            headers = {"Authorization": f"Bearer {token}"}
+            assert other.get(url + LOGS, headers=headers).status_code == 200
+    wait_for(lambda: is_open(url, token), lambda: "the streams are still counted", 10)
+
+
+def is_open(url: str, token: str) -> bool:
+    with following(url, token) as response:
+        return response.status_code == 200

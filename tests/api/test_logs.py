@@ -11,7 +11,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from dbyard.service import Service
-from dbyard.web import sockets
+from dbyard.web import followers, sockets
 from dbyard.web.scalingo import logs
 from tests.builders import open_account, seed_body
 from tests.conftest import Clock, World
@@ -266,7 +266,7 @@ class TestFollow:
     def test_only_so_many_follow_one_log(
         self, api: TestClient, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sockets, "MOST_OF_ONE", 2)
+        monkeypatch.setattr(followers, "MOST_OF_ONE", 2)
         path = link(api, made)
         with api.websocket_connect(path), api.websocket_connect(path):
             with pytest.raises(WebSocketDenialResponse) as refused, api.websocket_connect(path):

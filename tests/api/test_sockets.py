@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from dbyard.client import Client
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web import sockets
+from dbyard.web import followers
 from dbyard.web.app import create_app
 from dbyard.web.scalingo import logs
 from dbyard.wire import NewDatabase
@@ -55,7 +55,7 @@ def test_lines_come_as_they_are_written(server: Server, link: str, world: World)
 
 
 def test_a_client_that_goes_away_leaves_room(server: Server, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "MOST_OF_ONE", 1)
+    monkeypatch.setattr(followers, "MOST_OF_ONE", 1)
 
     def opened() -> bool:
         try:

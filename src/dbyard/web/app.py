@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -69,16 +68,13 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
         yield
         pool.shutdown()
 
-    open_sockets = Counter[str]()
-    sockets = [
-        WebSocketRoute(each.path, SocketEndpoint(shared, each.socket, open_sockets)) for each in routes if each.socket
-    ]
+    sockets = [WebSocketRoute(each.path, SocketEndpoint(shared, each.socket)) for each in routes if each.socket]
     app = App(
         routes=[*(StarletteRoute(each.path, HttpEndpoint(shared, each)) for each in routes), *sockets],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.router.default = _Unknown(HttpEndpoint(shared, route("(unknown)")), SocketEndpoint(shared, None, open_sockets))
+    app.router.default = _Unknown(HttpEndpoint(shared, route("(unknown)")), SocketEndpoint(shared, None))
     return app
 
 

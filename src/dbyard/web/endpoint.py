@@ -21,12 +21,13 @@ import msgspec
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from dbyard.errors import Conflict, MethodNotAllowed, NotFound, RequestError
+from dbyard.errors import Conflict, MethodNotAllowed, NotFound, RequestError, TooManyRequests
 from dbyard.metrics import Metrics
 from dbyard.model import Principal
 from dbyard.service import Service
 from dbyard.web.authentication import Guard
 from dbyard.web.errors import internal_error, reply_to
+from dbyard.web.followers import Followers
 from dbyard.web.replies import Headers, Reply, Stream, Waiting, headers_for
 from dbyard.web.requests import Disconnected, read_body
 from dbyard.web.routes import CachePolicy, Call, Explain, Method, Route, Whole
@@ -53,6 +54,7 @@ class Shared:
     databases: Shares
     accounts: Shares
     explain: Explain
+    followers: Followers = field(default_factory=Followers)
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -96,9 +98,13 @@ class HttpEndpoint:
         if isinstance(reply.body, bytes) or name == "HEAD":
             await _send(send, name, reply, request_id)
             return
-        check = self._checking(self._methods[name], headers, scope)
-        await send(_start(reply, [(b"x-request-id", request_id)]))
-        await send_parts(reply.body, receive, send, self._shared.pool, check)
+        try:
+            with self._shared.followers.count(scope["path"], reply.account_id):
+                check = self._checking(self._methods[name], headers, scope)
+                await send(_start(reply, [(b"x-request-id", request_id)]))
+                await send_parts(reply.body, receive, send, self._shared.pool, check)
+        except TooManyRequests as error:
+            await _send(send, name, reply_to(error), request_id)
 
     async def _reply(self, name: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         method = self._methods.get(name)
@@ -220,7 +226,7 @@ def _encode(method: Method, call: Call, answer: Whole) -> Reply:
     if isinstance(answer, Reply):
         return answer
     if isinstance(answer, Stream):
-        return Reply(method.status, answer.parts, headers_for(answer.media))
+        return Reply(method.status, answer.parts, headers_for(answer.media), call.principal.account.id)
     body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
     if method.cache is not None:
         return _revalidate(method.cache, method, call, body)

@@ -185,7 +185,7 @@ def _common_errors(method: Method, limited: bool) -> dict[int, type[msgspec.Stru
     found: dict[int, type[msgspec.Struct]] = {500: wire.Error}
     if not method.public:
         found |= {401: wire.Error, 403: wire.Error}
-    if limited and method.limited:
+    if (limited and method.limited) or method.stream:
         found[429] = wire.Error
     if method.body:
         found |= {400: wire.Error, 413: wire.Error, 415: wire.Error, 422: wire.Errors}

@@ -48,6 +48,8 @@ class Reply:
     status: int
     body: bytes | Parts
     headers: Headers
+    account_id: str = ""
+    """Who asked, of a stream."""
 
 
 def headers_for(media: str) -> tuple[tuple[bytes, bytes], ...]:

@@ -139,7 +139,7 @@ class Route:
     methods: Mapping[str, Method]
     """By name; `HEAD` is answered wherever `GET` is."""
     socket: SocketHandler | None = None
-    """What a websocket at this path gets; it authenticates by itself."""
+    """What a websocket at this path gets; it authenticates by itself, and puts into the call who asks."""
 
 
 def route(path: str, socket: SocketHandler | None = None, **methods: Method) -> Route:

@@ -1,17 +1,15 @@
-"""Websockets: they go one way, to a client that follows something. Their number and their length are bounded."""
+"""Websockets: they go one way, to a client that follows something, and not for ever."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
-from dbyard.errors import NotFound, RequestError, TooManyRequests
+from dbyard.errors import NotFound, RequestError
 from dbyard.web.authentication import ANONYMOUS
 from dbyard.web.errors import internal_error, reply_to
 from dbyard.web.replies import Parts, Reply
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST = 200
-"""Open at once in all."""
-MOST_OF_ONE = 10
-"""Open at once for one thing that is followed."""
 LONGEST_SECONDS = 3600.0
 """Then it is closed; a client that wants more opens another one."""
 
@@ -36,16 +30,15 @@ _NORMAL, _INTERNAL_ERROR = 1000, 1011
 class SocketEndpoint:
     """One path that answers websockets, as an ASGI application. Without a handler it refuses them."""
 
-    def __init__(self, shared: Shared, handler: SocketHandler | None, open_sockets: Counter[str]) -> None:
+    def __init__(self, shared: Shared, handler: SocketHandler | None) -> None:
         self._shared = shared
         self._handler = handler
-        self._open = open_sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         try:
-            with self._counted(scope["path"]):
-                parts = await self._begin(scope)
+            call, parts = await self._begin(scope)
+            with self._shared.followers.count(scope["path"], call.principal.account.id):
                 await send({"type": "websocket.accept"})
                 await self._follow(parts, receive, send)
         except RequestError as error:
@@ -54,19 +47,7 @@ class SocketEndpoint:
             logger.exception("a websocket failed: %s", scope["path"])
             await _refuse(send, internal_error())
 
-    @contextmanager
-    def _counted(self, path: str) -> Iterator[None]:
-        if self._handler is not None and (self._open[path] >= MOST_OF_ONE or self._open.total() >= MOST):
-            raise TooManyRequests("Too many websockets are open: close one first")
-        self._open[path] += 1
-        try:
-            yield
-        finally:
-            self._open[path] -= 1
-            if not self._open[path]:
-                del self._open[path]
-
-    async def _begin(self, scope: Scope) -> Parts:
+    async def _begin(self, scope: Scope) -> tuple[Call, Parts]:
         if self._handler is None:
             raise NotFound("Not found: this path has no websocket")
         self._shared.guard.allow_anonymous(scope["client"][0] if scope["client"] else "", limited=True)
@@ -79,7 +60,8 @@ class SocketEndpoint:
             scope["query_string"],
             b"",
         )
-        return await asyncio.get_running_loop().run_in_executor(self._shared.pool, self._handler, call)
+        loop = asyncio.get_running_loop()
+        return call, await loop.run_in_executor(self._shared.pool, self._handler, call)
 
     async def _follow(self, parts: Parts, receive: Receive, send: Send) -> None:
         """Once it is accepted, an error can only close it."""

@@ -45,6 +45,15 @@ class LogLine:
     """When the server wrote it by its own account; of a line that does not say, of the one before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class FollowedLog:
+    """Of whom the link is, and at each step what is new, beginning with nothing."""
+
+    principal: Principal
+    database: Database
+    steps: Iterator[Sequence[LogLine]]
+
+
 def read(service: Service, principal: Principal, key: str, lines: int) -> Sequence[str]:
     """The last lines, oldest first."""
     with service.store.read() as reading:
@@ -73,19 +82,20 @@ def read_link(service: Service, database_id: str, token: str | None, lines: int)
 
     Raises NotFound, also when the link has ended or its maker may not see the database any more.
     """
-    database, instance = _open_link(service, database_id, token or "")
+    _, database, instance = _open_link(service, database_id, token or "")
     texts = service.logs(instance.id, lines + _LINES_BEFORE)
     return database, _add_times(service, database, instance, texts)[-lines:]
 
 
-def follow_link(service: Service, database_id: str, token: str | None) -> tuple[Database, Iterator[Sequence[LogLine]]]:
-    """The database that the link is for, and at each step what is new in its log, beginning with nothing.
+def follow_link(service: Service, database_id: str, token: str | None) -> FollowedLog:
+    """What is new in the log that the link is for, from now on.
 
     The link has to be good now; then it lasts as long as its maker's token and access. Raises NotFound as `read_link`.
     """
-    database, instance = _open_link(service, database_id, token or "")
+    principal, database, instance = _open_link(service, database_id, token or "")
     seen = service.logs(instance.id, _FOLLOW_LINES)
-    return database, _follow_link(service, database_id, token or "", service.clock(), seen)
+    steps = _follow_link(service, database_id, token or "", service.clock(), seen)
+    return FollowedLog(principal, database, steps)
 
 
 def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
@@ -115,7 +125,7 @@ def _follow(service: Service, principal: Principal, key: str, lines: int) -> Ite
 
 def _open_link(
     service: Service, database_id: str, token: str, opened_at: float | None = None
-) -> tuple[Database, Instance]:
+) -> tuple[Principal, Database, Instance]:
     try:
         principal = authentication.authenticate_log_link(service, token, opened_at)
     except Unauthorized:
@@ -125,7 +135,7 @@ def _open_link(
         instance = instances.get_primary(reading, database.id)
     if instance is None:
         raise NotFound(_NO_LINK)
-    return database, instance
+    return principal, database, instance
 
 
 def _add_times(service: Service, database: Database, instance: Instance, texts: Sequence[str]) -> list[LogLine]:
@@ -145,7 +155,7 @@ def _follow_link(
 ) -> Iterator[Sequence[LogLine]]:
     while True:
         try:
-            database, instance = _open_link(service, database_id, token, opened_at)
+            _, database, instance = _open_link(service, database_id, token, opened_at)
         except RequestError:
             return
         latest = service.logs(instance.id, _FOLLOW_LINES)

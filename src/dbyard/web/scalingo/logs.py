@@ -56,10 +56,11 @@ def read_link(call: Call) -> bytes | None:
 
 def follow_link(call: Call) -> Parts:
     """A message for each new line, from now on."""
-    database, steps = logs.follow_link(call.service, call.path["database"], call.query("token"))
-    server = _server(call, database)
+    followed = logs.follow_link(call.service, call.path["database"], call.query("token"))
+    call.principal = followed.principal
+    server = _server(call, followed.database)
     wanted = _is_wanted(call, server)
-    return _messages(steps if wanted else iter(()), server)
+    return _messages(followed.steps if wanted else iter(()), server)
 
 
 def _messages(steps: Iterator[Sequence[LogLine]], server: str) -> Parts:
