@@ -336,6 +336,38 @@ class TestRedis:
             wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
             start_again(server)
 
+    def test_all_connections_taken_again_and_again(self, start: Callable[..., Server]) -> None:
+        """By somebody who is always quicker than the platform, and needs no password for it."""
+        server = start("redis", connections=10)
+        stopped, taken = threading.Event(), threading.Event()
+
+        def take_again() -> None:
+            while not stopped.is_set():
+                with suppress(OSError), closing(socket.create_connection(where, timeout=1)) as taking:
+                    taken.set()
+                    taking.recv(1)  # until the server ends it
+                    stopped.wait(0.001)
+
+        where = (server.endpoint.host, server.endpoint.port)
+        thieves = [threading.Thread(target=take_again) for _ in range(40)]
+        for thief in thieves:
+            thief.start()
+        try:
+            assert taken.wait(SECONDS)
+            renew_password(server)
+            wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
+            assert server.process is not None
+            os.killpg(server.process.pid, signal.SIGKILL)
+            server.process.wait(SECONDS)
+            server.node = replace(server.node, admin_only=True)
+            server.start()
+            assert soon(lambda: server.configure(reset=True)) == Applied()
+        finally:
+            stopped.set()
+            for thief in thieves:
+                thief.join(SECONDS)
+        wait_for(lambda: reads(server), server.log, SECONDS)
+
     def test_blocked_and_waiting_clients(self, start: Callable[..., Server]) -> None:
         server = start("redis")
         with ExitStack() as stack:

@@ -1,7 +1,8 @@
 """Redis 7.0. Its users stand in the configuration: the server has them, and what the disk allows them, from its start.
 
-With `RenderInput.admin_only` the tenant is off there; `configure` turns it on. There is no `reload`: the server speaks
-no TLS, and has no access file.
+With `RenderInput.admin_only` the tenant is off there, and the server listens where only the platform finds it, because
+Redis reserves no connection; `configure` lets everybody in. There is no `reload`: the server speaks no TLS, and has no
+access file.
 """
 
 from dbyard.engines.redis.access import configure

@@ -19,7 +19,10 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         limits = _change_users(session, desired)
         if desired.restriction is not Restriction.NONE:
             _rewrite(session)
-        return _resize(session, limits, desired.plan)
+        outcome = _resize(session, limits, desired.plan)
+        if isinstance(outcome, Applied) and desired.restriction is not Restriction.CLOSED:
+            _open_to_all(session, address)
+        return outcome
 
 
 def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
@@ -37,6 +40,13 @@ def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
         session.ask(*commands)
     told = _pairs(limits)
     return int(told["maxmemory"]), int(told["maxclients"])
+
+
+def _open_to_all(session: Session, address: Address) -> None:
+    """A server that was started for the platform alone listens where only the platform finds it."""
+    (told,) = session.ask("CONFIG GET bind")
+    if _pairs(told)["bind"] != address.host:
+        session.ask(f"CONFIG SET bind {address.host}")
 
 
 def _pairs(answer: list[Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from dbyard.engines.redis.names import ADMIN, TENANT
+from dbyard.engines.redis.names import ADMIN, TENANT, private_host
 from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -65,7 +65,7 @@ def connect(address: Address, password: str, user: str = ADMIN) -> Iterator[Sess
     """
     try:
         with (
-            socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS) as connection,
+            _open(address, password if user == ADMIN else None) as connection,
             connection.makefile("rb") as answers,
         ):
             yield Session(connection, answers, user, password)
@@ -77,6 +77,17 @@ def connect(address: Address, password: str, user: str = ADMIN) -> Iterator[Sess
             raise NotReady(f"Redis is not ready: {said}") from error
         code = "held" if said.startswith((_BUSY, _FULL)) else error.code
         raise TemporaryError(f"Redis refuses: {said}", code=code) from error
+
+
+def _open(address: Address, admin_password: str | None) -> socket.socket:
+    """Nobody listens at the public address while only the platform is to come in."""
+    try:
+        return socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS)
+    except ConnectionRefusedError:
+        if admin_password is None:
+            raise
+    private = private_host(address.host, admin_password)
+    return socket.create_connection((private, address.port), timeout=_ANSWER_SECONDS)
 
 
 def ping(address: Address, credentials: Credentials) -> None:
