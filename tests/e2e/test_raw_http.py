@@ -41,6 +41,14 @@ def send(platform: Platform, *parts: bytes) -> tuple[int, dict[str, str], bytes]
     return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
 
 
+def send_open(platform: Platform, content: bytes) -> bytes:
+    """The first bytes of the answer on a connection that stays open."""
+    address = urlsplit(platform.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+        connection.sendall(content)
+        return connection.recv(65536)
+
+
 def get(*headers: bytes, path: bytes = b"/v1/databases") -> bytes:
     lines = [b"GET " + path + b" HTTP/1.1", b"Host: x", b"Connection: close", *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"
@@ -93,6 +101,30 @@ class TestHeaders:
         assert send(served, get(right))[0] == 200
         for two in ([right, right], [right, b"Authorization: Bearer x"], [b"Authorization: Bearer x", right]):
             assert_refused(served, 401, get(*two))
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [b"Connection: Upgrade", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"],
+            [b"Connection: Upgrade", b"Upgrade: websocket"],
+            [b"Connection: Upgrade", b"Upgrade: TLS/1.0, \xff"],
+        ],
+    )
+    def test_that_want_another_protocol_change_nothing(self, served: Platform, headers: list[bytes]) -> None:
+        token = (served.home / "admin-token").read_bytes().strip()
+        before = served.log()
+        lines = [b"GET /v1/databases HTTP/1.1", b"Host: x", b"Authorization: Bearer " + token, *headers]
+        assert send_open(served, b"\r\n".join(lines) + b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert served.log() == before
+
+    def test_a_handshake_that_is_none_is_refused(self, served: Platform) -> None:
+        lines = [b"GET /v1/databases HTTP/1.1", b"Host: x", b"Connection: Upgrade", b"Upgrade: websocket"]
+        for more in (
+            [b"Sec-WebSocket-Key: x"],
+            [b"Sec-WebSocket-Key: " + b"A" * 22 + b"==", b"Sec-WebSocket-Version: 8"],
+        ):
+            answer = send_open(served, b"\r\n".join([*lines, *more]) + b"\r\n\r\n")
+            assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 426 "))
 
     def test_a_request_id_is_not_echoed_into_others(self, served: Platform) -> None:
         _, headers, _ = send(served, get(b"X-Request-Id: a%0d%0aInjected: 1"))

@@ -57,6 +57,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._kept > LONGEST_HEAD and not self.transport.is_closing():
             self.send_400_response(f"The head of the request has more than {LONGEST_HEAD} bytes")
 
+    def _should_upgrade(self) -> bool:
+        """Only a whole handshake is one; any other wish for another protocol is ignored, as HTTP allows."""
+        return super()._should_upgrade() and any(name == b"sec-websocket-key" for name, _ in self.headers)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing of ours is missing, and any client could fill the log with it."""
+
     def on_headers_complete(self) -> None:
         self._kept = 0
         super().on_headers_complete()
