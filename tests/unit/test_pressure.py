@@ -74,9 +74,9 @@ class TestMustStop:
     def test_only_who_goes_on(self) -> None:
         roomy, full = Capacity(TOTAL, GIB), Capacity(TOTAL, MIB)
         assert must_stop(6.0, 20 * MIB, roomy)
-        assert must_stop(6.0, 0, full)
         assert not must_stop(6.0, MIB, roomy)
-        assert must_stop(1.5, 0, full)
+        assert must_stop(1.5, 2 * MIB, full)
+        assert not must_stop(60.0, 0, full), "it is not the one that fills the disk"
         assert not must_stop(1.0, GIB, full)
         assert not must_stop(4.0, GIB, roomy)
 

@@ -176,8 +176,9 @@ class DiskMonitor:
         if last is None or monitored.restriction is not Restriction.CLOSED or monitored.applied is Restriction.CLOSED:
             self._closing.pop(monitored.id, None)
             return
-        first = self._closing.setdefault(monitored.id, last)
-        if must_stop(time.monotonic() - first.at, last.used - first.used, space):
+        now = time.monotonic()
+        first = self._closing.setdefault(monitored.id, Measured(now, last.used))
+        if must_stop(now - first.at, last.used - first.used, space):
             log.warning("the server of instance %s is stopped: it cannot be closed otherwise", monitored.id)
             self._context.metrics.forced_closes.inc()
             del self._closing[monitored.id]

@@ -123,7 +123,7 @@ def is_near(space: Capacity) -> bool:
 def must_stop(waited: float, more: int, space: Capacity) -> bool:
     """Whether a server is stopped that was to be closed so many seconds ago, and has grown by so much since."""
     if space.free < _LAST_BYTES:
-        return waited > _LAST_SECONDS
+        return waited > _LAST_SECONDS and more > MIB
     return waited > _FORCE_SECONDS and more > _NOTICED
 
 
