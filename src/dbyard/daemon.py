@@ -32,7 +32,7 @@ from dbyard.reconciler.loop import loop
 from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
-from dbyard.store import Store
+from dbyard.store import Store, credentials
 from dbyard.store.reserve import Reserve
 from dbyard.web.app import create_app
 from dbyard.web.protocol import configure
@@ -81,6 +81,7 @@ def build(config: Config, url: str) -> Platform:
     store = Store(state / "dbyard.db", Reserve(config.home / "reserve"), steady_clock())
     store.set_aside()
     box = secrets.load_or_make_key(config.home / "master.key")
+    _check_key(store, box, config.home)
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
     metrics = Metrics()
@@ -118,6 +119,21 @@ def build(config: Config, url: str) -> Platform:
         trouble=reconciler.observed.trouble,
     )
     return Platform(service, metrics, reconciler)
+
+
+def _check_key(store: Store, box: secrets.Box, home: Path) -> None:
+    """Raises ConfigError when the home has the master key of another one: what it seals could never be opened."""
+    with store.read() as reading:
+        found = credentials.any_sealed(reading)
+    if found is None:
+        return
+    try:
+        credentials.open_password(box, *found)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{home / 'master.key'} is not the key that this state was sealed with ({error}): put that one back from a"
+            " backup; nothing was changed"
+        ) from error
 
 
 def warn_of_isolation(runtime: LocalRuntime) -> None:

@@ -19,7 +19,7 @@ from dbyard.errors import Unauthorized
 from dbyard.runtimes.local import ports
 from tests.e2e.platforms import Platform, claimed_ports, new_database, platform, wait_for
 
-NAME, LATER = "kept-redis-db", "later-redis-db"
+NAME, LATER, GONE = "kept-redis-db", "later-redis-db", "gone-redis-db"
 SMALL, LARGE = "redis-starter-128", "redis-starter-256"
 
 
@@ -66,6 +66,18 @@ def test_a_home_that_lacks_a_file_is_refused(used: tuple[Platform, wire.Connecti
     assert snapshot(home) == before
     assert not (home.home / name).exists()
     aside.rename(home.home / name)
+    with home.start().client() as client:
+        assert client.get_connection(NAME) == connection
+    home.terminate()
+
+
+def test_the_key_of_another_home_is_refused(used: tuple[Platform, wire.Connection]) -> None:
+    home, connection = used
+    path = home.home / "master.key"
+    kept = path.read_bytes()
+    path.write_bytes(bytes(32))
+    refuse(home, "not the key that this state was sealed with")
+    path.write_bytes(kept)
     with home.start().client() as client:
         assert client.get_connection(NAME) == connection
     home.terminate()
@@ -135,6 +147,7 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
     with fresh.client() as client:
         client.create_database(wire.NewDatabase(name=NAME, technology="redis", plan=SMALL))
     old = fresh.await_usable(NAME)
+    fresh.create(GONE, "redis")
     small = memory_limit(old)
     fresh.terminate()
     kept = shutil.copytree(fresh.home / "state", fresh.home.with_name("yesterday"))
@@ -145,7 +158,9 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
         client.change_plan(client.get_database(NAME), LARGE)
         fresh.await_operation(NAME, lambda latest: latest.kind == "resize" and latest.status == "done")
         client.create_database(new_database(LATER, "redis"))
+        client.delete_database(GONE, confirm=GONE)
     later = fresh.await_usable(LATER)
+    wait_for(lambda: len(list((fresh.home / "instances").iterdir())) == 2, fresh.log, 60)
     known = {path.name for path in (fresh.home / "instances").iterdir()}
     wait_for(lambda: is_noted(fresh), fresh.log, 30)
     fresh.terminate()
@@ -157,7 +172,9 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
         assert tenant.ping()
     with fresh.client() as client:
         assert client.get_database(NAME).plan == SMALL
-    assert memory_limit(old) == small
+        assert memory_limit(old) == small
+        wait_for(lambda: "missing" in str(client.get_details(GONE).error), fresh.log, 60)
+        assert client.get_details(GONE).status == "stopped"
     wait_for(lambda: not is_open(later.port), fresh.log, 60)
     assert {path.name for path in (fresh.home / "instances").iterdir()} == known
     assert "knows nothing of instance" in fresh.log()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from dbyard.errors import Unavailable
 from dbyard.model import DAY, Instance, InstanceState, OperationKind
 from dbyard.operations import Context, server
 from dbyard.reconciler.loop import logged, loop
@@ -48,11 +49,14 @@ class DriftReconciler:
             thread.start()
 
     def server_ended(self, instance_id: str) -> None:
-        """A server has ended; if it should run, it is healed at once."""
-        with self._context.store.read() as connection:
-            instance = instances.should_run(connection, instance_id)
-        if instance is not None and not self._runs(instance):
-            self._heal(instance)
+        """A server has ended; if it should run, it is healed at once, or as soon as that can be written."""
+        try:
+            with self._context.store.read() as connection:
+                instance = instances.should_run(connection, instance_id)
+            if instance is not None and not self._runs(instance):
+                self._heal(instance)
+        except Unavailable as error:
+            log.error("instance %s cannot be healed yet: %s", instance_id, error)
 
     def reconcile(self) -> None:
         """Compare what should be with what is, once."""

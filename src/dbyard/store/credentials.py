@@ -42,6 +42,13 @@ def get(connection: Connection, database_id: str) -> SealedCredential | None:
     return SealedCredential(row["username"], row["dbname"], row["password"], bool(row["pending"])) if row else None
 
 
+def any_sealed(connection: Connection) -> tuple[str, SealedCredential] | None:
+    """Some database's, with its id; None when there is none."""
+    row = connection.execute("SELECT database_id FROM credential LIMIT 1").fetchone()
+    found = get(connection, row["database_id"]) if row else None
+    return (row["database_id"], found) if found else None
+
+
 def set_password(connection: Connection, database_id: str, password: bytes) -> None:
     """Another password, sealed; it is pending until the server is known to have it."""
     connection.execute("UPDATE credential SET password = ?, pending = 1 WHERE database_id = ?", (password, database_id))
