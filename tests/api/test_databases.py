@@ -152,7 +152,7 @@ class TestWrongFields:
         assert "redis-starter-256" in found["plan"][0]
 
     def test_an_unknown_version_is_told_the_versions(self, api: TestClient) -> None:
-        assert errors(api, seed_body(version="9.4")) == {"version": ["should be one of: 17, 15"]}
+        assert errors(api, seed_body(version="9.4")) == {"version": ["should be one of: 17, 15, 18"]}
 
     def test_a_server_that_is_not_installed(self, api: TestClient, world: World) -> None:
         world.missing = {("postgresql", "17"), ("postgresql", "15")}

@@ -148,7 +148,7 @@ class TestPlans:
     def test_alone_names_the_technologies(self, run: Run) -> None:
         rows = {row[0]: row for row in table(run("plans"))}
         assert {"postgresql", "mysql", "redis", "mongodb", "elasticsearch", "influxdb"} <= set(rows)
-        assert rows["postgresql"][2] == "17, 15"
+        assert rows["postgresql"][2] == "17, 15, 18"
         assert "postgresql" in [each["id"] for each in json.loads(run("plans", "--json").stdout)]
         (first, *_) = table(run("plans", "postgresql"))
         assert first[0] == "postgresql-starter-512"
