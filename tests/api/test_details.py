@@ -268,6 +268,7 @@ class TestTypes:
     def test_a_plan_by_its_name(self, api: TestClient, made: dict[str, Any]) -> None:
         plan = api.get(f"/api/databases/{made['id']}/plan").json()
         assert api.get(f"/api/plans/{plan['plan']['name']}?type=postgresql").json() == plan
+        assert api.get(f"/api/plans/{plan['plan']['id']}").json() == plan
         assert api.get("/api/plans/oracle-huge").json() == {"error": "Plan not found"}
 
     def test_unknown_ones(self, api: TestClient) -> None:

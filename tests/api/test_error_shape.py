@@ -83,7 +83,7 @@ class TestNotFoundAndMethods:
         ("path", "allow"),
         [
             ("/v1/databases", "GET, HEAD, POST"),
-            ("/v1/databases/x", "DELETE, GET, HEAD"),
+            ("/v1/projects/x/collaborators", "GET, HEAD, POST"),
             ("/v1/tokens", "GET, HEAD, POST"),
             ("/v1/tokens/x", "DELETE"),
             ("/healthz", "GET, HEAD"),

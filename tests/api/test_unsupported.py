@@ -33,6 +33,8 @@ REFUSED = [
     ("GET", "/v1/keys"),
     ("GET", "/v1/features/stacks"),
     ("GET", "/v1/notification_platforms"),
+    ("PATCH", "/v1/databases/{id}"),
+    ("PUT", "/v1/databases/{id}"),
     ("POST", "/v1/databases/{id}/net_peerings"),
     ("GET", "/v1/databases/{id}/net_peerings/np-1"),
     ("DELETE", "/v1/databases/{id}/net_peerings/np-1"),

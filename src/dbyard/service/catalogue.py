@@ -53,11 +53,11 @@ def find_installed(service: Service, technology: Technology, version: Version) -
     )
 
 
-def find_plan(service: Service, name: str) -> Plan:
-    """Of any technology."""
+def find_plan(service: Service, key: str) -> Plan:
+    """By name or id, of any technology."""
     for technology in service.catalogue.all:
         for plan in technology.plans:
-            if plan.name == name:
+            if key in (plan.name, plan.id):
                 return plan
     raise NotFound("Plan not found", resource="plan")
 

@@ -23,9 +23,17 @@ DATABASE = Parameter(
 OPERATION = Parameter("operation", "path", "The operation's id", {"type": "string"}, required=True)
 
 
-def lines_parameter(name: str) -> Parameter:
-    schema = {"type": "integer", "minimum": 1, "maximum": MOST_LINES}
+def lines_parameter(name: str, *, bounded: bool = True) -> Parameter:
+    schema: dict[str, object] = {"type": "integer", "minimum": 1} | ({"maximum": MOST_LINES} if bounded else {})
     return Parameter(name, "query", f"How many lines, {LINES} by default", schema)
+
+
+def read_lines_at_most(call: Call, name: str) -> int:
+    """As `read_lines`, for clients that ask for any number: more than there can be are as many as there can be."""
+    text = call.query(name)
+    return (
+        MOST_LINES if text and re.fullmatch("[0-9]{5,18}", text) and int(text) > MOST_LINES else read_lines(call, name)
+    )
 
 
 def read_lines(call: Call, name: str) -> int:

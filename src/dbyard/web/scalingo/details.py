@@ -14,7 +14,7 @@ from dbyard.wire.apps import AppOperationAnswer
 from dbyard.wire.details import DetailsAnswer, InstanceStatus, MetricsAnswer, PlanDetailsAnswer
 
 _NOT_FOUND = {404: wire.Error}
-_PLAN_NAME = Parameter("plan", "path", "The plan's name", {"type": "string"}, required=True, source="/plan/name")
+_PLAN_NAME = Parameter("plan", "path", "The plan's name or id", {"type": "string"}, required=True, source="/plan/name")
 _TYPE = Parameter("type", "query", "The plan's technology, which its name tells already", {"type": "string"})
 
 

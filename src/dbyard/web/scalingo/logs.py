@@ -10,7 +10,7 @@ from dbyard.service.catalogue import technology_of
 from dbyard.service.databases import databases, logs, status
 from dbyard.service.databases.logs import LogLine
 from dbyard.web.handlers import for_path
-from dbyard.web.parameters import DATABASE, lines_parameter, read_lines
+from dbyard.web.parameters import DATABASE, lines_parameter, read_lines_at_most
 from dbyard.web.replies import Parts, Pause
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
@@ -46,7 +46,7 @@ def make_app_link(call: Call) -> AppLinkAnswer:
 
 def read_link(call: Call) -> bytes | None:
     """None while there is nothing to show."""
-    lines = read_lines(call, "n")
+    lines = read_lines_at_most(call, "n")
     database, found = logs.read_link(call.service, call.path["database"], call.query("token"), lines)
     server = _server(call, database)
     if not found or not _is_wanted(call, server):
@@ -100,7 +100,7 @@ _READ = Method(
     public=True,
     may_be_empty=True,
     blocking=True,
-    parameters=(DATABASE, _TOKEN, lines_parameter("n"), _FILTER),
+    parameters=(DATABASE, _TOKEN, lines_parameter("n", bounded=False), _FILTER),
     errors={404: wire.Error, 422: wire.Errors},
     media="text/plain; charset=utf-8",
 )

@@ -57,6 +57,12 @@ _REFUSALS = (
     _refusal(
         "", f"/v1/(?:{'|'.join(_FOR_APPS)})/**", "There are only databases here, and no apps that this would be for"
     ),
+    _refusal(
+        "PATCH PUT",
+        "/v1/databases/*",
+        "A database is changed as its app: POST /v1/apps/{app}/rename, PUT /v1/apps/{app} for its project, and PATCH"
+        " /v1/apps/{app}/addons/{addon} for its plan",
+    ),
     _refusal("GET POST DELETE", "/v1/databases/*/net_peerings/**", _NO_NET_PEERINGS),
     _refusal(
         "PATCH PUT",
