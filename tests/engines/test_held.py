@@ -431,6 +431,15 @@ class TestMongodb:
 
 
 class TestInfluxdb:
+    def test_all_connections_taken(self, start: Callable[..., Server]) -> None:
+        server = start("influxdb", connections=10)
+        with take_connections(server, 20):
+            renew_password(server)
+            wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
+            server.engine.ping(server.endpoint, server.credentials)  # full by its tenant is not broken
+            server.engine.check_login(server.endpoint, server.credentials)
+            start_again(server)
+
     def test_as_many_queries_as_there_may_be(self, start: Callable[..., Server]) -> None:
         """Each for as long as its client waits: they are read from a connection that nobody reads."""
         server = start("influxdb", connections=40)

@@ -340,6 +340,49 @@ class TestTenant:
                 )
 
 
+LOCKOUTS = {
+    "postgresql": (
+        "ALTER DATABASE {me} CONNECTION LIMIT 0",
+        "REVOKE ALL ON DATABASE {me} FROM {me}, PUBLIC",
+        "ALTER DATABASE {me} SET local_preload_libraries = 'nothing'",
+    ),
+    "mysql": ("DROP DATABASE {me}",),
+}
+
+
+class TestRepair:
+    def test_lets_in_who_has_locked_itself_out(self, database: Served) -> None:
+        database.tenant().close()  # makes the table, which MariaDB loses with its database
+        for statement in LOCKOUTS.get(database.technology, ()):
+            lock_out(database, statement.format(me=database.connection.user))
+            with pytest.raises(tenants.ERRORS):
+                tenants.connect(database.technology, database.url).read()
+            repair(database)
+            tenant = database.tenant()
+            tenant.read()
+            tenant.close()
+
+
+def repair(database: Served) -> None:
+    with database.platform.client() as client:
+        operation_id = client.repair(NAME).id
+
+        def is_done() -> bool:
+            return next(each for each in client.list_operations(NAME) if each.id == operation_id).status == "done"
+
+        wait_for(is_done, database.platform.log, BACK_SECONDS)
+        assert client.get_details(NAME).error is None
+
+
+def lock_out(database: Served, statement: str) -> None:
+    if database.technology == "postgresql":
+        with psycopg.connect(database.url, autocommit=True) as session:
+            session.execute(statement.encode())
+    else:
+        with connect_mysql(database.url) as mysql, mysql.cursor() as cursor:
+            cursor.execute(statement)
+
+
 class TestTls:
     def test_is_offered_and_proves_the_server(self, database: Served, tmp_path: Path) -> None:
         authority = tmp_path / "ca.pem"

@@ -8,7 +8,7 @@ from dbyard.engines.postgresql.session import Held, connect, literal
 from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
-_PAUSE = 0.1
+_PAUSE = 0.03
 """Seconds that a tenant's session must outlive: a time limit shorter than that leaves it no time to do anything."""
 
 
