@@ -30,10 +30,9 @@ def lines_parameter(name: str, *, bounded: bool = True) -> Parameter:
 
 def read_lines_at_most(call: Call, name: str) -> int:
     """As `read_lines`, for clients that ask for any number: more than there can be are as many as there can be."""
-    text = call.query(name)
-    return (
-        MOST_LINES if text and re.fullmatch("[0-9]{5,18}", text) and int(text) > MOST_LINES else read_lines(call, name)
-    )
+    text = call.query(name) or ""
+    is_more = re.fullmatch("[1-9][0-9]{4,}", text) and (len(text) > 5 or int(text) > MOST_LINES)
+    return MOST_LINES if is_more else read_lines(call, name)
 
 
 def read_lines(call: Call, name: str) -> int:
