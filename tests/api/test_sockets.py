@@ -95,4 +95,6 @@ def test_elsewhere_there_is_none(server: Server, link: str, caplog: pytest.LogCa
         raise AssertionError("it was accepted")
     assert refused.value.response.status_code == 404
     assert list(json.loads(refused.value.response.body)) == ["error"]
+    assert refused.value.response.headers["x-request-id"]
+    assert refused.value.response.headers["cache-control"] == "no-store"
     assert caplog.text == ""

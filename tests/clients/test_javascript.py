@@ -90,6 +90,23 @@ class TestJavaScript:
             with psycopg.connect(url) as connection:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
 
+    def test_what_happened_and_what_is_written(self, served: Platform, token: str) -> None:
+        body = {"name": "from-js-told", "technology": "redis", "plan": "redis-starter-128"}
+        scalingojs.call(served.url, token, ("Databases", "create", body))
+        served.await_usable("from-js-told")
+        types, categories, told, logs = scalingojs.call(
+            served.url,
+            token,
+            ("Events", "listEventTypes"),
+            ("Events", "listEventCategories"),
+            ("Events", "all", {"page": 1}),
+            ("Logs", "for", "from-js-told", {"count": 5}),
+        )
+        assert {each["type"] for each in told["events"]} <= {each["name"] for each in types}
+        assert {each["category_id"] for each in types} == {each["id"] for each in categories}
+        assert 0 < len(logs.splitlines()) <= 5
+        assert all(" [redis-1] " in line for line in logs.splitlines())
+
     def test_wrong_requests_tell_what_is_wrong(self, served: Platform, token: str) -> None:
         with pytest.raises(Refused) as refused:
             scalingojs.call(served.url, token, ("Apps", "find", "nobody-has-this"))

@@ -30,9 +30,6 @@ def metrics(database: str, as_json: bool) -> None:
             ("memory", f"{memory.memory // _MIB} MB of {memory.memory_limit // _MIB} MB"),
             ("memory, most", f"{memory.memory_max // _MIB} MB"),
             ("disk", f"{found.real_disk_size // _MIB} MB"),
-            *(
-                (name, f"{value:g}" if isinstance(value, float) else str(value))
-                for name, value in found.database_stats.items()
-            ),
+            *((name, str(round(value, 2))) for name, value in found.database_stats.items()),
         ]
     )

@@ -42,10 +42,10 @@ class SocketEndpoint:
                 await send({"type": "websocket.accept"})
                 await self._follow(parts, receive, send)
         except RequestError as error:
-            await _refuse(send, reply_to(error))
+            await self._refuse(scope, send, reply_to(error))
         except Exception:
             logger.exception("a websocket failed: %s", scope["path"])
-            await _refuse(send, internal_error())
+            await self._refuse(scope, send, internal_error())
 
     async def _begin(self, scope: Scope) -> tuple[Call, Parts]:
         if self._handler is None:
@@ -62,6 +62,13 @@ class SocketEndpoint:
         )
         loop = asyncio.get_running_loop()
         return call, await loop.run_in_executor(self._shared.pool, self._handler, call)
+
+    async def _refuse(self, scope: Scope, send: Send, reply: Reply) -> None:
+        """An HTTP answer instead of a websocket."""
+        request_id = self._shared.request_id(dict(scope["headers"]).get(b"x-request-id"))
+        headers = [*reply.headers, (b"x-request-id", request_id)]
+        await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": reply.body})
 
     async def _follow(self, parts: Parts, receive: Receive, send: Send) -> None:
         """Once it is accepted, an error can only close it."""
@@ -82,11 +89,3 @@ class SocketEndpoint:
             code = _INTERNAL_ERROR
         with suppress(OSError, RuntimeError):  # it is closed already
             await send({"type": "websocket.close", "code": code})
-
-
-async def _refuse(send: Send, reply: Reply) -> None:
-    """An HTTP answer instead of a websocket."""
-    body = reply.body if isinstance(reply.body, bytes) else b""
-    start = {"type": "websocket.http.response.start", "status": reply.status, "headers": list(reply.headers)}
-    await send(start)
-    await send({"type": "websocket.http.response.body", "body": body})
