@@ -148,6 +148,7 @@ def _version(technology: str, table: shape.Version) -> Version:
         licence=table.licence,
         command=table.command,
         recipe=table.recipe,
+        fallback=table.fallback,
         default=table.default,
         on_request=table.on_request,
         running_spares=table.running_spares,

@@ -23,6 +23,7 @@ class Version(Table, frozen=True):
     licence: Text
     command: Text
     recipe: Recipe
+    fallback: Recipe | None = None
     default: bool = False
     on_request: bool = False
     running_spares: bool = False

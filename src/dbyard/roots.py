@@ -5,14 +5,34 @@ All paths are options of bubblewrap.
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
+NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
+"""What every program in a sandbox has of its own, beside what it sees of files."""
 _LINKS = ("bin", "sbin", "lib", "lib64")
 _SETTINGS = ("ld.so.cache", "localtime", "nsswitch.conf", "alternatives")
 """Of the machine's `/etc`, what programs of its `/usr` need. Of a whole root it is all but its users."""
 _USERS = ("passwd", "group", "shadow", "gshadow")
+
+
+@cache
+def works(bubblewrap: Path) -> bool:
+    """Whether bubblewrap can make namespaces here. Without root that takes a kernel that lets users have their own."""
+    argv = (str(bubblewrap), *NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true")
+    try:
+        subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+        log.warning("servers run without a sandbox: %s", said or error)
+        return False
+    return True
 
 
 def show_system(root: Path | None) -> list[str]:
@@ -30,7 +50,7 @@ def enter(bubblewrap: Path, root: Path, uid: int | None) -> list[str]:
     """The argv in front of a program of a whole tree that sees nothing else, as `uid`. Its path begins at the tree."""
     shown = [*show_system(root), "--proc", "/proc", "--dev", "/dev"]
     drop = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid is not None else []
-    return [str(bubblewrap), "--unshare-pid", "--unshare-ipc", "--unshare-net", *shown, "--chdir", "/", "--", *drop]
+    return [str(bubblewrap), *NAMESPACES, "--unshare-net", *shown, "--chdir", "/", "--", *drop]
 
 
 def enter_with_all_else(bubblewrap: Path, root: Path) -> list[str]:

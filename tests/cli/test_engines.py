@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Package
 from dbyard.installations.programs import Report
 from dbyard.model import Account, Database, Installation, Instance, Project, Version, engines_home
+from dbyard.recipes import DebianRootRecipe
 from dbyard.runtimes.local import ports
 from dbyard.store import Store, accounts, databases, instances, projects
 
@@ -69,8 +70,17 @@ def put(version: Version, full_version: str = "") -> Installation:
     installation = Installation(
         version.technology, version.version, full_version, root / "bin", (), root, "by hand of the test"
     )
-    prefix.write(installation, sources.pinned(version.recipe))
+    prefix.write(installation, list(_packages(version)))
     return installation
+
+
+def _packages(version: Version) -> Iterator[Package]:
+    """As by its recipe and by its fallback: which one it would be depends on the machine."""
+    for recipe in (version.recipe, version.fallback):
+        if isinstance(recipe, DebianRootRecipe):
+            yield Package(recipe.packages[0], "1", "0" * 64)
+        elif recipe is not None:
+            yield from sources.pinned(recipe)
 
 
 def known(technology: str, version: str | None = None) -> Version:

@@ -132,7 +132,13 @@ class Server:
     def run(self, *argv: str, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
         """A client program of the same installation; its output."""
         done = subprocess.run(
-            argv, input=stdin, env=self._environment(env or {}), capture_output=True, text=True, timeout=30, check=False
+            self._in_its_root(argv),
+            input=stdin,
+            env=self._environment(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -149,7 +155,7 @@ class Server:
         command = list(argv)
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", *command]
-        command = where_all_may_pass(command, self.layout.run)
+        command = where_all_may_pass(self._in_its_root(command), self.layout.run)
         return subprocess.Popen(
             command,
             stdin=stdin,
@@ -159,6 +165,14 @@ class Server:
             env=self._environment(env),
             start_new_session=True,
         )
+
+    def _in_its_root(self, argv: Sequence[str]) -> list[str]:
+        """The argv, where a server that brings a root along has its own `/usr`; the pid stays."""
+        if not self.installation.whole:
+            return list(argv)
+        script = 'mount --bind "$0" /usr && exec "$@"'
+        usr = str(self.installation.root / "usr")
+        return ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script, usr, *argv]
 
     def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
         libraries = ":".join(map(str, self.installation.libraries))

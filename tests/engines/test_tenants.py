@@ -118,20 +118,19 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 OTHERS = {"postgresql": ("postgres", "template1"), "mysql": ("mysql",), "redis": ()}
 
 # What some versions can do as well.
-ALLOWED_MORE: dict[tuple[str, str], tuple[str, ...]] = {
-    ("postgresql", "18"): (
-        'CREATE EXTENSION "uuid-ossp"',
-        "SELECT uuid_generate_v4()",
-        "CREATE EXTENSION vector",
-        "CREATE TABLE embedding (id bigint PRIMARY KEY, near vector(3))",
-        "INSERT INTO embedding VALUES (1, '[1,2,3]')",
-        "CREATE INDEX ON embedding USING hnsw (near vector_l2_ops)",
-        "SELECT id FROM embedding ORDER BY near <-> '[3,2,1]' LIMIT 1",
-        "CREATE EXTENSION moddatetime",
-        "CREATE EXTENSION pgstattuple",
-        """SELECT 'é' < 'f' COLLATE "de-x-icu" """,
-    ),
-}
+_EXTENSIONS = (
+    'CREATE EXTENSION "uuid-ossp"',
+    "SELECT uuid_generate_v4()",
+    "CREATE EXTENSION vector",
+    "CREATE TABLE embedding (id bigint PRIMARY KEY, near vector(3))",
+    "INSERT INTO embedding VALUES (1, '[1,2,3]')",
+    "CREATE INDEX ON embedding USING hnsw (near vector_l2_ops)",
+    "SELECT id FROM embedding ORDER BY near <-> '[3,2,1]' LIMIT 1",
+    "CREATE EXTENSION moddatetime",
+    "CREATE EXTENSION pgstattuple",
+    """SELECT 'é' < 'f' COLLATE "de-x-icu" """,
+)
+ALLOWED_MORE = {("postgresql", version): _EXTENSIONS for version in ("17", "18")}
 # What applications do, in order.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "postgresql": (

@@ -11,7 +11,7 @@ import pytest
 from dbyard import catalogue
 from dbyard.errors import ConfigError, Invalid
 from dbyard.model import Plan
-from dbyard.recipes import DebianRecipe, GoRecipe, WheelRecipe
+from dbyard.recipes import DebianRecipe, DebianRootRecipe, GoRecipe, WheelRecipe
 
 TEXT = files("dbyard").joinpath("catalogue.toml").read_text()
 
@@ -48,7 +48,10 @@ class TestLoad:
         assert loaded.version("mysql").server == "MariaDB 10.11 (MySQL protocol)"
 
     def test_recipes(self, loaded: catalogue.Catalogue) -> None:
-        wheel, debian = loaded.version("postgresql", "17").recipe, loaded.version("postgresql", "15").recipe
+        default, debian = loaded.version("postgresql", "17"), loaded.version("postgresql", "15").recipe
+        assert isinstance(default.recipe, DebianRootRecipe)
+        assert default.recipe.suites[0] == "trixie"
+        wheel = default.fallback
         assert isinstance(wheel, WheelRecipe)
         assert re.fullmatch("[0-9a-f]{64}", wheel.sha256)
         assert isinstance(debian, DebianRecipe)
@@ -192,6 +195,6 @@ class TestRefused:
             catalogue.parse(TEXT.replace(old, new, 1))
 
     def test_a_version_without_a_recipe(self) -> None:
-        recipe = re.compile(r"\[technologies\.postgresql\.versions\.recipe\]\n(\w+ = .*\n)+")
+        recipe = re.compile(r"\[technologies\.mysql\.versions\.recipe\]\n(\w+ = .*\n)+")
         with pytest.raises(ConfigError, match="recipe"):
             catalogue.parse(recipe.sub("", TEXT, count=1))

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dbyard import installations
 from dbyard.errors import InstallationError
 from dbyard.installations import debian_root
 from dbyard.model import Installation, Version
-from dbyard.recipes import DebianRootRecipe
+from dbyard.recipes import DebianRecipe, DebianRootRecipe
 from dbyard.roots import enter_with_all_else
 from tests.unit.conftest import Repository
 
@@ -115,6 +116,31 @@ class TestDebianRoot:
         second = installations.install(toy(links=(), added_lines=()), lambda _: None, upgrade=True)
         assert (second.full_version, first.root.exists()) == ("8.0.100", True)
         assert installations.find("redis", "8.0", "8.0.99") == first
+
+
+class TestFallback:
+    """Where a whole root cannot be had, another recipe of the same version serves."""
+
+    @pytest.fixture
+    def version(self, repository: Repository) -> Version:
+        repository.add("plain-server", {"usr/bin/redis-server": SERVER})
+        return replace(toy(packages=("no-such-server",)), fallback=DebianRecipe(("plain-server",), "bin"))
+
+    def test_without_a_sandbox(
+        self, engines: Path, release: Repository, version: Version, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(installations, "find_tool", lambda _: None)
+        installed, lines = install(version)
+        assert (installed.whole, installed.source) == (False, "Debian plain-server 5:7.0.99-1")
+        assert not any("takes its place" in line for line in lines), "nothing was tried in vain"
+        assert install(version) == (installed, [])
+
+    def test_out_of_reach(self, engines: Path, release: Repository, version: Version) -> None:
+        installed, lines = install(version)
+        assert not installed.whole
+        (told,) = [line for line in lines if "takes its place" in line]
+        assert "no-such-server" in told
+        assert told.endswith("Debian plain-server takes its place")
 
 
 class TestSources:

@@ -90,7 +90,8 @@ def needs_install(version: Version) -> bool:
     found = find(version.technology, version.version)
     if found is None:
         return True
-    return found.root.is_relative_to(engines_home()) and not _is_current(found, resolve_shared(version))
+    wanted = _with_possible_recipe(resolve_shared(version))
+    return found.root.is_relative_to(engines_home()) and not _is_current(found, wanted)
 
 
 def resolve_shared(version: Version) -> Version:
@@ -119,9 +120,21 @@ def find_tool(command: str) -> Path | None:
 def install(version: Version, report: Report, *, upgrade: bool = False, bundle: Bundle | None = None) -> Installation:
     """Install what the catalogue names beside older installations; `report` gets a line before each slow step.
 
-    `upgrade` also looks for newer Debian packages; with `bundle` nothing is downloaded. Concurrent installs are safe,
-    and an install may be killed at any moment. Raises InstallationError.
+    `upgrade` also looks for newer Debian packages; with `bundle` nothing is downloaded. Where the recipe cannot be
+    followed, the version's fallback is. Concurrent installs are safe, and an install may be killed at any moment.
+    Raises InstallationError.
     """
+    version = _with_possible_recipe(version)
+    if version.fallback is None or bundle is not None:
+        return _install_as_said(version, report, upgrade, bundle)
+    try:
+        return _install_as_said(version, report, upgrade, None)
+    except InstallationError as error:
+        report(f"{title(version)}: {error}; {sources.origin(version.fallback)} takes its place")
+        return _install_as_said(replace(version, recipe=version.fallback), report, upgrade, None)
+
+
+def _install_as_said(version: Version, report: Report, upgrade: bool, bundle: Bundle | None) -> Installation:
     if isinstance(version.recipe, SharedRecipe):
         shared = install(resolve_shared(version), report, upgrade=upgrade, bundle=bundle)
         return replace(shared, technology=version.technology)
@@ -141,6 +154,16 @@ def install(version: Version, report: Report, *, upgrade: bool = False, bundle: 
             return _install(version, home, report_titled, newest, bundle)
     except OSError as error:
         raise InstallationError(f"{version.server} could not be installed in {home}: {error}") from error
+
+
+def _with_possible_recipe(version: Version) -> Version:
+    """With its fallback instead, where the recipe's servers need a sandbox and there is none."""
+    if version.fallback is None or not isinstance(version.recipe, DebianRootRecipe):
+        return version
+    bubblewrap = find_tool("bwrap")
+    if bubblewrap is not None and roots.works(bubblewrap):
+        return version
+    return replace(version, recipe=version.fallback, fallback=None)
 
 
 def uninstall(installation: Installation, users_of: Callable[[Installation], Sequence[str]]) -> None:

@@ -67,7 +67,9 @@ def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
 
 
 def is_current(recipe: Recipe, installed: Sequence[Package]) -> bool:
-    """Whether the installed packages include all that the recipe pins now."""
+    """Whether the installed packages include all that the recipe pins now; of a whole root, the server's own."""
+    if isinstance(recipe, DebianRootRecipe):
+        return any(each.name == recipe.packages[0] for each in installed)
     return set(pinned(recipe)) <= set(installed)
 
 

@@ -212,14 +212,21 @@ def _hold_back(work: Callable[[Version, Report], Installation], version: Version
 
 
 def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installation]) -> list[Installation]:
-    """In parallel: one waits for the network while another unpacks. The command fails after all have ended."""
-    from concurrent.futures import ThreadPoolExecutor
+    """In parallel: one waits for the network while another unpacks. The command fails after all have ended.
 
+    Tools come before servers: whether there is a sandbox decides what is installed.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+    from dbyard import catalogue
     from dbyard.errors import InstallationError
 
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
-        futures = [pool.submit(work, version) for version in versions]
+        tools = [each for each in versions if each in catalogue.load().tools.values()]
+        by_version: dict[Version, Future[Installation]] = {each: pool.submit(work, each) for each in tools}
         try:
+            wait(by_version.values())
+            futures = [by_version.get(each) or pool.submit(work, each) for each in versions]
             errors = [error for future in futures if (error := future.exception())]
         except KeyboardInterrupt:
             os._exit(130)  # without waiting for the others: the next install removes what they leave behind

@@ -44,6 +44,8 @@ class Version:
     """The argument with which `command` prints its full version."""
     running_spares: bool = False
     """Whether a server that runs already can be given to a tenant: `configure` makes its users while it runs."""
+    fallback: Recipe | None = None
+    """How to install it where `recipe` cannot be: without a sandbox, or where its source is out of reach."""
     preferred: bool = False
     """If it is installed, a create without a version takes it instead of the default one."""
     works_with: str = ""

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from dbyard import roots
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import Installation, Release
-from dbyard.runtimes.local import cgroups, directories, sandbox, slots, syscalls
+from dbyard.runtimes.local import cgroups, directories, slots, syscalls
 from dbyard.runtimes.local.endpoints import Endpoints
 from dbyard.runtimes.local.ports import Ports, claims_directory
 from dbyard.runtimes.local.slots import Slot
@@ -45,7 +46,7 @@ class Home:
         readonly: bool = False,
     ) -> None:
         self.path = path
-        self.bubblewrap = bubblewrap if bubblewrap and sandbox.works(bubblewrap) else None
+        self.bubblewrap = bubblewrap if bubblewrap and roots.works(bubblewrap) else None
         self.find = partial(find, whole=self.bubblewrap is not None)
         directories.make_home(path)
         confined = self.bubblewrap and not readonly  # where nothing is written nothing is started

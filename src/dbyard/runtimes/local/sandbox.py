@@ -8,20 +8,15 @@ Each one replaces itself by the next, but bwrap, which stays outside and waits. 
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dbyard.model import Installation
-from dbyard.roots import show_system
+from dbyard.roots import NAMESPACES, show_system
 
-log = logging.getLogger(__name__)
-
-_NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FILTER_FD = 4
 _NOTHING_GAINED = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
@@ -47,15 +42,6 @@ class SandboxSpec:
     """A file with the filter that its system calls pass, see `syscalls`; only with bubblewrap."""
     is_init: bool = True
     """It is the first process of its pid namespace: all others end with it, and it ignores most signals."""
-
-
-def works(bubblewrap: Path) -> bool:
-    """Whether bubblewrap can make namespaces here. Without root that takes a kernel that lets users have their own."""
-    argv = (str(bubblewrap), *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true")
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        log.warning("servers run without a sandbox: %s", done.stderr.strip() or f"{bubblewrap} failed")
-    return done.returncode == 0
 
 
 def for_instance(
@@ -127,7 +113,7 @@ def _as_uid(uid: int) -> list[str]:
 
 def _bwrap(box: SandboxSpec, bubblewrap: Path, info_fd: int | None) -> list[str]:
     root = box.installation.root
-    argv = [str(bubblewrap), *_NAMESPACES]
+    argv = [str(bubblewrap), *NAMESPACES]
     if box.is_init:
         argv.append("--as-pid-1")
     if info_fd is not None:
