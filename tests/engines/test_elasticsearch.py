@@ -130,7 +130,7 @@ class TestRender:
 
 ADMIN = "Qf3-admin_x0123456789ABCDEFGHIJKLMNOPQRSTUV"  # of the tests' servers
 PASSWORD_OF_TENANT = "tenantPassword-0123456789_abcdef"
-USERS = f"/{opensearch._name_index(ADMIN)}"
+USERS = f"/{opensearch._name_indices(ADMIN)[0]}"
 FILE = object()
 READERS: list[tuple[str, dict[str, Any]]] = [
     ("char_filter", {"type": "mapping", "mappings_path": FILE}),
@@ -540,8 +540,7 @@ class TestFormerIndex:
 
     def test_is_left_behind(self, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as earlier:
-            earlier.setattr(opensearch, "_name_index", lambda _: ".opendistro_security")
-            earlier.setattr(opensearch, "_forget_former_users", lambda _: None)
+            earlier.setattr(opensearch, "_name_indices", lambda _: (".opendistro_security",) * 2)
             earlier.setattr(opensearch, "_NOT_SYSTEM", ["*"])
             server = launch("opensearch", "2.19")
             server.configure()
@@ -557,6 +556,24 @@ class TestFormerIndex:
             server, "GET", "/.opendistro_security", user="dbyard", password=server.credentials.admin_password
         )
         assert status == 404
+        server.restart(admin_only=False)  # by then the platform has written what it wants into the files
+        assert server.configure() == Applied()
+        assert count(server, "books") == 10
+
+    def test_of_this_version_that_cannot_be_read_is_made_anew(self, launch: Launch) -> None:
+        server = launch("opensearch", "2.19")
+        server.configure()
+        fill(server, "books", range(10))
+        stored = [path for path in secret_files(server) if path.is_relative_to(server.layout.data)]
+        server.stop(signal.SIGKILL)
+        for path in stored:
+            if path.suffix in (".cfs", ".si") or path.name.startswith("segments_"):
+                path.write_bytes(os.urandom(path.stat().st_size))
+        server.node = replace(server.node, admin_only=True)
+        server.start()
+        assert call(server, "GET", "/books/_search")[0] == 403
+        assert server.configure() == Applied()
+        assert count(server, "books") == 10
 
 
 @pytest.fixture(scope="module")

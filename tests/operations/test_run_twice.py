@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dbyard.errors import LockedOut, TemporaryError, WrongPassword
+from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import (
     DAY,
+    Address,
     Applied,
+    Credentials,
     Desired,
     ExitStatus,
     InstanceState,
@@ -16,6 +18,7 @@ from dbyard.model import (
     RestartNeeded,
     Restriction,
 )
+from dbyard.operations import server
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import connection as connections
 from dbyard.service.databases import create, database_users, databases, plan_changes, status
@@ -234,3 +237,30 @@ class TestRepair:
             if following := bench.queue.claim():
                 bench.run(following)
         assert bench.latest(operation).status is OperationStatus.DONE
+
+
+def test_heal_of_a_slow_one_that_runs_and_never_answers(
+    bench: FakeBench, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index of users cannot be read: a start for the platform alone makes another one."""
+    create.create(bench.service, bench.principal, CreateRequest("slow-db", "opensearch", "opensearch-starter-1024"))
+    bench.run(bench.claim())
+    (instance_id,) = bench.runtime.list_instances()
+
+    def ping(address: Address, credentials: Credentials) -> None:
+        spec = bench.runtime.spec_of(instance_id)
+        if spec is None or spec.server.argv[-1] != "admin only":
+            raise NotReady("not initialized")
+
+    monkeypatch.setattr(bench.engine, "ping", ping)
+    monkeypatch.setattr(server, "_POLL_SECONDS", 0.0)
+    bench.runtime.end_process(instance_id)
+    drift(bench)
+    operation = bench.claim()
+    steps = bench.run(operation)
+    for _ in range(4):
+        clock.advance(100)
+        if following := bench.queue.claim():
+            steps += bench.run(following)
+    assert steps[-5:] == ["await_ready", "stop", "start", "await_ready", "configure"]
+    assert bench.latest(operation).status is OperationStatus.DONE

@@ -9,7 +9,17 @@ from dataclasses import replace
 
 from dbyard.engines import Repair
 from dbyard.errors import DataDamaged, PermanentError, TemporaryError
-from dbyard.model import MIB, DataAccess, InstanceState, JobSpec, Operation, OperationKind, RestartNeeded, Restriction
+from dbyard.model import (
+    MIB,
+    OPERATIONS,
+    DataAccess,
+    InstanceState,
+    JobSpec,
+    Operation,
+    OperationKind,
+    RestartNeeded,
+    Restriction,
+)
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, server
 from dbyard.operations.configure import ATTEMPTS
 from dbyard.operations.server import Cause, ProbeResult
@@ -56,9 +66,9 @@ def start(context: Context, operation: Operation) -> Outcome:
         context.runtime.cancel_job(jobs.job_id(replace(operation, step="repair")))  # it has ended, and is removed
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    closed = target.instance.restriction is Restriction.CLOSED
+    admin_only = target.instance.restriction is Restriction.CLOSED or "anew" in operation.result
     try:
-        return Next("await_ready", server.start(context, target, admin_only=closed))
+        return Next("await_ready", server.start(context, target, admin_only=admin_only))
     except DataDamaged as error:
         return _show_damage(context, operation, target, error)
 
@@ -70,7 +80,15 @@ def await_ready(context: Context, operation: Operation) -> Outcome:
         waiting = server.await_answer(context, target)
     except DataDamaged as error:
         return _show_damage(context, operation, target, error)
+    if waiting and target.technology.slow_start and _is_late(context, operation):
+        message = "the server runs and answers nobody: it is started again, for the platform alone"
+        return Next("stop", outcome="unresponsive", message=message, result={"anew": True})
     return waiting or Next("configure", server.save_up(context, target))
+
+
+def stop(context: Context, operation: Operation) -> Outcome:
+    """Before another start, which makes anew what the server has kept of its users."""
+    return server.stop(context, load(context, operation), force=True) or Next("start")
 
 
 def repair(context: Context, operation: Operation) -> Outcome:
@@ -121,10 +139,17 @@ KIND = Kind(
         "start": start,
         "await_ready": await_ready,
         "repair": repair,
+        "stop": stop,
         "configure": configure,
     },
     on_failure=on_failure,
 )
+
+
+def _is_late(context: Context, operation: Operation) -> bool:
+    """Half of its time has passed, and nothing was done about that yet."""
+    left = operation.deadline_at - context.store.steady(context.now())
+    return "anew" not in operation.result and left < OPERATIONS[OperationKind.HEAL].patience / 2
 
 
 def _show_damage(context: Context, operation: Operation, target: Target, error: DataDamaged) -> Next:

@@ -1,7 +1,8 @@
 """Elasticsearch: by its fork OpenSearch 2.19, or itself in version 7.17. The platform is a user of its own there.
 
-`RenderInput.admin_only` changes nothing here, and need not: each request logs in by itself, and none can hold what
-`configure` changes, which lies in an index or in settings that no tenant gets at. A start alone ends all requests.
+No request can hold what `configure` changes: each logs in by itself, and users lie where no tenant gets at them. With
+`RenderInput.admin_only` OpenSearch makes its users anew, from its files and without a right for its tenant: so a server
+comes back whose index of users cannot be read. Elsewhere it changes nothing; a start alone ends all requests.
 There is no `reload`: tenants are served without TLS, and OpenSearch keeps its users where files do not reach.
 """
 

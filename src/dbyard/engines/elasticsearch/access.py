@@ -15,7 +15,7 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         server = server_at(session)
         if reason := server.needs_start(session, admin_password):
             return RestartNeeded(reason)
-        server.change(session, desired)
+        server.change(session, admin_password, desired)
         has_plan = _has_plan(session, desired.plan)
     for user in desired.users:
         if user.reset and not _is_known(address, user.name, user.password):

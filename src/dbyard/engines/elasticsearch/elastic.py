@@ -48,7 +48,7 @@ def render_files(credentials: Credentials, restriction: Restriction) -> dict[str
     }
 
 
-def render_settings(credentials: Credentials) -> dict[str, object]:  # noqa: ARG001 - its certificate lies in a file
+def render_settings(credentials: Credentials, *, anew: bool) -> dict[str, object]:  # noqa: ARG001 - all is in files
     return {
         "xpack.security.enabled": True,
         "xpack.security.authc.realms.file.file.order": 0,
@@ -68,7 +68,7 @@ def needs_start(session: Session, admin_password: str) -> str:  # noqa: ARG001 -
     return ""
 
 
-def change(session: Session, desired: Desired) -> None:
+def change(session: Session, admin_password: str, desired: Desired) -> None:  # noqa: ARG001 - who asks is known
     """Users in files are what they were when the server started, and cannot be closed out.
 
     What is full may still be read, and its indices be deleted. One node keeps one copy of each shard.

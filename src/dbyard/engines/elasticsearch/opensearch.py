@@ -13,7 +13,7 @@ from cryptography import x509
 
 from dbyard.engines.elasticsearch.names import ADMIN
 from dbyard.engines.elasticsearch.passwords import hash_password
-from dbyard.engines.elasticsearch.session import Session
+from dbyard.engines.elasticsearch.session import Refused, Session
 from dbyard.model import Credentials, Desired, Layout, Restriction, User
 
 NAME = "opensearch"
@@ -126,10 +126,11 @@ def render_files(credentials: Credentials, restriction: Restriction) -> dict[str
     return {name: _NO_TEXT + text for name, text in {**files, "server.key": credentials.certificate.key}.items()}
 
 
-def render_settings(credentials: Credentials) -> dict[str, object]:
+def render_settings(credentials: Credentials, *, anew: bool) -> dict[str, object]:
     """The plugin's part of the server's configuration."""
+    first, second = _name_indices(credentials.admin_password)
     return {
-        "plugins.security.config_index_name": _name_index(credentials.admin_password),
+        "plugins.security.config_index_name": second if anew else first,
         "plugins.security.allow_default_init_securityindex": True,
         "plugins.security.audit.type": "noop",
         "plugins.security.restapi.roles_enabled": ["all_access"],
@@ -143,35 +144,45 @@ def render_settings(credentials: Credentials) -> dict[str, object]:
     }
 
 
-def change(session: Session, desired: Desired) -> None:
+def change(session: Session, admin_password: str, desired: Desired) -> None:
     """One node keeps one copy of each shard. Of a user the roles say what the disk allows, the hash what opens."""
     settings = session.ask("GET", "/_cluster/settings?flat_settings=true")
     if settings["persistent"].get(_REPLICAS) != "0":
         session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
-    _forget_former_users(session)
+    _forget_other_users(session, admin_password)
     for user in desired.users:
         _change_user(session, user, ROLES[desired.restriction])
 
 
 def needs_start(session: Session, admin_password: str) -> str:
     """Why a running server cannot be brought to the desired state as it is; empty where it can."""
-    if session.find(f"/{_name_index(admin_password)}") is None:
+    if all(session.find(f"/{name}") is None for name in _name_indices(admin_password)):
         return "its users move to an index that its tenant cannot reach"
     return ""
 
 
-def _name_index(admin_password: str) -> str:
-    """Of the users. A tenant that may still make any index cannot make this one before its time: it cannot guess."""
-    return f".dbyard_security_{hashlib.sha256(f'users {admin_password}'.encode()).hexdigest()[:16]}"
+def _name_indices(admin_password: str) -> tuple[str, str]:
+    """Of the users: the usual one, and one to make them anew in while the usual one cannot be read.
+
+    A tenant of an earlier version may still make any index, and cannot make these before their time: it cannot guess.
+    """
+    name = f".dbyard_security_{hashlib.sha256(f'users {admin_password}'.encode()).hexdigest()[:16]}"
+    return name, f"{name}_anew"
 
 
-def _forget_former_users(session: Session) -> None:
-    """Any block that a tenant put on their index comes off with it."""
-    if session.find(f"/{_FORMER_INDEX}") is None:
-        return
-    blocks = dict.fromkeys(("read", "write", "metadata", "read_only", "read_only_allow_delete"))
-    session.ask("PUT", f"/{_FORMER_INDEX}/_settings", {"index": {"blocks": blocks}})
-    session.ask("DELETE", f"/{_FORMER_INDEX}")
+def _forget_other_users(session: Session, admin_password: str) -> None:
+    """The index in use is the only one that the server lets nobody change. A block comes off with its index."""
+    for name in (_FORMER_INDEX, *_name_indices(admin_password)):
+        if session.find(f"/{name}") is None:
+            continue
+        blocks = dict.fromkeys(("read", "write", "metadata", "read_only", "read_only_allow_delete"))
+        try:
+            session.ask("PUT", f"/{name}/_settings", {"index": {"blocks": blocks}})
+        except Refused as error:
+            if error.status != 403:
+                raise
+        else:
+            session.ask("DELETE", f"/{name}")
 
 
 def _change_user(session: Session, user: User, roles: list[str]) -> None:

@@ -133,7 +133,7 @@ def _settings(node: RenderInput, layout: Layout, credentials: Credentials) -> st
         "node.store.allow_mmap": False,  # hosts allow too few maps
         "cluster.max_shards_per_node": _most_shards(node.plan),
         "cluster.routing.allocation.disk.threshold_enabled": False,  # the host's disk is not the tenant's
-        **server_of(layout).render_settings(credentials),
+        **server_of(layout).render_settings(credentials, anew=node.admin_only),
     }
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 

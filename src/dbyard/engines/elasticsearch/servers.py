@@ -26,11 +26,13 @@ class Server(Protocol):
     def render_files(self, credentials: Credentials, restriction: Restriction) -> dict[str, str]:
         """Those with its users and keys. `restriction` is what the tenant may do once the server has read them."""
 
-    def render_settings(self, credentials: Credentials) -> dict[str, object]: ...
+    def render_settings(self, credentials: Credentials, *, anew: bool) -> dict[str, object]:
+        """With `anew` the server takes its users from its files, not from what it has kept of them."""
+
     def needs_start(self, session: Session, admin_password: str) -> str:
         """Why the running server cannot be brought to the desired state as it is; empty where it can."""
 
-    def change(self, session: Session, desired: Desired) -> None:
+    def change(self, session: Session, admin_password: str, desired: Desired) -> None:
         """Bring users, roles and settings to the desired state, as far as the server can change them while it runs."""
 
 
