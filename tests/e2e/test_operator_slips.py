@@ -180,6 +180,19 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
     assert "knows nothing of instance" in fresh.log()
 
 
+def test_a_copy_of_a_home_is_refused(used: tuple[Platform, wire.Connection]) -> None:
+    """Its servers would be adopted, and killed, by two platforms."""
+    home, connection = used
+    copy = Platform(home.home.with_name("copy"), home.environment)
+    shutil.copytree(home.home, copy.home, symlinks=True)
+    assert copy.launch().wait(60) == 1
+    assert "is a copy of" in copy.log()
+    assert run(copy, "stop").returncode == 1
+    shutil.rmtree(copy.home)
+    with redis.Redis.from_url(connection.url) as tenant:
+        assert tenant.ping()
+
+
 def test_a_home_that_was_moved_keeps_its_ports(fresh: Platform) -> None:
     connection = fresh.start().create(NAME, "redis")
     fresh.stop()

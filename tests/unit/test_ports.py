@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbyard.errors import TemporaryError
+from dbyard.errors import ConfigError, TemporaryError
 from dbyard.runtimes.local import directories, slots
 from dbyard.runtimes.local.ports import Ports, is_free
 from dbyard.runtimes.local.slots import Slot
@@ -147,15 +147,28 @@ class TestSettle:
             mine.settle()
         assert not (mine.claims / str(port)).exists()
 
-    def test_a_copy_of_a_home_takes_nothing(self, open_ports: Open, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_copy_of_a_home_is_refused(self, open_ports: Open) -> None:
         mine = open_ports("a")
         port = place(mine, "x")
         shutil.copytree(mine.home, mine.home.with_name("copy"))
         copy = open_ports("copy")
-        with copy.locked():
+        with copy.locked(), pytest.raises(ConfigError, match="is a copy of"):
             copy.settle()
         assert mine._owner(port) == str(mine.home)
-        assert "was this home copied?" in caplog.text
+
+    def test_ports_that_another_home_took_meanwhile_stay_its_own(
+        self, open_ports: Open, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As when the disk of this home was away."""
+        mine, other = open_ports("a", last=FIRST + 1), open_ports("b", last=FIRST + 1)
+        port = place(mine, "x")
+        away = mine.home.rename(mine.home.with_name("away"))
+        assert place(other, "y") == port
+        away.rename(mine.home)
+        with mine.locked():
+            mine.settle()
+        assert mine._owner(port) == str(other.home)
+        assert f"is claimed by {other.home}" in caplog.text
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
     @needs_open_root

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbyard.errors import TemporaryError
+from dbyard.errors import ConfigError, TemporaryError
 from dbyard.runtimes.local import directories
 
 log = logging.getLogger(__name__)
@@ -77,16 +77,27 @@ class Ports:
 
         This home gives back what it claimed and never used (its platform died in between), and takes what it holds
         under another path (it was moved). Claims of homes that are gone are freed. What another user owns stays.
+
+        Raises ConfigError for a copy of a home that is still there: its servers would be taken for this one's.
         """
         held = list_held(self.home)
         for port in held:
             if self._owner(port) != str(self.home) and not self._take(port):
-                log.error("port %d of %s is claimed by %s: was this home copied?", port, self.home, self._owner(port))
+                self._refuse_copy(Path(self._owner(port) or "/"))
+                log.error("port %d of %s is claimed by %s, which has it", port, self.home, self._owner(port))
         for path in self.claims.glob("[0-9]*"):
             owner, port = self._owner(int(path.name)), int(path.name)
             if owner is not None and (_is_gone(owner) or (owner == str(self.home) and port not in held)):
                 with suppress(PermissionError):
                     path.unlink(missing_ok=True)
+
+    def _refuse_copy(self, other: Path) -> None:
+        names = [path.name for path in (self.home / "instances").glob("[!.]*")]
+        if any(os.path.isdir(other / "instances" / name) for name in names):
+            raise ConfigError(
+                f"the home {self.home} is a copy of {other}, which has the same instances: their servers would be mixed"
+                " up; use one of them, and remove the other"
+            )
 
     def _take(self, port: int) -> bool:
         path = self.claims / str(port)
