@@ -23,6 +23,7 @@ class TestProviders:
         assert {each["version"]: each["installed"] for each in providers["postgresql"]["versions"]} == {
             "17": True,
             "15": False,
+            "18": True,
         }
 
     def test_of_a_category(self, anonymous: TestClient) -> None:
