@@ -145,7 +145,7 @@ class TestRepair:
         one.on("GET", f"/v1/databases/{database.name}/operations", *answers)
         return one
 
-    @pytest.mark.parametrize(("error", "code"), [(None, 0), ("its tenant cannot log in (wrong_password)", 1)])
+    @pytest.mark.parametrize(("error", "code"), [(None, 0), ("its tenant cannot use it (wrong_password)", 1)])
     def test_waits_and_says_what_is_still_wrong(
         self, run: Run, repaired: FakePlatform, database: wire.Database, error: str | None, code: int
     ) -> None:

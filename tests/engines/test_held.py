@@ -279,6 +279,15 @@ class TestMysql:
             wait_for(lambda: is_held(server), lambda: "it is not held", SECONDS)
             start_again(server)
 
+    def test_many_connections_that_break_off_block_nobody(self, start: Callable[..., Server]) -> None:
+        """Where a server counts these (`max_connect_errors`), anybody could block an address for all."""
+        server = start("mysql")
+        for _ in range(150):
+            with closing(socket.create_connection((server.endpoint.host, server.endpoint.port))) as stranger:
+                stranger.recv(100)
+        assert reads(server)
+        assert soon(server.configure) == Applied()
+
     def test_a_start_locks_everybody_out_before_the_first_connection(self, start: Callable[..., Server]) -> None:
         server = start("mysql")
         server.stop()

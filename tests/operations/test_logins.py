@@ -70,7 +70,7 @@ def test_one_that_does_not_is_told_of_once_when_it_was_seen_twice(world: World) 
     world.pass_minutes(1)
     assert (world.error, world.told()) == (None, [])
     world.pass_minutes(20)
-    assert world.error == "its tenant cannot log in (locked_out): no database of that name"
+    assert world.error == "its tenant cannot use it (locked_out): no database of that name"
     assert world.told() == [world.error]
     assert status.get_overview(world.bench.service, world.bench.principal, FAKE_NAME).report.status == "running"
 

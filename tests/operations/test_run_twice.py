@@ -207,7 +207,7 @@ class TestRepair:
 
     def test_that_has_set_its_own_password_leaves_all_as_it_is(self, bench: FakeBench, instance_id: str) -> None:
         bench.engine.locked_out = WrongPassword("another password")
-        assert repair(bench) == "its tenant cannot log in (wrong_password): another password"
+        assert repair(bench) == "its tenant cannot use it (wrong_password): another password"
         assert not any(each.unlock for each in bench.engine.applied)
 
     def test_of_one_that_gets_in_changes_nothing(self, bench: FakeBench, instance_id: str) -> None:

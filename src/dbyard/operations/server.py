@@ -161,7 +161,7 @@ def check_login(context: Context, target: Target, *, unlock: bool = False) -> st
         return target.instance.login_error
     except LockedOut as error:
         if not unlock or isinstance(error, WrongPassword):
-            return f"its tenant cannot log in ({error.code}): {error}"
+            return f"its tenant cannot use it ({error.code}): {error}"
     else:
         return None
     wanted = replace(desired(context, target), unlock=True)

@@ -22,7 +22,13 @@ _ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15
 _RELOAD_SECONDS = 3.0
 _FULL = "too many clients already"
-_PASSING = ("the database system is", "password authentication failed", "no pg_hba.conf entry", "too many connections")
+_PASSING = (
+    "the database system is",
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "too many connections",
+    "connection slots",
+)
 """Refusals that say nothing of the server's health: it starts, stops or recovers, or does not want this user."""
 
 # In a database that tenants cannot enter, as a role that they cannot alter; set all the same, because what a session
