@@ -32,7 +32,7 @@ _MEANINGS = {
     409: "Not possible now",
     413: "The body is too large",
     415: "The body is not JSON in UTF-8",
-    429: "Too many requests in a minute",
+    429: "Too many requests in a minute, or too many that follow logs",
     422: "Fields are wrong: all of them, with their messages",
     500: "Something broke on our side",
     503: "The platform cannot write its state",
