@@ -13,7 +13,7 @@ from dbyard.polling import wait_until
 from dbyard.service import Service
 from dbyard.service.databases import stats
 from dbyard.store import operations
-from dbyard.web.scalingo import database_users
+from dbyard.web.scalingo import database_users, details
 from tests.builders import claim, get_ready, seed_body
 
 MANY = 16
@@ -51,6 +51,33 @@ def test_metrics_of_a_server_that_does_not_answer(
         assert not may.is_set()
         assert not asked.acquire(blocking=False), "it is asked by one thread only"
         may.set()
+
+
+def test_metrics_of_many_servers_that_do_not_answer(
+    api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than there are threads."""
+    may, asked = threading.Event(), threading.Semaphore(0)
+
+    def ask(*_: object) -> dict[str, int]:
+        asked.release()
+        may.wait(60)
+        return {"connections": 7}
+
+    monkeypatch.setattr(stats, "_ask", ask)
+    monkeypatch.setattr(details, "_ANSWER_SECONDS", 60.0)
+    names = [made["name"], *(f"silent-{number}-db" for number in range(MANY - 1))]
+    for name in names[1:]:
+        assert api.post("/v1/databases", json=seed_body(name)).status_code == 201
+        get_ready(service)
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = [pool.submit(api.get, f"/api/databases/{name}/metrics") for name in names]
+        for _ in names:
+            assert asked.acquire(timeout=30)
+        assert [write(api, number) for number in range(3)] == [201] * 3
+        assert not any(each.done() for each in answers)
+        may.set()
+        assert [each.result(60).status_code for each in answers] == [200] * MANY
 
 
 def test_resets_that_wait_for_their_operations(

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from dbyard.errors import NotReady, StepError
@@ -25,40 +25,44 @@ _AT_ONCE, _KEPT = 32, 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    asked_at: float
+class Question:
+    """What a server is being asked in another thread."""
+
     answer: Future[Stats]
 
 
 class Samples:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._questions: dict[str, _Question] = {}
+        self._questions: dict[str, Question] = {}
         self._last: dict[str, tuple[float, Stats]] = {}
 
     def get(self, key: str, ask: Callable[[], Stats]) -> Stats:
         """What `ask` returns, or what it returned lately, within a second. Raises NotReady, or what `ask` raises."""
-        question = self._ask(key, ask)
+        question = self.ask(key, ask)
         if question is not None:
-            try:
-                return question.answer.result(max(0.0, question.asked_at + _WAIT_SECONDS - time.monotonic()))
-            except TimeoutError:
-                pass  # an older answer is better than none
+            wait([question.answer], _WAIT_SECONDS)
+        return self.tell(key, question)
+
+    def tell(self, key: str, question: Question | None) -> Stats:
+        """The answer to a question if it is there, else an older one. Waits for nothing; raises as `get` does."""
+        if question is not None and question.answer.done():
+            return question.answer.result()
         at, last = self._last.get(key, (0.0, {}))
         if not last or time.monotonic() - at > _MOST_AGE:
             raise NotReady("the server does not answer in time")
         return last
 
-    def _ask(self, key: str, ask: Callable[[], Stats]) -> _Question | None:
-        """The question that is asked now; None when too many are."""
+    def ask(self, key: str, ask: Callable[[], Stats]) -> Question | None:
+        """The question that is asked of this server now; None when too many are asked of others."""
         with self._lock:
             question = self._questions.get(key)
             if question is None and len(self._questions) < _AT_ONCE:
-                question = self._questions[key] = _Question(time.monotonic(), Future())
+                question = self._questions[key] = Question(Future())
                 threading.Thread(target=self._run, args=(key, ask, question), name="sample", daemon=True).start()
             return question
 
-    def _run(self, key: str, ask: Callable[[], Stats], question: _Question) -> None:
+    def _run(self, key: str, ask: Callable[[], Stats], question: Question) -> None:
         try:
             stats = dict(ask())
         except BaseException as error:

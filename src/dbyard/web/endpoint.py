@@ -134,6 +134,8 @@ class HttpEndpoint:
 
     async def _await_answer(self, method: Method, call: Call, waiting: Waiting[Any]) -> Reply:
         deadline, pause = time.monotonic() + waiting.seconds, _LEAST_PAUSE
+        if waiting.pause:
+            await asyncio.sleep(waiting.pause)
         while True:
             at_last = time.monotonic() >= deadline
             reply = await self._in_pool(_poll, method, call, waiting, at_last)

@@ -41,6 +41,8 @@ class Waiting(Generic[T]):
 
     poll: Callable[[bool], T | None]
     seconds: float
+    pause: float = 0.0
+    """Seconds in which there is no answer for certain."""
 
 
 @dataclass(frozen=True, slots=True)

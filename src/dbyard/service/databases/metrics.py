@@ -11,8 +11,10 @@ from dbyard.model import Plan, Principal, Usage
 from dbyard.service import Service
 from dbyard.service.databases import stats
 from dbyard.service.databases.details import ServerFacts, get_facts
+from dbyard.service.samples import Question
 
-_SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.1
+"""In which it is seen how much processor time a server uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +33,45 @@ class DatabaseMetrics:
     stats: Mapping[str, int | float]
 
 
-def measure(service: Service, principal: Principal, key: str) -> DatabaseMetrics:
-    """Takes a tenth of a second, to see how much processor time the server uses in it."""
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """A measurement that has begun; `started` is monotonic time."""
+
+    facts: ServerFacts
+    started: float
+    first: Usage
+    disk: int
+    question: Question | None
+
+
+def begin(service: Service, principal: Principal, key: str) -> Measuring:
+    """Begin to see how much processor time a server uses, and ask it what it reports."""
     facts = get_facts(service, principal, key)
-    first, started = service.usage(facts.instance.id), time.monotonic()
-    disk, reported = service.disk(facts.instance.id), _ask_server(service, facts)
-    time.sleep(max(0.0, _SAMPLE_SECONDS - (time.monotonic() - started)))
-    last, seconds = service.usage(facts.instance.id), time.monotonic() - started
+    started, first = time.monotonic(), service.usage(facts.instance.id)
+    return Measuring(facts, started, first, service.disk(facts.instance.id), stats.begin(service, facts.database))
+
+
+def finish(service: Service, measuring: Measuring, *, at_last: bool) -> DatabaseMetrics | None:
+    """None as long as the server may still answer; `at_last` takes what there is."""
+    seconds, question = time.monotonic() - measuring.started, measuring.question
+    if not at_last and (seconds < SAMPLE_SECONDS or (question is not None and not question.answer.done())):
+        return None
+    facts, last = measuring.facts, service.usage(measuring.facts.instance.id)
     memory = last.memory or 0
     return DatabaseMetrics(
         facts=facts,
-        cpu_percent=_cpu_percent(first, last, seconds, facts.plan),
+        cpu_percent=_cpu_percent(measuring.first, last, seconds, facts.plan),
         memory=memory,
         memory_peak=last.memory_peak or memory,
         swap=last.swap or 0,
-        disk=disk,
-        stats=reported,
+        disk=measuring.disk,
+        stats=_tell(service, measuring),
     )
 
 
-def _ask_server(service: Service, facts: ServerFacts) -> Mapping[str, int | float]:
+def _tell(service: Service, measuring: Measuring) -> Mapping[str, int | float]:
     try:
-        return dict(stats.ask(service, facts.database))
+        return dict(stats.tell(service, measuring.facts.database, measuring.question))
     except (NotReady, StepError):
         return {}
 

@@ -8,12 +8,23 @@ from dbyard import engines
 from dbyard.errors import NotReady
 from dbyard.model import Certificate, Credentials, Database
 from dbyard.service import Service
+from dbyard.service.samples import Question
 from dbyard.store import credentials, endpoints, instances
 
 
 def ask(service: Service, database: Database) -> Mapping[str, int | float]:
     """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not tell them."""
     return service.samples.get(database.id, lambda: _ask(service, database))
+
+
+def begin(service: Service, database: Database) -> Question | None:
+    """Ask its primary, without waiting for the answer, which `tell` then has."""
+    return service.samples.ask(database.id, lambda: _ask(service, database))
+
+
+def tell(service: Service, database: Database, question: Question | None) -> Mapping[str, int | float]:
+    """As `ask`, by what is known now."""
+    return service.samples.tell(database.id, question)
 
 
 def _ask(service: Service, database: Database) -> Mapping[str, int | float]:

@@ -7,12 +7,15 @@ from dbyard.service import catalogue
 from dbyard.service.databases import details, metrics, operations
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE, OPERATION
+from dbyard.web.replies import Waiting
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import details as encoding
 from dbyard.web.scalingo.encoding.apps import encode_finished_operation
 from dbyard.wire.apps import AppOperationAnswer
 from dbyard.wire.details import DetailsAnswer, InstanceStatus, MetricsAnswer, PlanDetailsAnswer
 
+_ANSWER_SECONDS = 1.0
+"""For which a server's own figures are waited for."""
 _NOT_FOUND = {404: wire.Error}
 _PLAN_NAME = Parameter("plan", "path", "The plan's name or id", {"type": "string"}, required=True, source="/plan/name")
 _TYPE = Parameter("type", "query", "The plan's technology, which its name tells already", {"type": "string"})
@@ -39,6 +42,16 @@ def get_plan(call: Call) -> PlanDetailsAnswer:
     return encoding.encode_plan(catalogue.find_plan(call.service, call.path["plan"]))
 
 
+def measure(call: Call) -> Waiting[MetricsAnswer]:
+    measuring = metrics.begin(call.service, call.principal, call.path["database"])
+
+    def poll(at_last: bool) -> MetricsAnswer | None:
+        found = metrics.finish(call.service, measuring, at_last=at_last)
+        return encoding.encode_metrics(found) if found else None
+
+    return Waiting(poll, _ANSWER_SECONDS, metrics.SAMPLE_SECONDS)
+
+
 _DESCRIBE = Method(
     for_path("database", details.describe, encoding.encode),
     "Which server stands behind a database, what it may use, and what its disk allows",
@@ -48,7 +61,7 @@ _DESCRIBE = Method(
     errors=_NOT_FOUND,
 )
 _MEASURE = Method(
-    for_path("database", metrics.measure, encoding.encode_metrics),
+    measure,
     "What a database uses at this moment, and what its server counts",
     MetricsAnswer,
     blocking=True,
