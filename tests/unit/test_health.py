@@ -47,6 +47,10 @@ class World:
     def usage(self, _instance_id: str) -> Usage:
         return Usage(None, None, None, None, self.written)
 
+    def told(self) -> set[str]:
+        """The servers of which it is told that they do not answer."""
+        return {each for each in self.results if self.monitor._observed.reason(each)}
+
     def pass_minutes(self, minutes: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(minutes * MINUTES)):
             self.now += 1
@@ -62,7 +66,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.mark.parametrize("result", [ProbeResult.SILENT, ProbeResult.STUCK])
 def test_a_silent_server_is_restarted_in_the_end(world: World, result: ProbeResult) -> None:
     world.results["i-0"] = result
-    world.pass_minutes(4.9)
+    world.pass_minutes(1.5)
+    assert world.told() == {"i-0"}
+    world.pass_minutes(3.4)
     assert world.restarted == []
     world.pass_minutes(1.5)
     assert set(world.restarted) == {"i-0"}
@@ -95,6 +101,7 @@ def test_most_servers_at_once_are_not_to_blame(world: World) -> None:
         world.results[each] = ProbeResult.SILENT
     world.pass_minutes(30)
     assert world.restarted == []
+    assert world.told() == set()
     world.results["i-2"] = ProbeResult.ANSWERS
     world.pass_minutes(2)
     assert set(world.restarted) == {"i-0", "i-1"}

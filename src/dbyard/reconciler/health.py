@@ -83,7 +83,8 @@ class LivenessMonitor:
         for each in monitored:
             if self._is_lost(each, monitored):
                 self._restart(each)
-        self._observed.note_silent({each: UNRESPONSIVE for each, told in self._failures.items() if told.times > 1})
+        silent = {each for each, told in self._failures.items() if told.times > 1}
+        self._observed.note_silent(dict.fromkeys(() if self._is_overloaded(monitored) else silent, UNRESPONSIVE))
         self._context.metrics.silent_servers.set(len(self._failures))
         pause = min(self._due.values(), default=time.monotonic() + _MOST_PAUSE) - time.monotonic()
         return max(_LEAST_PAUSE, min(pause, _MOST_PAUSE))
@@ -131,9 +132,11 @@ class LivenessMonitor:
         failures = self._failures.get(monitored.id)
         if failures is None or failures.times < _LEAST_TIMES:
             return False
-        if len(self._failures) >= _FEW and len(self._failures) * 2 > len(everyone):
-            return False
-        return time.monotonic() - failures.since >= self._timeout
+        return not self._is_overloaded(everyone) and time.monotonic() - failures.since >= self._timeout
+
+    def _is_overloaded(self, everyone: Sequence[MonitoredInstance]) -> bool:
+        """Whether most servers are silent: nothing is wrong with them, the machine is too busy."""
+        return len(self._failures) >= _FEW and len(self._failures) * 2 > len(everyone)
 
     def _restart(self, monitored: MonitoredInstance) -> None:
         """In the place of an operation that waits for the server; what that wanted is asked for again afterwards."""
