@@ -47,6 +47,8 @@ def test_says_what_isolates_its_servers(home: Platform) -> None:
     sandboxed = may_have_namespaces()
     assert (found.sandbox, found.uid) == ("bubblewrap" if sandboxed else "none", "shared")
     assert found.network == ("no outgoing connections" if sandboxed else "the machine's")
+    assert "isolation: all servers run as the platform's user" in home.log()
+    assert ("isolation: servers have no sandbox" in home.log()) == (not sandboxed)
     home.delete("own-db")
 
 

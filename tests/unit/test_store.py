@@ -243,6 +243,17 @@ class TestDatabases:
         with store.tx() as connection:
             assert scans(connection, [query]) == []
 
+    def test_claiming_reads_only_the_operations_that_are_active(self, filled: Store) -> None:
+        """However many have ended: those of creates are kept as long as their databases."""
+        asked: list[str] = []
+        with filled.tx() as connection:
+            operations.insert(connection, "d1", OperationKind.CREATE, 1.0)
+            connection.set_trace_callback(asked.append)
+            operations.next_due(connection, 2.0, 4)
+            assert operations.claim(connection, 2.0, 4)
+            connection.set_trace_callback(None)
+            assert [each for each in scans(connection, asked) if "INDEX operation_due" not in each] == []
+
     def test_finding_and_listing_what_is_visible_reads_no_whole_table(self, filled: Store) -> None:
         asked: list[str] = []
         with filled.tx() as connection:

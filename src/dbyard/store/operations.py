@@ -183,7 +183,7 @@ def claim(connection: Connection, at: float, most_held: int | None = None) -> Op
         "  SELECT o.seq FROM operation o JOIN database d ON d.id = o.database_id"
         "  JOIN project p ON p.id = d.project_id LEFT JOIN ("
         "   SELECT q.account_id, count(*) AS claims FROM operation r JOIN database e ON e.id = r.database_id"
-        "   JOIN project q ON q.id = e.project_id WHERE r.status = 'running' AND r.lease_until > :at"
+        f"   JOIN project q ON q.id = e.project_id WHERE r.{_ACTIVE} AND r.lease_until > :at"
         "   GROUP BY q.account_id) busy ON busy.account_id = p.account_id"
         f"  WHERE o.{_ACTIVE} AND o.run_at <= :at AND o.lease_until <= :at{_free(connection, at, most_held)}"
         f"  ORDER BY {_HELD} AND o.run_at > :at - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
@@ -326,7 +326,7 @@ def _free(connection: Connection, at: float, most_held: int | None) -> str:
     """The condition that leaves those out which may be held up, when enough of them are being worked on."""
     if most_held is None:
         return ""
-    query = f"SELECT count(*) FROM operation o WHERE o.status = 'running' AND o.lease_until > ? AND {_HELD}"
+    query = f"SELECT count(*) FROM operation o WHERE o.{_ACTIVE} AND o.lease_until > ? AND {_HELD}"
     (held,) = connection.execute(query, (at,)).fetchone()
     return f" AND NOT {_HELD}" if held >= most_held else ""
 
