@@ -59,7 +59,7 @@ class TestReset:
         refused = connect(api)
         assert (refused.status_code, refused.json()) == (
             409,
-            {"error": "The database gets a new password", "current_operation_id": operation_id},
+            {"error": "The database is being configured", "current_operation_id": operation_id},
         )
 
     def test_is_in_force_when_the_operation_is_done(

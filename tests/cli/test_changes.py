@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Run = Callable[..., Result]
 PLAN = "postgresql-starter-1024"
-BUSY = (409, wire.NotUsable("The database gets a new password", "op-1"))
+BUSY = (409, wire.NotUsable("The database is being configured", "op-1"))
 CLOSED = (409, wire.NotUsable("The database is closed: 101 % of its disk is used", None))
 
 

@@ -65,7 +65,7 @@ class TestApply:
         reset(bench)
         operation = bench.claim()
         bench.act(operation)
-        with pytest.raises(Conflict, match="gets a new password"):
+        with pytest.raises(Conflict, match="is being configured"):
             get_connection(bench.service, bench.principal, NAME)
         bench.queue.run(operation)
         assert bench.answers()

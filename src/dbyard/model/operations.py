@@ -88,7 +88,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         "apply",
         deadline=600.0,
         owns_server=False,
-        words="gets a new password",
+        words="is being configured",
         starting=frozenset({"stop", "start"}),
         yields=True,
         announced=False,
