@@ -51,8 +51,8 @@ class ProbeResult(Enum):
     """It is there, and what tenants ask for is not done."""
 
 
-_POLL_SECONDS = 1.0
-"""Seconds that one step polls at most before it gives its thread back."""
+_POLL_SECONDS, _SLOW_POLL_SECONDS = 1.0, 0.25
+"""Seconds that one step polls at most before it gives its thread back; for slow starters there is no use in more."""
 _START_PAUSE = 0.2
 _SILENCE = 0.8
 """Seconds after which no answer is none; engines wait for one second."""
@@ -118,7 +118,7 @@ def await_ready(context: Context, target: Target, ask: Callable[[], T]) -> T | W
             cause = why_ended(context, target)
             _check_damage(context, target)
             raise TemporaryError(f"{cause.message}{log_tail(context, target)}", code=cause.code)
-        if time.monotonic() - started > _POLL_SECONDS:
+        if time.monotonic() - started > (_SLOW_POLL_SECONDS if target.technology.slow_start else _POLL_SECONDS):
             return Wait(0.2, f"the server does not answer yet ({said}){log_tail(context, target)}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.05)
