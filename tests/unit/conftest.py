@@ -46,10 +46,14 @@ class Repository:
         section: str = "misc",
         more: str = "",
         version: str = "7.0.99-1",
+        links: Mapping[str, str] = {},
     ) -> None:
         tree = self.directory / "trees" / f"{name}-{version}"
         fields = f"Package: {name}\nVersion: 5:{version}\nArchitecture: all\nSection: {section}\nMaintainer: nobody\n"
         fields += f"Description: a test\n{f'Depends: {depends}' if depends else 'Suggests: nothing'}\n{more}"
+        for path, target in links.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).symlink_to(target)
         for path, content in {"DEBIAN/control": fields, **files}.items():
             file = tree / path
             file.parent.mkdir(parents=True, exist_ok=True)

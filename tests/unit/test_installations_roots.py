@@ -14,7 +14,7 @@ import pytest
 
 from dbyard import installations
 from dbyard.errors import InstallationError
-from dbyard.installations import debian_root
+from dbyard.installations import bundles, debian_root
 from dbyard.model import Installation, Version
 from dbyard.recipes import DebianRecipe, DebianRootRecipe
 from dbyard.roots import enter_with_all_else
@@ -108,6 +108,29 @@ class TestDebianRoot:
     def test_a_link_that_leads_nowhere_is_refused(self) -> None:
         with pytest.raises(InstallationError, match="no package has"):
             install(toy(links=(("usr/share/toy/control", "control-4"),)))
+
+    def test_is_packed_and_installed_offline(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: Repository
+    ) -> None:
+        installed, _ = install(toy())
+        bundle = bundles.write([installed], tmp_path / "bundle", lambda _: None)
+        monkeypatch.setenv("DBYARD_ENGINES", str(tmp_path / "other-engines"))
+        unpacked = installations.install(toy(bin="elsewhere"), lambda _: None, bundle=bundle)
+        assert (unpacked.whole, unpacked.full_version) == (True, "8.0.99")
+        assert unpacked.bin == unpacked.root / "usr" / "bin", "as it was made, whatever the recipe says now"
+
+    @pytest.mark.parametrize("target", ["/../../outside", "../../../../../outside"])
+    def test_a_link_out_of_the_tree_is_refused(self, release: Repository, target: str) -> None:
+        release.add("libevil", {}, links={"usr/lib/evil": target})
+        with pytest.raises(InstallationError, match="out of the tree"):
+            install(toy(packages=("toy-server", "libevil")))
+
+    def test_a_link_to_the_system_means_the_tree(self, release: Repository) -> None:
+        release.add("liblinked", {}, links={"lib/toy/linked": "/usr/share/toy/name"})
+        installed, _ = install(toy(packages=("toy-server", "liblinked")))
+        linked = installed.root / "usr/lib/toy/linked"
+        assert linked.read_text() == "of the tree"
+        assert os.readlink(linked) == "../../share/toy/name"
 
     def test_a_newer_one_goes_beside(self, engines: Path, release: Repository) -> None:
         first, _ = install(toy())

@@ -139,6 +139,15 @@ class TestSettle:
         assert {after._owner(port) for port in kept} == {str(after.home)}
         assert {place(other, str(number)) for number in range(3)} & kept == set()
 
+    @pytest.mark.parametrize("name", ["1x", "²", "20000"])
+    def test_what_is_no_claim_of_ours_does_no_harm(self, open_ports: Open, name: str) -> None:
+        ports = open_ports()
+        ports.claims.mkdir(parents=True, exist_ok=True)
+        (ports.claims / name).write_text(json.dumps({"home": "/a\0b", "pid": 1}))
+        with ports.locked():
+            ports.settle()
+            assert ports.claim(lambda _: True)
+
     def test_claims_of_homes_that_are_gone_are_freed(self, open_ports: Open) -> None:
         gone, mine = open_ports("a"), open_ports("b")
         port = place(gone, "x")

@@ -317,7 +317,7 @@ def _unpack(version: Version, tree: Path, scratch: Path, report: Report, bundle:
 
 def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
     """Ask the server for its version, which also proves that it runs on this machine."""
-    directory = root / version.recipe.bin
+    directory = root / (unpacked.bin or version.recipe.bin)
     libraries = tuple(root / each for each in unpacked.libraries)
     program = directory / version.command
     full = _run_version_command(program, version.version_argument, libraries, root if unpacked.whole else None)

@@ -195,4 +195,5 @@ def _take_manifest(archive: Archive, tree: Path) -> Unpacked:
     if found is None or (found.technology, found.version, found.full_version) != wanted:
         raise InstallationError(f"{archive.file} does not hold {' '.join(wanted[::2])} and was refused")
     (tree / prefix.MANIFEST).unlink()
-    return Unpacked(found.source, packages, tuple(str(each.relative_to(tree)) for each in found.libraries))
+    libraries = tuple(str(each.relative_to(tree)) for each in found.libraries)
+    return Unpacked(found.source, packages, libraries, found.whole, str(found.bin.relative_to(tree)))

@@ -43,7 +43,6 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
     for path, line in recipe.added_lines:
         with (tree / path).open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
-    _make_relative(tree)
     packages = tuple(debian.package(archive) for archive in archives)
     main = next(each for each in packages if each.name == recipe.packages[0])
     return Unpacked(f"Debian {recipe.suites[0]}: {main.name} {main.version}", packages, (), whole=True)
@@ -59,11 +58,16 @@ def _sources(suites: Sequence[str]) -> str:
 
 
 def _extract(archive: Path, tree: Path, scratch: Path) -> None:
-    """By way of a tree of its own: packages of before merge what `bin` is here, and would replace the link."""
+    """By way of a tree of its own, in which `bin` and the like are where they are here, and no link leads out."""
     root = scratch / "root"
     run(["dpkg-deb", "-x", archive, root])
     for name in _MERGED:
-        debian.merge(root / name, tree / "usr" / name) if not (root / name).is_symlink() else (root / name).unlink()
+        if (root / name).is_symlink():
+            (root / name).unlink()
+        elif (root / name).is_dir():
+            (root / "usr").mkdir(exist_ok=True)
+            debian.merge(root / name, root / "usr" / name)
+    _make_relative(root)
     debian.merge(root, tree)
 
 
@@ -90,13 +94,17 @@ def _link(path: Path, target: str) -> None:
         raise InstallationError(f"{path} would lead to {target}, which no package has")
 
 
-def _make_relative(tree: Path) -> None:
+def _make_relative(root: Path) -> None:
     """A link to `/usr/…` means the tree's, wherever the tree is; one that leads out of it is refused."""
-    for directory, names, files in os.walk(tree):
+    for directory, names, files in os.walk(root):
         for path in (Path(directory, name) for name in (*names, *files)):
             if not path.is_symlink():
                 continue
             target = path.readlink()
             if target.is_absolute():
                 path.unlink()
-                path.symlink_to(os.path.relpath(tree / target.relative_to("/"), path.parent))
+                path.symlink_to(os.path.relpath(root / target.relative_to("/"), path.parent))
+            if not Path(os.path.normpath(path.parent / path.readlink())).is_relative_to(root):
+                raise InstallationError(
+                    f"/{path.relative_to(root)} links to {target}, out of the tree, and was refused"
+                )

@@ -31,13 +31,15 @@ class Package:
 class Unpacked:
     """The result of a recipe; `libraries` are directories of the tree for LD_LIBRARY_PATH.
 
-    A `whole` tree is a root with all that the server needs of a system.
+    A `whole` tree is a root with all that the server needs of a system. `bin` is where the server's programs are, if
+    that is not where the recipe says: a bundle may hold what a fallback has made.
     """
 
     source: str
     packages: tuple[Package, ...]
     libraries: tuple[str, ...]
     whole: bool = False
+    bin: str | None = None
 
 
 def read(root: Path) -> Installation | None:

@@ -134,7 +134,16 @@ def _sandbox(home: Home, spec: JobSpec) -> SandboxSpec:
     work = directory / "work"
     writable = (work, data) if spec.data is DataAccess.WRITE else (work,)
     readable = (data,) if spec.data is DataAccess.READ else ()
-    return SandboxSpec(directory, work, writable, readable, slot.uid, installation, is_init=False)
+    return SandboxSpec(
+        directory,
+        work,
+        writable,
+        readable,
+        slot.uid,
+        installation,
+        syscall_filter=home.syscall_filter,
+        is_init=False,
+    )
 
 
 def _wrapper(home: Home, spec: JobSpec, box: SandboxSpec) -> list[str]:

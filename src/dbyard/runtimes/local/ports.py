@@ -85,8 +85,8 @@ class Ports:
             if self._owner(port) != str(self.home) and not self._take(port):
                 self._refuse_copy(Path(self._owner(port) or "/"))
                 log.error("port %d of %s is claimed by %s, which has it", port, self.home, self._owner(port))
-        for path in self.claims.glob("[0-9]*"):
-            owner, port = self._owner(int(path.name)), int(path.name)
+        for port in _claimed(self.claims):
+            owner, path = self._owner(port), self.claims / str(port)
             if owner is not None and (_is_gone(owner) or (owner == str(self.home) and port not in held)):
                 with suppress(PermissionError):
                     path.unlink(missing_ok=True)
@@ -121,13 +121,14 @@ class Ports:
     def _owner(self, port: int) -> str | None:
         """The home that has the port; None when there is no claim, `/` when it cannot be read: it is another user's."""
         try:
-            return str(json.loads((self.claims / str(port)).read_text(encoding="utf-8"))["home"])
+            home = str(json.loads((self.claims / str(port)).read_text(encoding="utf-8"))["home"])
+            return "" if "\0" in home else home
         except FileNotFoundError:
             return None
         except PermissionError:
             return "/"
         except (ValueError, KeyError, TypeError):
-            return ""  # half written by a process that died; no home is called so, hence stale
+            return ""  # half written by a process that died, or no claim of ours; no home is called so, hence stale
 
 
 def _is_gone(home: str) -> bool:
@@ -157,12 +158,17 @@ def list_held(home: Path) -> set[int]:
 def claiming_homes() -> set[Path]:
     """The homes that have a server on this machine, as far as their claims lie where ours do."""
     found: set[Path] = set()
-    for path in claims_directory().glob("[0-9]*"):
+    for port in _claimed(claims_directory()):
         try:
-            found.add(Path(json.loads(path.read_text(encoding="utf-8"))["home"]))
-        except (OSError, ValueError, KeyError):
+            found.add(Path(json.loads((claims_directory() / str(port)).read_text(encoding="utf-8"))["home"]))
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # given back meanwhile, or half written by a process that died
     return found
+
+
+def _claimed(claims: Path) -> list[int]:
+    """The ports that have a claim. Every user of the machine may leave other files there."""
+    return [int(path.name) for path in claims.glob("[0-9]*") if path.name.isascii() and path.name.isdecimal()]
 
 
 def is_free(host: str, port: int) -> bool:
