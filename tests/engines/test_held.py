@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from dbyard.engines import Reload
-from dbyard.errors import NotReady, TemporaryError
+from dbyard.errors import DbyardError, NotReady, TemporaryError
 from dbyard.model import Applied, Restriction
 from tests.e2e.platforms import wait_for
 from tests.engines.test_configure import reads, renew_password, url
@@ -39,7 +39,7 @@ def soon(call: Callable[[], object]) -> object:
     def run() -> None:
         try:
             told.append(call())
-        except (NotReady, TemporaryError) as error:
+        except DbyardError as error:
             told.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

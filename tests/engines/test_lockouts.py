@@ -23,7 +23,7 @@ import redis
 from dbyard.errors import LockedOut, NotReady, WrongPassword
 from dbyard.model import Applied, Restriction
 from tests.engines.test_configure import reads, renew_password, url
-from tests.engines.test_held import mysql
+from tests.engines.test_held import mysql, soon
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -203,6 +203,20 @@ class TestPostgresql:
                     while True:
                         stack.enter_context(closing(psycopg.connect(url(server))))
                 check(server)
+
+    def test_settings_that_make_it_wait_without_end_are_forgotten(self, launch: Launch) -> None:
+        """What its next sessions do first is to wait for the end of a transaction that it keeps open."""
+        server = launch("postgresql", VERSIONS["postgresql"])
+        server.configure()
+        with closing(psycopg.connect(url(server))) as tenant:
+            tenant.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ WRITE")
+            tenant.execute("SELECT count(*) FROM pg_class")
+            for setting in ("isolation = 'serializable'", "deferrable = on", "read_only = on"):
+                attack_postgresql(server, f"ALTER ROLE {{me}} SET default_transaction_{setting}")
+            with pytest.raises(LockedOut, match="did not answer"):
+                soon(lambda: check(server))
+            soon(lambda: bring_back(server))
+            assert tenant.execute("SELECT 1").fetchone() == (1,)
 
 
 class TestMysql:

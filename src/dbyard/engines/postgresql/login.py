@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import time
 
-from dbyard.engines.postgresql.session import Held, connect, literal
+from dbyard.engines.postgresql.session import ANSWER_SECONDS, Held, Unanswered, connect, literal, ping
 from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
+_ANSWER_SECONDS = 2.0
 _PAUSE = 0.03
 """Seconds that a tenant's session must outlive: a time limit shorter than that leaves it no time to do anything."""
 
 
 def check_login(address: Address, credentials: Credentials) -> None:
-    user, database = credentials.user, credentials.database
+    """A statement that is not answered is a lockout when the server answers its admin: its settings make it wait."""
     try:
-        with connect(address, credentials.password, user=user, database=database, options="") as session:
-            session.execute(f"SELECT pg_catalog.pg_sleep({_PAUSE})")
-            time.sleep(_PAUSE)
-            session.execute("SELECT 1")
+        _try_statements(address, credentials)
     except Held:
         return
+    except Unanswered as error:
+        ping(address, credentials)
+        raise LockedOut(str(error)) from error
     except NotReady as error:
         _judge(address, credentials, str(error))
     except TemporaryError as error:
         raise LockedOut(str(error)) from error
+
+
+def _try_statements(address: Address, credentials: Credentials) -> None:
+    user, database = credentials.user, credentials.database
+    with connect(
+        address, credentials.password, user=user, database=database, options="", seconds=_ANSWER_SECONDS
+    ) as session:
+        session.execute(f"SELECT pg_catalog.pg_sleep({_PAUSE})")
+        time.sleep(_PAUSE)
+        session.execute("SELECT 1")
 
 
 def _judge(address: Address, credentials: Credentials, said: str) -> None:
@@ -40,7 +51,7 @@ def _judge(address: Address, credentials: Credentials, said: str) -> None:
 
 
 def _allows_none(address: Address, credentials: Credentials) -> bool:
-    with connect(address, credentials.admin_password) as session:
+    with connect(address, credentials.admin_password, seconds=ANSWER_SECONDS) as session:
         (found,) = session.execute(
             f"""
             SELECT EXISTS (SELECT FROM pg_catalog.pg_database

@@ -16,9 +16,9 @@ from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
-    from psycopg.pq.abc import PGconn
+    from psycopg.pq.abc import PGconn, PGresult
 
-_ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15
 _RELOAD_SECONDS = 3.0
 _FULL = "too many clients already"
@@ -45,17 +45,25 @@ class Held(TemporaryError):
     code = "held"
 
 
-class Session:
-    """One connection of the admin's, in its own database."""
+class Unanswered(NotReady):
+    """The server let us in and does not answer."""
 
-    def __init__(self, connection: PGconn) -> None:
+
+class Session:
+    """One connection of one user, in one database; no answer is awaited for longer than `seconds`."""
+
+    def __init__(self, connection: PGconn, seconds: float) -> None:
         self._connection = connection
+        self._seconds = seconds
 
     def execute(self, statements: str) -> list[str | None]:
-        """The first row of the last answer. Raises Held or TemporaryError with what the server said."""
+        """The first row of the last answer. Raises Held or TemporaryError with what the server said, else Unanswered.
+
+        No setting in the server limits how long a statement waits for a snapshot, or for a server that is frozen.
+        """
         from psycopg import pq
 
-        result = self._connection.exec_(statements.encode())
+        result = self._ask(statements)
         if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
             state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
             said = result.get_error_message().strip()
@@ -65,12 +73,41 @@ class Session:
         values = [result.get_value(0, column) for column in range(result.nfields)] if result.ntuples else []
         return [None if value is None else value.decode() for value in values]
 
+    def _ask(self, statements: str) -> PGresult:
+        """The last result."""
+        from psycopg import OperationalError
+
+        deadline = time.monotonic() + self._seconds
+        results: list[PGresult] = []
+        try:
+            self._connection.send_query(statements.encode())
+            while (result := self._next_result(deadline)) is not None:
+                results.append(result)
+        except OperationalError as error:
+            raise TemporaryError(f"PostgreSQL refuses: {error}", code="configure_failed") from error
+        return results[-1]
+
+    def _next_result(self, deadline: float) -> PGresult | None:
+        poll = select.poll()
+        poll.register(self._connection.socket, select.POLLIN)
+        while self._connection.is_busy():
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise Unanswered(f"PostgreSQL did not answer a statement within {self._seconds:.0f} s")
+            self._connection.consume_input()
+        return self._connection.get_result()
+
 
 @contextmanager
 def connect(
-    address: Address, password: str, *, user: str = ADMIN, database: str = ADMIN_DATABASE, options: str = _SETTINGS
+    address: Address,
+    password: str,
+    *,
+    user: str = ADMIN,
+    database: str = ADMIN_DATABASE,
+    options: str = _SETTINGS,
+    seconds: float = _STATEMENT_SECONDS + 1.0,
 ) -> Iterator[Session]:
-    """A session of the admin's, or of another user.
+    """A session of the admin's, or of another user, whose statements are awaited for so many seconds each.
 
     Raises NotReady when the server does not let us in within a second, Held when it has no place left.
     Places are kept for us among those who have logged in; whoever has not yet may take all of them.
@@ -92,14 +129,14 @@ def connect(
     connection = pq.PGconn.connect_start(conninfo.encode())
     try:
         _await_connected(connection)
-        yield Session(connection)
+        yield Session(connection, seconds)
     finally:
         connection.finish()
 
 
 def ping(address: Address, credentials: Credentials) -> None:
     try:
-        with connect(address, credentials.admin_password) as session:
+        with connect(address, credentials.admin_password, seconds=ANSWER_SECONDS) as session:
             session.execute("SELECT 1")
     except Held as error:
         raise NotReady(str(error)) from error
@@ -148,12 +185,12 @@ def literal(value: str) -> str:
 def _await_connected(connection: PGconn) -> None:
     from psycopg import pq
 
-    deadline = time.monotonic() + _ANSWER_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     while (status := connection.connect_poll()) in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
         poll = select.poll()
         poll.register(connection.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise NotReady(f"PostgreSQL did not answer within {_ANSWER_SECONDS:.0f} s")
+            raise NotReady(f"PostgreSQL did not answer within {ANSWER_SECONDS:.0f} s")
     if status != pq.PollingStatus.OK:
         said = connection.get_error_message().strip()
         if _FULL in said:
