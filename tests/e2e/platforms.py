@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import pytest
 
-from dbyard import catalogue, installations, wire
+from dbyard import catalogue, daemon, installations, wire
 from dbyard.client import Client, wait_usable
 from dbyard.errors import DbyardError
 from dbyard.runtimes.local import LocalRuntime, cgroups, ports, processes, slots
@@ -176,9 +176,11 @@ class Platform:
         shutil.rmtree(self.home.parent)
 
     def end_servers(self) -> None:
-        """Also the platform; afterwards only files are left."""
+        """Also the platform; afterwards only files are left. Where nothing can be written, servers are killed only."""
         self.kill()
-        if self.home.is_dir():
+        if daemon.is_readonly(self.home):
+            kill_processes(self.servers())
+        elif self.home.is_dir():
             runtime = LocalRuntime(self.home, "127.0.0.1", bounds(PLATFORMS), None, installations.find)
             for instance_id in runtime.list_instances():
                 runtime.destroy(instance_id, sys.maxsize)
