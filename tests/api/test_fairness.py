@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,11 @@ from starlette.testclient import TestClient
 
 from dbyard.polling import wait_until
 from dbyard.service import Service
-from dbyard.service.databases import stats
+from dbyard.service.databases import logs, metrics, plan_changes, stats
 from dbyard.store import operations
+from dbyard.web.app import THREADS, THREADS_FOR_ONE_DATABASE
 from dbyard.web.scalingo import database_users, details
-from tests.builders import claim, get_ready, seed_body
+from tests.builders import claim, get_ready, open_account, seed_body
 
 MANY = 16
 
@@ -80,6 +83,80 @@ def test_metrics_of_many_servers_that_do_not_answer(
         assert [each.result(60).status_code for each in answers] == [200] * MANY
 
 
+def test_metrics_again_and_again_open_no_more_files(
+    api: TestClient, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state file is opened once for each thread that answers requests, and for none that ask a server."""
+    monkeypatch.setattr(stats, "_ask", lambda *_: {"connections": 7})
+    before = count_open("dbyard.db")
+    for _ in range(3 * THREADS):
+        assert api.get(f"/api/databases/{made['name']}/metrics").status_code == 200
+    assert count_open("dbyard.db") <= before + THREADS
+
+
+def test_smaller_plans_for_a_server_that_does_not_answer(
+    api: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for its server, and all of them for no more threads than one database may have."""
+    body = seed_body("held-db", technology="redis", plan="redis-starter-512")
+    made = api.post("/v1/databases", json=body).json()["database"]
+    get_ready(service)
+    may, lock, now, most = threading.Event(), threading.Lock(), 0, 0
+
+    def ask(*_: object) -> dict[str, int]:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        may.wait(60)
+        with lock:
+            now -= 1
+        return {"memory_used": 2**40}
+
+    monkeypatch.setattr(plan_changes.stats, "ask", ask)
+    change = f"/v1/apps/{made['id']}/addons/ad-{made['id']}", {"addon": {"plan": "redis-starter-256"}}
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = [pool.submit(api.patch, change[0], json=change[1]) for _ in range(MANY)]
+        assert wait_until(lambda: now == THREADS_FOR_ONE_DATABASE, 60)
+        assert [write(api, number) for number in range(3)] == [201] * 3
+        may.set()
+        assert [each.result(60).status_code for each in answers] == [422] * MANY
+    assert most == THREADS_FOR_ONE_DATABASE
+
+
+def test_a_stranger_takes_no_places_of_a_database(
+    api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = {"Authorization": f"Bearer {open_account(service, 'stranger')}"}
+    may, asked, begin = threading.Event(), threading.Semaphore(0), metrics.begin
+
+    def begin_slowly(service: Service, principal: Any, key: str) -> metrics.Measuring:
+        if principal.account.username == "stranger":
+            asked.release()
+            may.wait(60)
+        return begin(service, principal, key)
+
+    monkeypatch.setattr(metrics, "begin", begin_slowly)
+    path = f"/api/databases/{made['name']}/metrics"
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = [pool.submit(api.get, path, headers=stranger) for _ in range(MANY)]
+        for _ in range(THREADS_FOR_ONE_DATABASE):
+            assert asked.acquire(timeout=30)
+        assert api.get(path).status_code == 200
+        assert not asked.acquire(blocking=False), "it has more threads than its share"
+        may.set()
+        assert [each.result(60).status_code for each in answers] == [404] * MANY
+
+
+def test_who_has_no_link_to_a_log_gets_no_thread(
+    anonymous: TestClient, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "read_link", lambda *_: pytest.fail("it was read"))
+    del anonymous.headers["Authorization"]
+    for query in ("", "?token=", "?token=a.b.c"):
+        assert anonymous.get(f"/api/databases/{made['id']}/logs/lines{query}").status_code == 404
+
+
 def test_resets_that_wait_for_their_operations(
     api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,3 +186,14 @@ def test_resets_that_wait_for_their_operations(
 def count_active(service: Service) -> int:
     with service.store.read() as connection:
         return sum(n for (_, status), n in operations.count_by_status(connection).items() if status == "pending")
+
+
+def count_open(name: str) -> int:
+    """How many times this process has a file of that name open."""
+    found = 0
+    for handle in os.listdir("/proc/self/fd"):
+        try:
+            found += Path(os.readlink(f"/proc/self/fd/{handle}")).name == name
+        except FileNotFoundError:
+            continue  # closed since the listing
+    return found

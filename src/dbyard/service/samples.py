@@ -1,6 +1,7 @@
 """What servers were last heard to say: asked in threads of their own, so that nobody waits long for one that is slow.
 
-A tenant can keep its server from answering. One question at a time is asked of each server, and a few of all together.
+A tenant can keep its server from answering. One question at a time is asked of each server, a few of those of one
+account, and not many of all together.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ Stats = Mapping[str, int | float]
 _WAIT_SECONDS = 1.0
 _MOST_AGE = 60.0
 """Seconds for which an answer is told again while the server gives no other."""
-_AT_ONCE, _KEPT = 32, 1000
+_AT_ONCE, _OF_ONE_ACCOUNT = 64, 16
+"""Questions, of all servers and of those of one account; each has a thread until it is answered."""
+_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a server is being asked in another thread."""
 
+    account_id: str
     answer: Future[Stats]
 
 
@@ -37,9 +41,9 @@ class Samples:
         self._questions: dict[str, Question] = {}
         self._last: dict[str, tuple[float, Stats]] = {}
 
-    def get(self, key: str, ask: Callable[[], Stats]) -> Stats:
+    def get(self, key: str, account_id: str, ask: Callable[[], Stats]) -> Stats:
         """What `ask` returns, or what it returned lately, within a second. Raises NotReady, or what `ask` raises."""
-        question = self.ask(key, ask)
+        question = self.ask(key, account_id, ask)
         if question is not None:
             wait([question.answer], _WAIT_SECONDS)
         return self.tell(key, question)
@@ -53,14 +57,28 @@ class Samples:
             raise NotReady("the server does not answer in time")
         return last
 
-    def ask(self, key: str, ask: Callable[[], Stats]) -> Question | None:
-        """The question that is asked of this server now; None when too many are asked of others."""
+    def ask(self, key: str, account_id: str, ask: Callable[[], Stats]) -> Question | None:
+        """The question that is asked of this server, which is this account's; None when too many are asked of others.
+
+        `ask` runs in a thread of its own, which ends with it: it must not read the store, which keeps a connection for
+        each thread.
+        """
         with self._lock:
             question = self._questions.get(key)
-            if question is None and len(self._questions) < _AT_ONCE:
-                question = self._questions[key] = Question(Future())
+            if question is not None or not self._may_ask(account_id):
+                return question
+            question = Question(account_id, Future())
+            try:
                 threading.Thread(target=self._run, args=(key, ask, question), name="sample", daemon=True).start()
+            except RuntimeError as error:  # the machine has no thread left
+                log.error("database %s is not asked for its statistics: %s", key, error)
+                return None
+            self._questions[key] = question  # which its thread ends under this lock
             return question
+
+    def _may_ask(self, account_id: str) -> bool:
+        asked = self._questions.values()
+        return len(asked) < _AT_ONCE and sum(each.account_id == account_id for each in asked) < _OF_ONE_ACCOUNT
 
     def _run(self, key: str, ask: Callable[[], Stats], question: Question) -> None:
         try:

@@ -126,11 +126,21 @@ class HttpEndpoint:
         return _whole(_run(method, call))
 
     async def _run_in_thread(self, method: Method, call: Call) -> Reply:
-        """What still waits in a thread keeps to the shares of its database and its account."""
-        key = call.path.get("database") or call.path.get("app") or ""
-        async with self._shared.databases.hold(key), self._shared.accounts.hold(call.principal.account.id):
-            reply = await self._in_pool(_run, method, call)
+        if method.owner is not None:
+            call.principal = method.owner(call)
+        reply = await self._in_share(call, _run, method, call)
         return await self._await_answer(method, call, reply) if isinstance(reply, Waiting) else reply
+
+    async def _in_share(self, call: Call, function: Callable[..., T], *arguments: object) -> T:
+        """In a thread, of which the account has a share, and each of the databases it asks for a part of that.
+
+        Whatever it names, also before it is known to be its own, it only waits for itself.
+        """
+        account = call.principal.account.id
+        database = call.path.get("database") or call.path.get("app")
+        one = f"{account}/{database}" if account and database else ""
+        async with self._shared.databases.hold(one), self._shared.accounts.hold(account):
+            return await self._in_pool(function, *arguments)
 
     async def _await_answer(self, method: Method, call: Call, waiting: Waiting[Any]) -> Reply:
         deadline, pause = time.monotonic() + waiting.seconds, _LEAST_PAUSE
@@ -138,7 +148,7 @@ class HttpEndpoint:
             await asyncio.sleep(waiting.pause)
         while True:
             at_last = time.monotonic() >= deadline
-            reply = await self._in_pool(_poll, method, call, waiting, at_last)
+            reply = await self._in_share(call, _poll, method, call, waiting, at_last)
             if reply is not None:
                 return reply
             await asyncio.sleep(pause)

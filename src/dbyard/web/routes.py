@@ -100,6 +100,8 @@ class Method:
     status: int = 200
     public: bool = False
     """Answered without a token."""
+    owner: Callable[[Call], Principal] | None = None
+    """Of a public path that runs in a thread: for whom, by what is signed in the request; raises a RequestError."""
     auth: AuthScheme = AuthScheme.BEARER
     scope: Scope | None = None
     """The scope that a token needs, where that is not read for GET and write for the others. `ADMIN` also requires an

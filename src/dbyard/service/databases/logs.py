@@ -77,6 +77,11 @@ def make_link(service: Service, principal: Principal, key: str) -> LogLink:
     return LogLink(database.id, authentication.sign_log_link(service, principal, database.id))
 
 
+def owner_of_link(service: Service, token: str | None) -> Principal:
+    """Who made the link; raises NotFound when it is none or has ended."""
+    return _authenticate_link(service, token or "", None)
+
+
 def read_link(service: Service, database_id: str, token: str | None, lines: int) -> tuple[Database, Sequence[LogLine]]:
     """The database that the link is for, and the last lines of its log, oldest first.
 
@@ -126,16 +131,20 @@ def _follow(service: Service, principal: Principal, key: str, lines: int) -> Ite
 def _open_link(
     service: Service, database_id: str, token: str, opened_at: float | None = None
 ) -> tuple[Principal, Database, Instance]:
-    try:
-        principal = authentication.authenticate_log_link(service, token, opened_at)
-    except Unauthorized:
-        raise NotFound(_NO_LINK) from None
+    principal = _authenticate_link(service, token, opened_at)
     with service.store.read() as reading:
         database = authorize_database(reading, principal, database_id)
         instance = instances.get_primary(reading, database.id)
     if instance is None:
         raise NotFound(_NO_LINK)
     return principal, database, instance
+
+
+def _authenticate_link(service: Service, token: str, opened_at: float | None) -> Principal:
+    try:
+        return authentication.authenticate_log_link(service, token, opened_at)
+    except Unauthorized:
+        raise NotFound(_NO_LINK) from None
 
 
 def _add_times(service: Service, database: Database, instance: Instance, texts: Sequence[str]) -> list[LogLine]:

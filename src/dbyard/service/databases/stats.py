@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from dbyard import engines
+from dbyard.engines import Engine
 from dbyard.errors import NotReady
-from dbyard.model import Certificate, Credentials, Database
+from dbyard.model import Address, Certificate, Credentials, Database
 from dbyard.service import Service
 from dbyard.service.samples import Question
-from dbyard.store import credentials, endpoints, instances
+from dbyard.store import credentials, endpoints, instances, projects
 
 
 def ask(service: Service, database: Database) -> Mapping[str, int | float]:
     """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not tell them."""
-    return service.samples.get(database.id, lambda: _ask(service, database))
+    account_id, question = _prepare(service, database)
+    return service.samples.get(database.id, account_id, question)
 
 
 def begin(service: Service, database: Database) -> Question | None:
-    """Ask its primary, without waiting for the answer, which `tell` then has."""
-    return service.samples.ask(database.id, lambda: _ask(service, database))
+    """Ask its primary, without waiting for the answer, which `tell` then has; None when it cannot be asked now."""
+    try:
+        account_id, question = _prepare(service, database)
+    except NotReady:
+        return None
+    return service.samples.ask(database.id, account_id, question)
 
 
 def tell(service: Service, database: Database, question: Question | None) -> Mapping[str, int | float]:
@@ -27,10 +34,12 @@ def tell(service: Service, database: Database, question: Question | None) -> Map
     return service.samples.tell(database.id, question)
 
 
-def _ask(service: Service, database: Database) -> Mapping[str, int | float]:
+def _prepare(service: Service, database: Database) -> tuple[str, Callable[[], Mapping[str, int | float]]]:
+    """The account of the database, and the question, which reads nothing of the platform's. Raises NotReady."""
     with service.store.snapshot() as reading:
         instance, sealed = instances.get_primary(reading, database.id), credentials.get(reading, database.id)
         endpoint, *_ = endpoints.list_for(reading, database.id)
+        account_id = projects.owner_of(reading, database.project_id) or ""
     if instance is None or sealed is None or instance.lineage is None or endpoint.address is None:
         raise NotReady("the server was never started")
     login = Credentials(
@@ -41,4 +50,8 @@ def _ask(service: Service, database: Database) -> Mapping[str, int | float]:
         certificate=Certificate("", "", service.authority.pem),
     )
     engine = engines.load(service.catalogue.get(database.technology).engine)
-    return engine.stats(endpoint.address, login)
+    return account_id, partial(_ask, engine, endpoint.address, login)
+
+
+def _ask(engine: Engine, address: Address, login: Credentials) -> Mapping[str, int | float]:
+    return engine.stats(address, login)

@@ -51,12 +51,14 @@ _TYPES = Method(
     "List the types of databases",
     shapes.DatabaseTypesAnswer,
     public=True,
+    blocking=True,
 )
 _TYPE_OF = Method(
     get_type,
     "Get a type of databases",
     shapes.DatabaseTypeAnswer,
     public=True,
+    blocking=True,
     parameters=(_TYPE,),
     errors={404: wire.Error},
 )
@@ -65,6 +67,7 @@ _VERSION_OF = Method(
     "Get a version of a type of databases",
     shapes.DatabaseTypeVersionAnswer,
     public=True,
+    blocking=True,
     parameters=(_VERSION,),
     errors={404: wire.Error},
 )

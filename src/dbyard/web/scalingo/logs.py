@@ -98,6 +98,7 @@ _READ = Method(
     "The logs that a link is for, as text; with `Upgrade: websocket` new lines as they come",
     None,
     public=True,
+    owner=lambda call: logs.owner_of_link(call.service, call.query("token")),
     may_be_empty=True,
     blocking=True,
     parameters=(DATABASE, _TOKEN, lines_parameter("n", bounded=False), _FILTER),
