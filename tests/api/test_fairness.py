@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from dbyard.polling import wait_until
 from dbyard.service import Service
-from dbyard.service.databases import logs, metrics, plan_changes, stats
+from dbyard.service.databases import logs, metrics, stats
 from dbyard.store import operations
 from dbyard.web.app import THREADS, THREADS_FOR_ONE_DATABASE
 from dbyard.web.scalingo import database_users, details
@@ -113,7 +113,7 @@ def test_smaller_plans_for_a_server_that_does_not_answer(
             now -= 1
         return {"memory_used": 2**40}
 
-    monkeypatch.setattr(plan_changes.stats, "ask", ask)
+    monkeypatch.setattr(stats, "ask", ask)
     change = f"/v1/apps/{made['id']}/addons/ad-{made['id']}", {"addon": {"plan": "redis-starter-256"}}
     with ThreadPoolExecutor(MANY) as pool:
         answers = [pool.submit(api.patch, change[0], json=change[1]) for _ in range(MANY)]
