@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbyard.model import DAY
-from dbyard.runtimes.local import directories, members, processes
-from dbyard.runtimes.local.processes import Process
-from tests.e2e.platforms import Platform, kill_processes, wait_for
+from tests.e2e.platforms import Platform, kill_processes
 
 NAME = "timed-redis-db"
 JUMPING = ("-m", "tests.e2e.jumping_clock", "serve")
@@ -22,9 +20,11 @@ def test_a_heal_that_is_put_off_comes_in_time(fresh: Platform, jump: float, rest
     clock.write_text("0")
     fresh.start(program=JUMPING, CLOCK=str(clock))
     connection = fresh.create(NAME, "redis")
-    for _ in range(6):  # from the fourth on a heal waits for seconds
+    for _ in range(5):  # from the fourth on a heal waits for seconds
         kill_server(fresh, connection.port)
-    wait_for(lambda: fresh.latest(NAME).status == "pending", fresh.log, SECONDS)
+        fresh.await_operation(NAME, lambda latest: latest.status == "done", SECONDS)
+    kill_server(fresh, connection.port)
+    assert fresh.latest(NAME).status == "pending"
     if restart:
         fresh.kill()
     clock.write_text(str(jump))
@@ -35,10 +35,7 @@ def test_a_heal_that_is_put_off_comes_in_time(fresh: Platform, jump: float, rest
 
 
 def kill_server(home: Platform, port: int) -> None:
-    """As soon as it runs."""
-
-    def find() -> Process | None:
-        return processes.find_recorded(directories.read_json(home.directory(port) / members.SERVER))
-
-    server = wait_for(find, home.log, SECONDS)
-    kill_processes([server])
+    """Until the platform has seen it."""
+    before = home.latest(NAME).id
+    kill_processes([home.server(port)])
+    home.await_operation(NAME, lambda latest: latest.id != before, SECONDS)
