@@ -25,6 +25,7 @@ CUTS = {
     "tests/e2e/test_killed_platform.py": CLASS,
     "tests/e2e/test_disk_limits.py": TEST,
     "tests/engines/test_tenants.py": "database",
+    "tests/e2e/test_clocks.py": TEST,
     "tests/api/test_openapi.py": FILE,
     "tests/engines/test_postgresql.py": FILE,
     "tests/cli/test_quickstart.py": FILE,

@@ -41,17 +41,25 @@ def program(name: str) -> Mapping[str, bytes]:
     return {f"usr/bin/{name}": Path(path).read_bytes(), **files}
 
 
-@pytest.fixture
-def release(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """A release with a toy server, and what every tree has."""
-    monkeypatch.setattr(installations, "find_tool", lambda _: BUBBLEWRAP)
-    monkeypatch.setattr(debian_root, "_sources", lambda _: f"deb [trusted=yes] file:{repository.directory} ./\n")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """What every tree has."""
+    repository = Repository(tmp_path_factory.mktemp("base"))
     dash = program("dash")
     repository.add("dash", {**dash, "usr/bin/sh": dash["usr/bin/dash"]})
     repository.add("util-linux", program("setpriv"))
     repository.add("coreutils", program("cat"))
     for name in ("grep", "libc-bin", "sed"):
         repository.add(name, {f"usr/share/doc/{name}/{file}": "x" for file in ("copyright", "changelog", "more/text")})
+    return repository
+
+
+@pytest.fixture
+def release(base: Repository, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A release with a toy server."""
+    lines = [f"deb [trusted=yes] file:{each.directory} ./\n" for each in (base, repository)]
+    monkeypatch.setattr(installations, "find_tool", lambda _: BUBBLEWRAP)
+    monkeypatch.setattr(debian_root, "_sources", lambda _: "".join(lines))
     repository.add(
         "toy-server",
         {
