@@ -39,13 +39,13 @@ class Engine(Protocol):
         """The server as data: argv, files, first-start commands, limits. Pure; the same input gives the same output."""
 
     def ping(self, address: Address, credentials: Credentials) -> None:
-        """Ask the server a real query as its admin, within a second.
+        """Ask the server a real query as its admin, a second for each answer; a search may take five.
 
         Raises NotReady with what it said, Stuck when it answers and can do nothing for its tenants: a start may help.
         """
 
     def check_login(self, address: Address, credentials: Credentials) -> None:
-        """Log in as the tenant and read a little, within a second or two.
+        """Log in as the tenant and read a little, but nothing that a tenant wrote, within a few seconds.
 
         Returns also when the tenant's own connections are all that there may be. Raises NotReady without an answer,
         WrongPassword or another LockedOut when the server does not let the tenant in.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
+from dbyard.engines.bounded_socket import open_socket
 from dbyard.errors import NotReady
 from dbyard.model import Address
 
@@ -25,7 +26,9 @@ class Dropped(NotReady):
 class HttpSession:
     """One connection of one user, who logs in with each request."""
 
-    def __init__(self, connection: HTTPConnection, authorization: str) -> None:
+    def __init__(self, address: Address, connection: HTTPConnection, authorization: str, seconds: float) -> None:
+        self._address = address
+        self._seconds = seconds
         self._connection = connection
         self._authorization = authorization
 
@@ -34,7 +37,7 @@ class HttpSession:
         headers = {"Authorization": self._authorization, "Content-Type": content_type}
         try:
             if self._connection.sock is None:
-                self._connection.connect()
+                self._connection.sock = open_socket(self._address, self._seconds)
             try:
                 self._connection.request(method, path, body, headers)
                 response = self._connection.getresponse()
@@ -48,8 +51,9 @@ class HttpSession:
 @contextmanager
 def open_session(address: Address, user: str, password: str, seconds: float) -> Iterator[HttpSession]:
     """A session whose every request may take so many seconds."""
-    connection = HTTPConnection(address.host, address.port, timeout=seconds)
+    connection = HTTPConnection(address.host, address.port)
     try:
-        yield HttpSession(connection, "Basic " + b64encode(f"{user}:{password}".encode()).decode())
+        authorization = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        yield HttpSession(address, connection, authorization, seconds)
     finally:
         connection.close()

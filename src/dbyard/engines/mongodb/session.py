@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
@@ -31,14 +32,17 @@ def ping(address: Address, credentials: Credentials) -> None:
 
 
 def check_login(address: Address, credentials: Credentials) -> None:
-    """Those of SecantusDB that are too many, or are closed out, lose their connection: that is no answer."""
+    """Those of SecantusDB that are too many, or are closed out, lose their connection: that is no answer.
+
+    It reads a collection that no tenant can have made: its own may be a view without an end, or of 16 MB a document.
+    """
     from pymongo.errors import OperationFailure, PyMongoError
 
     _refuse_closed(address)
     who = (credentials.user, credentials.password, credentials.database)
     with connect(address, who, _ANSWER_SECONDS) as server:
         try:
-            server[credentials.database].command("find", "dbyard", limit=1)
+            server[credentials.database].command("find", f"dbyard_{token_hex(8)}", limit=1)
         except OperationFailure as error:
             raise LockedOut(message(error)) from error
         except PyMongoError as error:

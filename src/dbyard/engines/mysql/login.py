@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbyard.engines.mysql.session import ANSWER_SECONDS, message
+from dbyard.engines.mysql.session import ANSWER_SECONDS, log_in, message
 from dbyard.errors import LockedOut, NotReady, WrongPassword
 from dbyard.model import Address, Credentials
 
@@ -17,15 +17,8 @@ def check_login(address: Address, credentials: Credentials) -> None:
 
     try:
         with (
-            pymysql.connect(
-                host=address.host,
-                port=address.port,
-                user=credentials.user,
-                password=credentials.password,
-                database=credentials.database,
-                ssl_disabled=True,
-                connect_timeout=ANSWER_SECONDS,
-                read_timeout=ANSWER_SECONDS,
+            log_in(
+                address, credentials.user, credentials.password, credentials.database, seconds=ANSWER_SECONDS
             ) as connection,
             connection.cursor() as session,
         ):

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dbyard.engines.bounded_socket import open_socket
 from dbyard.engines.mysql.names import ADMIN
 from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
 if TYPE_CHECKING:
+    from pymysql.connections import Connection
     from pymysql.cursors import Cursor
 
 ANSWER_SECONDS = 1.0
@@ -20,6 +22,7 @@ _SETTINGS = (
     " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
 )
 _TOO_MANY_CONNECTIONS = 1040
+_NO_CONNECTION = 2003
 _OF_THE_SERVER = range(1000, 2000)
 _PASSING = (1045, 1053)  # the password is wrong; the server stops
 _HELD = (1205, 1969)  # a lock was not to be had in time; a statement took too long
@@ -34,17 +37,7 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
     import pymysql
 
     try:
-        connection = pymysql.connect(
-            host=address.host,
-            port=address.port,
-            user=ADMIN,
-            password=admin_password,
-            ssl_disabled=True,
-            autocommit=None,
-            connect_timeout=ANSWER_SECONDS,
-            read_timeout=seconds,
-            write_timeout=seconds,
-        )
+        connection = log_in(address, ADMIN, admin_password, seconds=seconds)
     except pymysql.MySQLError as error:
         if error.args and error.args[0] == _TOO_MANY_CONNECTIONS:
             raise TemporaryError(f"all connections are taken: {message(error)}", code="held") from error
@@ -57,6 +50,27 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
         except pymysql.MySQLError as error:
             code = "held" if error.args and error.args[0] in _HELD else "configure_failed"
             raise TemporaryError(f"MariaDB refuses: {message(error)}", code=code) from error
+
+
+def log_in(
+    address: Address, user: str, password: str, database: str | None = None, *, seconds: float
+) -> Connection[Cursor]:
+    """A session of any user, with a second for each answer until it is in, and then so many `seconds`.
+
+    Raises pymysql.MySQLError.
+    """
+    import pymysql
+
+    connection = pymysql.connect(
+        user=user, password=password, database=database, ssl_disabled=True, autocommit=None, defer_connect=True
+    )
+    try:
+        server = open_socket(address, ANSWER_SECONDS)
+    except OSError as error:
+        raise pymysql.OperationalError(_NO_CONNECTION, f"MariaDB does not answer: {error}") from error
+    connection.connect(server)
+    server.begin(seconds)
+    return connection
 
 
 def guard(session: Cursor) -> None:

@@ -5,11 +5,11 @@ The client library costs 21 MB of memory and most of a second of imports, for a 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from dbyard.engines.bounded_socket import BoundedSocket, open_socket
 from dbyard.engines.redis.names import ADMIN, TENANT, private_host
 from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
@@ -29,7 +29,7 @@ class Refused(TemporaryError):
 class Session:
     """One connection of one user, logged in with its first command."""
 
-    def __init__(self, connection: socket.socket, answers: BinaryIO, user: str, password: str) -> None:
+    def __init__(self, connection: BoundedSocket, answers: BinaryIO, user: str, password: str) -> None:
         self._connection = connection
         self._answers = answers
         self._log_in: tuple[str, ...] = ("AUTH", user, password)
@@ -79,15 +79,14 @@ def connect(address: Address, password: str, user: str = ADMIN) -> Iterator[Sess
         raise TemporaryError(f"Redis refuses: {said}", code=code) from error
 
 
-def _open(address: Address, admin_password: str | None) -> socket.socket:
+def _open(address: Address, admin_password: str | None) -> BoundedSocket:
     """Nobody listens at the public address while only the platform is to come in."""
     try:
-        return socket.create_connection((address.host, address.port), timeout=_ANSWER_SECONDS)
+        return open_socket(address, _ANSWER_SECONDS)
     except ConnectionRefusedError:
         if admin_password is None:
             raise
-    private = private_host(address.host, admin_password)
-    return socket.create_connection((private, address.port), timeout=_ANSWER_SECONDS)
+    return open_socket(Address(private_host(address.host, admin_password), address.port), _ANSWER_SECONDS)
 
 
 def ping(address: Address, credentials: Credentials) -> None:
@@ -106,7 +105,7 @@ def ping(address: Address, credentials: Credentials) -> None:
 def check_login(address: Address, credentials: Credentials) -> None:
     try:
         with connect(address, credentials.password, TENANT) as session:
-            _, told = session.ask("GET dbyard", "INFO persistence")
+            _, told = session.ask("EXISTS dbyard", "INFO persistence")
     except TemporaryError as error:
         if _BUSY in str(error):
             raise NotReady(str(error)) from error
