@@ -89,7 +89,7 @@ class Server:
         spec = _render(self._installation, self._layout, self._credentials)
         _write(spec)
         with (self._layout.log / "output.log").open("ab") as output:
-            argv = (*_as_uid(), *spec.server.argv)
+            argv = (*_as_uid(), *_loader(self._installation), *spec.server.argv)
             self._process = _popen(self._installation, self._layout, argv, spec.server.env, output.fileno())
 
     def restart_after_crash(self) -> None:
@@ -138,7 +138,7 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
     spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE))
     _write(spec)
     for command in spec.init:
-        argv = (*_as_uid(), *command.argv)
+        argv = (*_in_its_root(installation), *_as_uid(), *command.argv)
         process = _popen(installation, layout, argv, spec.server.env, subprocess.DEVNULL, subprocess.PIPE)
         process.communicate(command.stdin.encode())
         if process.returncode:
@@ -185,6 +185,24 @@ def _popen(
         stderr=output,
         start_new_session=True,
     )
+
+
+def _loader(installation: Installation) -> tuple[str, ...]:
+    """In front of a server that brings a root along: its own libraries, in no time."""
+    if not installation.whole:
+        return ()
+    usr = installation.root / "usr"
+    loader = next((usr / "lib64").glob("ld-linux*"))
+    return (str(loader), "--library-path", ":".join(map(str, (usr / "lib").glob("*-linux-gnu"))))
+
+
+def _in_its_root(installation: Installation) -> tuple[str, ...]:
+    """In front of programs that start others of their root."""
+    if not installation.whole:
+        return ()
+    script = 'mount --bind "$0" /usr && exec "$@"'
+    usr = str(installation.root / "usr")
+    return ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script, usr)
 
 
 def _as_uid() -> tuple[str, ...]:
