@@ -7,11 +7,12 @@ import time
 import pytest
 
 from dbyard.errors import LockedOut, NotReady, WrongPassword
-from dbyard.model import Address, Credentials, EventType
+from dbyard.model import Address, Credentials, EventType, OperationKind
 from dbyard.operations.target import load_database
 from dbyard.reconciler.logins import LoginMonitor
 from dbyard.service.databases import status
-from dbyard.store import events, instances
+from dbyard.store import credentials, events, instances, operations
+from tests.conftest import Clock
 from tests.operations.conftest import FAKE_NAME
 from tests.operations.fakes import FakeBench
 
@@ -108,3 +109,34 @@ def test_nobody_is_tried_who_was_closed_out(world: World) -> None:
         assert instances.get_primary(connection, world.database_id)
     world.pass_minutes(3)
     assert world.tried == 0
+
+
+def test_nobody_is_tried_whose_password_is_being_changed(world: World) -> None:
+    with world.bench.context.store.tx() as connection:
+        credentials.set_pending(connection, world.database_id)
+    world.bench.engine.locked_out = WrongPassword("another password")
+    world.pass_minutes(3)
+    assert (world.tried, world.told()) == (0, [])
+
+
+def test_what_an_operation_has_found_meanwhile_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.bench.engine.locked_out = LockedOut("no right to connect")
+    world.pass_minutes(1)
+
+    def check(*_: object) -> None:
+        with world.bench.context.store.tx() as connection:
+            instances.set_login_error(connection, world.instance_id, "what the operation has found")
+        raise LockedOut("no right to connect")
+
+    monkeypatch.setattr(world.bench.engine, "check_login", check)
+    world.pass_minutes(1)
+    assert (world.error, world.told()) == ("what the operation has found", [])
+
+
+def test_an_operation_at_work_is_left_alone(world: World, clock: Clock) -> None:
+    world.bench.engine.locked_out = LockedOut("no right to connect")
+    world.pass_minutes(1)
+    with world.bench.context.store.tx() as connection:
+        operations.insert(connection, world.database_id, OperationKind.CONFIGURE, clock.now)
+    world.pass_minutes(5)
+    assert world.told() == []

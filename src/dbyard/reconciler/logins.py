@@ -12,7 +12,7 @@ import time
 from dbyard.operations import Context, server
 from dbyard.operations.target import Target
 from dbyard.reconciler.record_event import record_locked_out
-from dbyard.store import instances
+from dbyard.store import instances, operations
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,10 @@ class LoginMonitor:
         self._suspects.discard(instance_id)
 
     def check(self, target: Target) -> None:
-        """Log in as the tenant of a server that answers, when that is due."""
+        """Log in as the tenant of a server that answers, when that is due, and unless its password is being changed."""
         instance, now = target.instance, time.monotonic()
+        if target.credential.pending:
+            return
         if now < self._due.setdefault(instance.id, now):
             return
         error = server.check_login(self._context, target)
@@ -43,9 +45,14 @@ class LoginMonitor:
             self._record(target, error)
 
     def _record(self, target: Target, error: str | None) -> None:
+        """Unless an operation is at work on it, or has found something else meanwhile."""
+        instance = target.instance
         with self._context.store.tx() as connection:
-            instances.set_login_error(connection, target.instance.id, error)
+            if operations.exclusive_of(connection, target.database.id) is not None:
+                return
+            if not instances.replace_login_error(connection, instance.id, instance.login_error, error):
+                return
             if error is not None:
                 record_locked_out(connection, target.database.id, error, self._context.now())
         if error is not None:
-            log.warning("the server of instance %s runs, and %s", target.instance.id, error)
+            log.warning("the server of instance %s runs, and %s", instance.id, error)

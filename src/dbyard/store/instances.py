@@ -168,6 +168,12 @@ def set_login_error(connection: Connection, instance_id: str, reason: str | None
     connection.execute("UPDATE instance SET login_error = ? WHERE id = ?", (reason, instance_id))
 
 
+def replace_login_error(connection: Connection, instance_id: str, known: str | None, reason: str | None) -> bool:
+    """The same, unless it is no longer what was `known`; whether it was."""
+    query = "UPDATE instance SET login_error = ? WHERE id = ? AND login_error IS ?"
+    return connection.execute(query, (reason, instance_id, known)).rowcount > 0
+
+
 # ---- certificates -----------------------------------------------------------------------------------------------
 
 
