@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from dbyard.clocks import steady_clock
+from dbyard.errors import NotReady
 from dbyard.model import DAY, Desired, OperationKind, OperationStatus, RestartNeeded
-from dbyard.operations import Wait
+from dbyard.operations import Next, Wait
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import create, status
@@ -148,6 +149,26 @@ class TestJump:
         assert operation is not None
         assert operation.step == "stop"
         assert operation.deadline_at > machine.boot()
+
+    @pytest.mark.parametrize("since", [-DAY, -3600.0, 3600.0, DAY])
+    def test_over_a_restart_is_no_silence_of_a_server(
+        self, fake_bench: FakeBench, fake_instance: str, store: Store, machine: Machine, since: float
+    ) -> None:
+        """Since when it was silent was noted before the platform's start, by another clock."""
+
+        def silent(_: Desired) -> RestartNeeded:
+            raise NotReady("it does not answer")
+
+        fake_bench.engine.answer = silent
+        with store.tx() as connection:
+            (row,) = connection.execute("SELECT id FROM database").fetchall()
+            operations.insert(
+                connection, row["id"], OperationKind.CONFIGURE, machine.clock(), instance_id=fake_instance
+            )
+        noted = replace(fake_bench.claim(), result={"silent_since": machine.boot() + since})
+        outcome = fake_bench.act(noted)
+        assert isinstance(outcome, Next)
+        assert (outcome.step, outcome.result) == ("apply", {"silent_since": machine.boot()})
 
 
 class TestSteadyClock:

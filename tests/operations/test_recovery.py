@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from dbyard.errors import NotReady, PermanentError
+from dbyard.errors import NotReady, PermanentError, TemporaryError
 from dbyard.model import (
     DAY,
     Applied,
@@ -34,6 +35,16 @@ def drift(fake_bench: FakeBench) -> DriftReconciler:
 
 def silent(_: Desired) -> Applied | RestartNeeded:
     raise NotReady("the database system is starting up")
+
+
+def refuse(_: Desired) -> Applied | RestartNeeded:
+    raise TemporaryError("no")
+
+
+def argv_of(bench: FakeBench, instance_id: str) -> str:
+    spec = bench.runtime.spec_of(instance_id)
+    assert spec is not None
+    return spec.server.argv[-1]
 
 
 def restrict(bench: FakeBench, instance_id: str) -> None:
@@ -92,6 +103,35 @@ class TestRecovery:
             run_until(fake_bench, clock, 650)
             drift.reconcile()
         assert fake_bench.runtime.count_starts(fake_instance) == 2
+
+
+class TestClosed:
+    """A server that was started for the platform alone, and never configured since: its tenant is let in at last."""
+
+    @pytest.mark.parametrize("kind", [OperationKind.CONFIGURE, OperationKind.HEAL])
+    def test_is_opened_after_the_operation_has_failed(
+        self, fake_bench: FakeBench, fake_instance: str, drift: DriftReconciler, clock: Clock, kind: OperationKind
+    ) -> None:
+        fake_bench.runtime.end_process(fake_instance)
+        with fake_bench.context.store.tx() as connection:
+            (database,) = connection.execute("SELECT id FROM database").fetchall()
+            step = "start" if kind == OperationKind.HEAL else None
+            operations.insert(connection, database["id"], kind, clock.now, step=step, instance_id=fake_instance)
+        failed = fake_bench.queue.claim()
+        assert failed is not None
+        if kind == OperationKind.HEAL:
+            failed = replace(failed, result={"anew": True})
+        fake_bench.engine.answer = refuse
+        fake_bench.run(failed)
+        run_until(fake_bench, clock, 1300)
+        assert fake_bench.latest(failed).status is OperationStatus.ERROR
+        assert argv_of(fake_bench, fake_instance) == "admin only"
+        fake_bench.engine.answer = lambda _: Applied()
+        drift.reconcile()
+        run_until(fake_bench, clock, 60)
+        assert argv_of(fake_bench, fake_instance) == "everybody"
+        drift.reconcile()
+        assert fake_bench.queue.claim() is None
 
 
 class TestTroubleWithOne:

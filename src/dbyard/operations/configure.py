@@ -9,7 +9,7 @@ from __future__ import annotations
 from dbyard.engines import Reload
 from dbyard.errors import NotReady, PermanentError
 from dbyard.model import Applied, Operation, RestartNeeded, Restriction
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, server
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, save_all, server
 from dbyard.operations.target import Target, address_of, admin_password_of, load, release_of, render
 
 ATTEMPTS = 3
@@ -26,9 +26,10 @@ def apply(context: Context, operation: Operation) -> Outcome:
         return _restart(operation, "held", f"the server is started without its tenant: {operation.error}")
     target = load(context, operation)
     if not server.is_running(context, target):
-        if target.instance.down_at is None:
+        is_noted = Restriction.CLOSED in (target.instance.restriction, target.instance.applied_restriction)
+        if target.instance.down_at is None or not is_noted:
             down = server.save_down(context, target.instance.id, server.NOT_RUNNING)
-            return Next("apply", down, "down", server.NOT_RUNNING)
+            return Next("apply", save_all(down, server.save_closed(target)), "down", server.NOT_RUNNING)
         server.start(context, target, admin_only=True)
     login_error = None
     try:
@@ -59,18 +60,19 @@ def start(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    return Next("apply", server.start(context, target, admin_only=True))
+    return Next("apply", save_all(server.start(context, target, admin_only=True), server.save_closed(target)))
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
-    """What was wanted is wanted still: the drift reconciler asks again.
+    """What was wanted is wanted still: the drift reconciler asks again, also where it was only to let the tenant in.
 
     A server that was started again and not seen to serve is down, or the next operation would start it again while it
     recovers.
     """
     if not _restarts(operation):
         return None
-    return server.save_down(context, load(context, operation).instance.id, reason)
+    target = load(context, operation)
+    return save_all(server.save_down(context, target.instance.id, reason), server.save_closed(target))
 
 
 KIND = Kind(steps={"apply": apply, "stop": stop, "start": start}, on_failure=on_failure)
@@ -101,11 +103,14 @@ def _let_in(context: Context, target: Target, *, everybody: bool) -> None:
 
 
 def _wait(context: Context, operation: Operation, target: Target, wait: Wait) -> Outcome:
-    """A server that served and is silent for long is held by its tenant; one that was started again may recover."""
+    """A server that served and is silent for long is held by its tenant; one that was started again may recover.
+
+    Since when it is silent counts from this start of the platform on: before that nobody asked, by another clock.
+    """
     if target.instance.down_at is not None or _restarts(operation):
         return wait
     now, since = context.store.steady(context.now()), operation.result.get("silent_since")
-    if not isinstance(since, int | float):
+    if not isinstance(since, int | float) or not context.store.opened_at <= since <= now:
         return Next("apply", outcome="silent", message=wait.reason, result={"silent_since": now})
     patience = _SLOW_PATIENCE if target.technology.slow_start else _PATIENCE
     return _restart(operation, "held", wait.reason) if now - since > patience else wait

@@ -20,7 +20,7 @@ from dbyard.model import (
     RestartNeeded,
     Restriction,
 )
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, server
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, save_all, server
 from dbyard.operations.configure import ATTEMPTS
 from dbyard.operations.server import Cause, ProbeResult
 from dbyard.operations.target import Target, layout_of, load, release_of
@@ -66,9 +66,11 @@ def start(context: Context, operation: Operation) -> Outcome:
         context.runtime.cancel_job(jobs.job_id(replace(operation, step="repair")))  # it has ended, and is removed
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    admin_only = target.instance.restriction is Restriction.CLOSED or "anew" in operation.result
+    anew = "anew" in operation.result
+    admin_only = anew or target.instance.restriction is Restriction.CLOSED
     try:
-        return Next("await_ready", server.start(context, target, admin_only=admin_only))
+        started = server.start(context, target, admin_only=admin_only)
+        return Next("await_ready", save_all(started, server.save_closed(target)) if anew else started)
     except DataDamaged as error:
         return _show_damage(context, operation, target, error)
 

@@ -186,6 +186,13 @@ def save_configured(context: Context, target: Target, login_error: str | None = 
     )
 
 
+def save_closed(target: Target) -> Save | None:
+    """Only the platform gets into the server: until it is configured the drift reconciler asks for that."""
+    if target.instance.restriction is Restriction.CLOSED:
+        return None
+    return lambda connection: instances.set_applied_restriction(connection, target.instance.id, Restriction.CLOSED)
+
+
 def save_down(context: Context, instance_id: str, reason: str) -> Save:
     now = context.now()
     return lambda connection: instances.set_down(connection, instance_id, now, reason)

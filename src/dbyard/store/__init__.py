@@ -39,6 +39,8 @@ class Store:
         late; without one it is the clock of the callers.
         """
         self._steady = steady
+        self.opened_at = steady() if steady else 0.0
+        """By the steady clock: what is older was told by another one, before this start."""
         self._path = path
         self._reserve = reserve
         self._local = threading.local()
