@@ -1,6 +1,6 @@
 """Time that runs on evenly, whatever is done to the machine's clock.
 
-Stamps (when something was created, done, ends) are of the machine's clock. Waits, leases and deadlines are not, because
+Stamps (when something was created, done, ends) are of the machine's clock. Waits and deadlines are not, because
 that clock may jump by days when it is set.
 """
 

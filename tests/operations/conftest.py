@@ -24,6 +24,7 @@ from dbyard.model import (
     InstanceState,
     Layout,
     Operation,
+    OperationStatus,
     Principal,
     RenderInput,
 )
@@ -85,8 +86,10 @@ class Bench:
         return KINDS[operation.kind].steps[operation.step](self.context, operation)
 
     def advance(self, operation: Operation) -> Operation:
-        """Its next step, under the same claim."""
+        """Its next step, under the same claim unless it was given back."""
         following = self.queue._advance(operation)
+        if following is None and self._is_released(operation):
+            following = self.claim()
         assert following is not None, f"{operation.kind} stopped at {operation.step}: {self.latest(operation)}"
         return following
 
@@ -99,7 +102,16 @@ class Bench:
 
     def finish(self) -> None:
         """Run the due operation to its end."""
-        self.queue.run(self.claim())
+        operation = self.claim()
+        self.queue.run(operation)
+        if self._is_released(operation):
+            self.queue.run(self.claim())
+
+    def _is_released(self, operation: Operation) -> bool:
+        """Whether it goes on at once under another claim."""
+        with self.context.store.read() as connection:
+            found = operations.get(connection, operation.id)
+        return found is not None and (found.status, found.error_code) == (OperationStatus.PENDING, None)
 
     def latest(self, operation: Operation) -> Operation:
         with self.context.store.read() as connection:

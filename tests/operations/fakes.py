@@ -16,6 +16,7 @@ from dbyard.model import (
     InstanceSpec,
     Layout,
     Operation,
+    OperationStatus,
     Principal,
     RenderInput,
     RestartNeeded,
@@ -102,8 +103,15 @@ class FakeBench:
             steps.append(following.step)
             if twice:
                 self.act(following)
-            following = self.queue._advance(following)
+            following = self.queue._advance(following) or self._claim_released(operation)
         return steps
+
+    def _claim_released(self, operation: Operation) -> Operation | None:
+        """The operation where it goes on at once under another claim."""
+        with self.context.store.read() as connection:
+            found = operations.get(connection, operation.id)
+        goes_on = found is not None and (found.status, found.error_code) == (OperationStatus.PENDING, None)
+        return self.claim() if goes_on else None
 
     def act(self, operation: Operation) -> Outcome:
         """What the operation's step does and returns, nothing recorded."""

@@ -1,4 +1,4 @@
-"""A machine whose clock is set: waits, leases and deadlines go on as if nothing had happened."""
+"""A machine whose clock is set: waits and deadlines go on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TestJump:
         """The steady clock begins anew with the machine's, which may be another one by then."""
         machine.clock.advance(jump)
         machine.boot.advance(jump)
-        waiting.queue.void_leases()
+        waiting.queue.void_claims()
         machine.advance(31)
         operation = waiting.claim()
         waiting.run(operation)

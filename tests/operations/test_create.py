@@ -191,7 +191,7 @@ class TestRestart:
         bench.create()
         killed = bench.advance_to("configure")
         assert bench.queue.claim() is None
-        bench.queue.void_leases()
+        bench.queue.void_claims()
         assert bench.claim().step == "configure"
         assert bench.queue._advance(killed) is None  # its claim is void
         assert bench.latest(killed).step == "configure"
@@ -200,7 +200,7 @@ class TestRestart:
         bench.create()
         operation = bench.claimable()
         clock.advance(3600)
-        bench.queue.void_leases()
+        bench.queue.void_claims()
         bench.finish()
         assert bench.latest(operation).status is OperationStatus.DONE
         assert bench.answers()

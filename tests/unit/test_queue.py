@@ -206,18 +206,48 @@ class TestClaim:
         queue.claim()
         assert latest(store).attempt == 1
 
-    def test_holds_as_long_as_its_lease(self, queue: Queue, order: Callable[[], str], clock: Clock) -> None:
+    def test_holds_however_long_its_step_takes(
+        self, queue: Queue, order: Callable[[], str], script: Script, clock: Clock
+    ) -> None:
+        """As over the sleep of a machine, or of the platform alone."""
+        order()
+
+        def sleep() -> Outcome:
+            clock.advance(86400)
+            assert queue.claim() is None
+            return Done()
+
+        script.append(sleep)
+        claimed = queue.claim()
+        assert claimed is not None
+        queue._run_listed(claimed)
+        assert script == []
+        assert not queue.is_busy()
+
+    def test_is_void_at_the_next_start(self, queue: Queue, order: Callable[[], str]) -> None:
         order()
         first = queue.claim()
-        clock.advance(operations.LEASE - 1)
-        assert queue.claim() is None
-        clock.advance(1)
+        queue.void_claims()
         second = queue.claim()
         assert first is not None
         assert second is not None
         assert (second.id, second.token != first.token) == (first.id, True)
 
-    @given(acts=st.lists(st.sampled_from(["claim", "use", "give back", "expire", "restart", "supersede"]), max_size=15))
+    def test_is_given_back_where_a_worker_fails(
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+    ) -> None:
+        """Nothing else would end it."""
+        order()
+
+        def break_down(_connection: Connection) -> None:
+            raise sqlite3.IntegrityError("a mistake")
+
+        script.append(lambda: Next("start", break_down))
+        run(queue)
+        found = latest(store)
+        assert (found.status, found.error_code, found.step) == (OperationStatus.PENDING, "internal", "allocate")
+
+    @given(acts=st.lists(st.sampled_from(["claim", "use", "give back", "wait", "restart", "supersede"]), max_size=15))
     def test_only_the_newest_counts_until_it_is_given_back(self, shared: Store, acts: list[str]) -> None:
         """Every claim ever made tries to record after each act: only the one that holds may."""
         now, claims, holder = 0.0, list[Operation](), None
@@ -232,10 +262,10 @@ class TestClaim:
                 elif act == "give back" and holder:
                     assert operations.wait(connection, holder, now, holder.deadline_at, "")
                     holder = None
-                elif act == "expire":
-                    now += operations.LEASE  # until somebody claims it, the old claim still counts
+                elif act == "wait":
+                    now += 3600.0
                 elif act == "restart":
-                    operations.void_leases(connection, now)
+                    operations.void_claims(connection, now)
                     holder = None
                 elif act == "supersede":
                     operations.supersede(connection, "only-one", now)
@@ -253,7 +283,8 @@ class TestShare:
         return Queue(context, threading.Event(), 8)
 
     def test_what_a_tenant_may_hold_up_never_has_all_workers(self, queue: Queue, store: Store, clock: Clock) -> None:
-        insert_operations(store, clock, "mine", OperationKind.CONFIGURE, 16)
+        insert_operations(store, clock, "mine", OperationKind.CONFIGURE, 16, account="greedy")
+        insert_operations(store, clock, "ours", OperationKind.CONFIGURE, 16)
         claimed = [queue.claim() for _ in range(8)]
         assert [each is not None for each in claimed] == [True] * 4 + [False] * 4
         insert_operations(store, clock, "theirs", OperationKind.CREATE, 1)
@@ -282,6 +313,55 @@ class TestShare:
         assert first is not None
         assert (first.kind, first.database_id) == (kind, "urgent-0")
 
+    @pytest.mark.parametrize("kind", [OperationKind.CREATE, OperationKind.DELETE])
+    def test_what_no_tenant_holds_up_is_urgent_also_when_it_failed_once(
+        self, queue: Queue, store: Store, clock: Clock, kind: OperationKind
+    ) -> None:
+        insert_operations(store, clock, "failed", kind, 1)
+        failed = queue.claim()
+        assert failed is not None
+        with store.tx() as connection:
+            assert operations.retry(connection, failed, clock(), clock(), "system", "it is busy")
+        clock.advance(-1)
+        for account in ("greedy", "other"):
+            insert_operations(store, clock, account, OperationKind.CONFIGURE, 4, account=account)
+        clock.advance(1)
+        following = queue.claim()
+        assert following is not None
+        assert (following.id, following.attempt) == (failed.id, 2)
+
+    def test_a_heal_that_comes_to_what_may_be_held_needs_a_place_for_that(
+        self, queue: Queue, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def step(_context: Context, _operation: Operation) -> Outcome:
+            return Next("configure")
+
+        kind = Kind(dict.fromkeys(("diagnose", "configure"), step), lambda *_: None)
+        monkeypatch.setattr(queues, "KINDS", {OperationKind.HEAL: kind})
+        for account in ("greedy", "other"):
+            insert_operations(store, clock, account, OperationKind.CONFIGURE, 2, account=account)
+        held = [queue.claim() for _ in range(4)]
+        insert_operations(store, clock, "healed", OperationKind.HEAL, 1)
+        run(queue)
+        healed = latest(store, "healed-0")
+        assert (healed.status, healed.step, healed.attempt) == (OperationStatus.PENDING, "configure", 0)
+        assert queue.claim() is None
+        finish(store, held[0], clock)
+        following = queue.claim()
+        assert following is not None
+        assert (following.id, following.step) == (healed.id, "configure")
+
+    def test_one_account_never_has_all_places(self, queue: Queue, store: Store, clock: Clock) -> None:
+        """Also where nobody else waits yet."""
+        insert_operations(store, clock, "greedy", OperationKind.CONFIGURE, 16, account="greedy")
+        assert [queue.claim() is not None for _ in range(5)] == [True] * 3 + [False] * 2
+        with store.read() as connection:
+            assert operations.next_due(connection, 4) is None
+        insert_operations(store, clock, "modest", OperationKind.CONFIGURE, 1, account="modest")
+        following = queue.claim()
+        assert following is not None
+        assert following.database_id == "modest-0"
+
     def test_what_is_held_is_not_forgotten(self, queue: Queue, store: Store, clock: Clock) -> None:
         insert_operations(store, clock, "held", OperationKind.CONFIGURE, 1)
         clock.advance(6)
@@ -302,12 +382,13 @@ class TestShare:
         assert following.database_id == "one-0"
 
     def test_a_full_share_is_no_reason_to_look_again_at_once(self, queue: Queue, store: Store, clock: Clock) -> None:
-        insert_operations(store, clock, "held", OperationKind.CONFIGURE, 5)
+        for account in ("greedy", "other"):
+            insert_operations(store, clock, account, OperationKind.CONFIGURE, 3, account=account)
         for _ in range(4):
             assert queue.claim()
         with store.read() as connection:
-            assert operations.next_due(connection, clock(), 4) is None
-            assert operations.next_due(connection, clock()) == clock()
+            assert operations.next_due(connection, 4) is None
+            assert operations.next_due(connection) == clock()
 
 
 class TestRecordDone:
@@ -331,27 +412,6 @@ class TestRecordDone:
             assert claimed is not None
             record_done(connection, claimed, 0.0)
         assert told(store) == []
-
-
-class TestLease:
-    def test_is_renewed_while_a_step_runs(
-        self, queue: Queue, order: Callable[[], str], script: Script, clock: Clock
-    ) -> None:
-        order()
-
-        def long() -> Outcome:
-            for _ in range(3):
-                clock.advance(operations.LEASE / 2)
-                queue._renew_leases()
-                assert queue.claim() is None
-            return Done()
-
-        script.append(long)
-        claimed = queue.claim()
-        assert claimed is not None
-        queue._run_listed(claimed)
-        assert script == []
-        assert not queue.is_busy()
 
 
 class TestCancel:
@@ -502,7 +562,7 @@ class TestOutcomes:
         script.append(raising(PermanentError("never")))
         lost = queue.claim()
         assert lost is not None
-        clock.advance(operations.LEASE)
+        queue.void_claims()
         held = queue.claim()
         queue.run(lost)
         assert script == []
@@ -510,14 +570,22 @@ class TestOutcomes:
         assert told(store) == []
 
     def test_a_stale_step_changes_nothing(
-        self, queue: Queue, order: Callable[[], str], script: Script, store: Store
+        self, queue: Queue, order: Callable[[], str], script: Script, store: Store, clock: Clock
     ) -> None:
         order()
-        script.append(raising(StaleGeneration("old")))
-        claimed = queue.claim()
-        assert claimed is not None
-        queue.run(claimed)
-        assert latest(store) == claimed
+
+        def give_way() -> Outcome:
+            with store.tx() as connection:
+                operations.supersede(connection, "queued-0", clock())
+            raise StaleGeneration("old")
+
+        script += [raising(StaleGeneration("old")), give_way]
+        run(queue)
+        waiting = latest(store)
+        assert (waiting.status, waiting.attempt) == (OperationStatus.PENDING, 0)
+        clock.advance(2)
+        run(queue)
+        assert latest(store).error_code == "superseded"
 
     def test_an_internal_error_tells_nothing_of_itself(
         self, queue: Queue, order: Callable[[], str], script: Script, store: Store
@@ -563,7 +631,7 @@ class TestOutcomes:
         script.append(lambda: Next("start", lambda _: saved.append("first")))
         lost = queue.claim()
         assert lost is not None
-        clock.advance(operations.LEASE)
+        queue.void_claims()
         assert queue.claim() is not None
         queue.run(lost)
         assert saved == []

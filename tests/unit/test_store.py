@@ -249,7 +249,7 @@ class TestDatabases:
         with filled.tx() as connection:
             operations.insert(connection, "d1", OperationKind.CREATE, 1.0)
             connection.set_trace_callback(asked.append)
-            operations.next_due(connection, 2.0, 4)
+            operations.next_due(connection, 4)
             assert operations.claim(connection, 2.0, 4)
             connection.set_trace_callback(None)
             assert [each for each in scans(connection, asked) if "INDEX operation_due" not in each] == []

@@ -50,7 +50,10 @@ class OperationPolicy:
     starting: frozenset[str] = frozenset()
     """The steps that start a server or wait until it answers."""
     urgent: bool = False
-    """Claimed before all others, by any worker, until an attempt fails or has to wait."""
+    """Claimed before all others, by any worker."""
+    held: frozenset[str] = frozenset()
+    """Of an urgent one: the steps that a tenant's server may hold up. Where there are any, it is not urgent at these,
+    and not once an attempt has failed or had to wait."""
     yields: bool = False
     """While no worker runs its step, a change that its owner asks for may take its place."""
     cancellable: bool = False
@@ -82,6 +85,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         words="is being repaired",
         starting=frozenset({"start", "await_ready"}),
         urgent=True,
+        held=frozenset({"configure"}),
         yields=True,
     ),
     OperationKind.CONFIGURE: OperationPolicy(

@@ -39,7 +39,7 @@ class Reconciler:
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)
-        self._queue.void_leases()
+        self._queue.void_claims()
         self._drift.reconcile()
         for part in self._parts:
             part.start()

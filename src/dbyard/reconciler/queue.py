@@ -11,18 +11,16 @@ from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, 
 from dbyard.model import OPERATIONS, Operation
 from dbyard.operations import Context, Done, Next, Outcome, Wait
 from dbyard.operations.kinds import KINDS
-from dbyard.reconciler.loop import loop
 from dbyard.reconciler.record_event import record_done, record_failed
 from dbyard.store import Connection, operations
-from dbyard.store.operations import LEASE
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
 _STORE_PAUSE = 1.0
-_HEARTBEAT = LEASE / 4
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CANCELLED = "it was cancelled"
+_UNEXPECTED = "an unexpected error, see the platform's log"
 
 
 class Queue:
@@ -36,7 +34,6 @@ class Queue:
         self._running: dict[str, Operation] = {}
         """The operations whose steps run in this process, by their tokens."""
         self.threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
-        self.threads.append(loop("heartbeat", stopping, self._renew_leases))
 
     def start(self) -> None:
         for thread in self.threads:
@@ -55,25 +52,37 @@ class Queue:
     def is_busy(self) -> bool:
         return bool(self._running)
 
-    def void_leases(self) -> None:
+    def void_claims(self) -> None:
         with self._context.store.tx() as connection:
-            operations.void_leases(connection, self._at())
+            operations.void_claims(connection, self._at())
 
     def run(self, operation: Operation) -> None:
-        """Run a claimed operation step by step until it waits, ends, or is not ours any more."""
+        """Run a claimed operation step by step until it waits, ends, or is not ours any more.
+
+        Whatever happens, the claim is given back while this process lives: nothing else ends it.
+        """
         claimed: Operation | None = operation
+        broken = False
         while claimed is not None:
             try:
+                if broken:
+                    self._retry(claimed, "internal", _UNEXPECTED)
+                    return
                 claimed = self._advance(claimed)
             except Unavailable as error:
                 log.error("operation %s cannot be recorded: %s", operation.id, error)
                 if self._stopping.wait(_STORE_PAUSE):
                     return
+            except Exception:
+                if broken:
+                    raise
+                log.exception("what came of operation %s cannot be recorded", operation.id)
+                broken = True
 
     def claim(self) -> Operation | None:
         now = self._at()
         with self._context.store.read() as connection:
-            due = operations.next_due(connection, now, self._most_held)
+            due = operations.next_due(connection, self._most_held)
         if due is None or due > now:
             return None
         with self._context.store.tx(durable=False) as connection:
@@ -104,18 +113,10 @@ class Queue:
             if operations.is_held(operation):
                 self.wake()  # one that was left out may come now
 
-    def _renew_leases(self) -> float:
-        """A step may take longer than a lease holds; only the death of this process lets another worker have it."""
-        if running := list(self._running.values()):
-            with self._context.store.tx(durable=False) as connection:
-                for operation in running:
-                    operations.renew_lease(connection, operation, self._at())
-        return _HEARTBEAT
-
     def _wait(self) -> None:
         now = self._at()
         with self._context.store.read() as connection:
-            due = operations.next_due(connection, now, self._most_held)
+            due = operations.next_due(connection, self._most_held)
         pause = _POLL if due is None else min(_POLL, max(0.0, due - now))
         with self._due:
             if not self._hints:
@@ -137,6 +138,7 @@ class Queue:
             raise
         except StaleGeneration:
             log.info("operation %s makes room for a newer one", operation.id)
+            return self._apply(operation, Wait(_POLL, "a newer operation has its server"))
         except PermanentError as error:
             self._fail(operation, error.code, str(error))
         except (StepError, NotReady) as error:
@@ -145,7 +147,7 @@ class Queue:
             self._retry(operation, "disk_full" if error.errno in _DISK_FULL else "system", str(error))
         except Exception:
             log.exception("operation %s (%s) failed at %s", operation.id, operation.kind, operation.step)
-            self._retry(operation, "internal", "an unexpected error, see the platform's log")
+            self._retry(operation, "internal", _UNEXPECTED)
         else:
             return self._apply(operation, outcome)
         return None
@@ -157,6 +159,9 @@ class Queue:
                 case Next(step, save, found, message, result):
                     following = operations.advance(connection, operation, step, now, found, message, result)
                     mine = following is not None
+                    if following and operations.is_held(following) and not operations.is_held(operation):
+                        operations.release(connection, following)  # it needs one of the places for these
+                        following = None
                 case Wait():
                     save, following = None, None
                     mine = self._wait_again(connection, operation, outcome)
@@ -211,7 +216,7 @@ class Queue:
             self._count_end(operation, code)
 
     def _at(self) -> float:
-        """The time by which operations are due, leased and late."""
+        """The time by which operations are due and late."""
         return self._context.store.steady(self._context.now())
 
     def _count_end(self, operation: Operation, outcome: str) -> None:

@@ -35,8 +35,8 @@ class Store:
     def __init__(self, path: Path, reserve: Reserve | None = None, steady: Callable[[], float] | None = None) -> None:
         """Open the file at `path`, making it and bringing its schema up to date. Raises ConfigError.
 
-        The `reserve` is given back when the disk is full. `steady` is the clock by which operations are due, leased and
-        late; without one it is the clock of the callers.
+        The `reserve` is given back when the disk is full. `steady` is the clock by which operations are due and late;
+        without one it is the clock of the callers.
         """
         self._steady = steady
         self.opened_at = steady() if steady else 0.0

@@ -1,6 +1,6 @@
 """Queries on operations: the one queue of the platform, and the history that an operation shows.
 
-`run_at`, `lease_until` and `deadline_at` are of the store's steady clock, which does not jump; `at` is a time of it.
+`run_at` and `deadline_at` are of the store's steady clock, which does not jump; `at` is a time of it.
 Other times are stamps of the machine's clock, and so is `now`.
 
 What a kind means is data in `model.operations`; no kind or step has a name here.
@@ -19,8 +19,6 @@ from dbyard.model import OPERATIONS, Operation, OperationEvent, OperationStatus,
 from dbyard.store import Connection
 
 _LONGEST_WAIT = 30.0
-LEASE = 60.0
-"""Seconds that a claim holds unless it is renewed; it only guards against the death of a worker."""
 
 _COLUMNS = (
     "id, database_id, kind, step, status, attempt, run_at, deadline_at, token, error_code, error, created_at,"
@@ -28,8 +26,15 @@ _COLUMNS = (
 )
 _ACTIVE = "status IN ('pending', 'running')"
 _URGENT = ", ".join(f"'{kind}'" for kind, policy in OPERATIONS.items() if policy.urgent)
-# An operation that a tenant's server may hold up: each that has waited or failed, and each that is not urgent.
-_HELD = f"(o.error_code IS NOT NULL OR o.kind NOT IN ({_URGENT}))"
+_SOMETIMES = ", ".join(f"'{kind}'" for kind, policy in OPERATIONS.items() if policy.held)
+_STEPS = ", ".join(f"'{kind}/{step}'" for kind, policy in OPERATIONS.items() for step in sorted(policy.held))
+# An operation that a tenant's server may hold up; `is_held` says the same.
+_HELD = (
+    f"(o.kind NOT IN ({_URGENT}) OR (o.kind IN ({_SOMETIMES})"
+    f" AND (o.error_code IS NOT NULL OR o.kind || '/' || o.step IN ({_STEPS}))))"
+)
+_UNCLAIMED = f"o.{_ACTIVE} AND o.status = 'pending'"  # the index knows only the first part
+_OF_ACCOUNT = " JOIN database d ON d.id = o.database_id JOIN project p ON p.id = d.project_id"
 _HELD_PATIENCE = 5.0
 """Seconds for which an urgent operation goes before one that is held."""
 _SUPERSEDE = (
@@ -156,13 +161,13 @@ def list_for(connection: Connection, database_id: str) -> list[tuple[Operation, 
 # ---- the reconciler's side --------------------------------------------------------------------------------------
 
 
-def void_leases(connection: Connection, at: float) -> None:
-    """At start: the lock on the home proves that whatever held these leases is dead.
+def void_claims(connection: Connection, at: float) -> None:
+    """At start: the lock on the home proves that whatever had these claims is dead.
 
     Deadlines begin again, because nothing worked on these operations meanwhile; and so do waits that are longer than
     any, because the clock was another one.
     """
-    connection.execute("UPDATE operation SET lease_until = 0, token = NULL WHERE status = 'running'")
+    connection.execute("UPDATE operation SET status = 'pending', token = NULL WHERE status = 'running'")
     for kind, policy in OPERATIONS.items():
         connection.execute(
             "UPDATE operation SET run_at = min(run_at, ?1 + ?2), deadline_at = max(?1, min(run_at, ?1 + ?2)) + ?3"
@@ -174,41 +179,45 @@ def void_leases(connection: Connection, at: float) -> None:
 def claim(connection: Connection, at: float, most_held: int | None = None) -> Operation | None:
     """Take the operation whose turn it is, under a fresh token; counts as an attempt of its step.
 
+    The claim holds until it is given back, or the process is dead (`void_claims`): no time ends it, for a machine may
+    sleep in the middle of a step.
+
     Urgent ones come first, then those of the account for which fewest are being worked on, then those that are due
-    longest. No more than `most_held` are worked on at once that a tenant's server may hold up.
+    longest. No more than `most_held` are worked on at once that a tenant's server may hold up, and one fewer of one
+    account.
     """
+    free, values = _free(connection, most_held)
     row = connection.execute(
-        "UPDATE operation SET status = 'running', token = :token, lease_until = :at + :lease, attempt = attempt + 1"
-        " WHERE seq = ("
-        "  SELECT o.seq FROM operation o JOIN database d ON d.id = o.database_id"
-        "  JOIN project p ON p.id = d.project_id LEFT JOIN ("
+        "UPDATE operation SET status = 'running', token = :token, attempt = attempt + 1"
+        f" WHERE seq = (SELECT o.seq FROM operation o{_OF_ACCOUNT} LEFT JOIN ("
         "   SELECT q.account_id, count(*) AS claims FROM operation r JOIN database e ON e.id = r.database_id"
-        f"   JOIN project q ON q.id = e.project_id WHERE r.{_ACTIVE} AND r.lease_until > :at"
+        f"   JOIN project q ON q.id = e.project_id WHERE r.{_ACTIVE} AND r.status = 'running'"
         "   GROUP BY q.account_id) busy ON busy.account_id = p.account_id"
-        f"  WHERE o.{_ACTIVE} AND o.run_at <= :at AND o.lease_until <= :at{_free(connection, at, most_held)}"
+        f"  WHERE {_UNCLAIMED} AND o.run_at <= :at{free}"
         f"  ORDER BY {_HELD} AND o.run_at > :at - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
-        {"token": secrets.token_hex(8), "at": at, "lease": LEASE, "patience": _HELD_PATIENCE},
+        {"token": secrets.token_hex(8), "at": at, "patience": _HELD_PATIENCE, **values},
     ).fetchone()
     return _one(row)
 
 
 def is_held(operation: Operation) -> bool:
     """Whether a tenant's server may hold up what its worker does."""
-    return operation.error_code is not None or not OPERATIONS[operation.kind].urgent
+    policy = OPERATIONS[operation.kind]
+    sometimes = bool(policy.held) and (operation.error_code is not None or operation.step in policy.held)
+    return not policy.urgent or sometimes
 
 
-def renew_lease(connection: Connection, operation: Operation, at: float) -> None:
-    """Its step still runs."""
-    _apply(connection, operation, "lease_until = ?", at + LEASE)
+def release(connection: Connection, operation: Operation) -> bool:
+    """Give the claim back before anything was tried: it is claimed again when it is its turn."""
+    return _apply(connection, operation, "status = 'pending', token = NULL, attempt = attempt - 1")
 
 
-def next_due(connection: Connection, at: float, most_held: int | None = None) -> float | None:
+def next_due(connection: Connection, most_held: int | None = None) -> float | None:
     """When the next active operation can be claimed, as far as that is known now."""
-    row = connection.execute(
-        f"SELECT min(max(o.run_at, o.lease_until)) AS due FROM operation o"
-        f" WHERE o.{_ACTIVE}{_free(connection, at, most_held)}"
-    ).fetchone()
+    free, values = _free(connection, most_held)
+    query = f"SELECT min(o.run_at) AS due FROM operation o{_OF_ACCOUNT} WHERE {_UNCLAIMED}{free}"
+    row = connection.execute(query, values).fetchone()
     return None if row is None else row["due"]
 
 
@@ -227,9 +236,9 @@ def advance(
     to the operation's.
     """
     row = connection.execute(
-        "UPDATE operation SET step = ?, attempt = 1, run_at = steady(?), lease_until = steady(?) + ?,"
+        "UPDATE operation SET step = ?, attempt = 1, run_at = steady(?),"
         f" error_code = NULL, error = NULL, result = ? WHERE id = ? AND token = ? RETURNING {_COLUMNS}",
-        (step, now, now, LEASE, _merged(operation, result), operation.id, operation.token),
+        (step, now, _merged(operation, result), operation.id, operation.token),
     ).fetchone()
     if row is not None:
         _record(connection, operation, now, outcome, message)
@@ -246,7 +255,7 @@ def wait(
 ) -> bool:
     """Give the claim back; the same step runs again at `run_at`, and this was no failed attempt."""
     changes = (
-        "status = 'pending', token = NULL, lease_until = 0, attempt = attempt - 1, run_at = ?, deadline_at = ?,"
+        "status = 'pending', token = NULL, attempt = attempt - 1, run_at = ?, deadline_at = ?,"
         " error_code = 'waiting', error = ?, progress = ?"
     )
     shown = msgspec.json.encode(progress).decode() if progress else None
@@ -255,7 +264,7 @@ def wait(
 
 def retry(connection: Connection, operation: Operation, run_at: float, now: float, code: str, message: str) -> bool:
     """Give the claim back after a failed attempt; the same step runs again at `run_at`."""
-    changes = "status = 'pending', token = NULL, lease_until = 0, run_at = ?, error_code = ?, error = ?"
+    changes = "status = 'pending', token = NULL, run_at = ?, error_code = ?, error = ?"
     if not _apply(connection, operation, changes, run_at, code, message):
         return False
     _record(connection, operation, now, code, message)
@@ -266,9 +275,7 @@ def finish(
     connection: Connection, operation: Operation, now: float, result: Mapping[str, object] | None = None
 ) -> bool:
     """The operation is done; what went wrong on the way stays in its history."""
-    changes = (
-        "status = 'done', token = NULL, lease_until = 0, finished_at = ?, error_code = NULL, error = NULL, result = ?"
-    )
+    changes = "status = 'done', token = NULL, finished_at = ?, error_code = NULL, error = NULL, result = ?"
     if not _apply(connection, operation, changes, now, _merged(operation, result)):
         return False
     _record(connection, operation, now, "done", "")
@@ -285,7 +292,7 @@ def is_claimed(connection: Connection, operation: Operation) -> bool:
 
 def fail(connection: Connection, operation: Operation, now: float, code: str, message: str) -> bool:
     """The operation ends in error, with a message for its owner."""
-    changes = "status = 'error', token = NULL, lease_until = 0, finished_at = ?, error_code = ?, error = ?"
+    changes = "status = 'error', token = NULL, finished_at = ?, error_code = ?, error = ?"
     if not _apply(connection, operation, changes, now, code, message):
         return False
     _record(connection, operation, now, code, message)
@@ -322,13 +329,17 @@ def marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _free(connection: Connection, at: float, most_held: int | None) -> str:
-    """The condition that leaves those out which may be held up, when enough of them are being worked on."""
+def _free(connection: Connection, most_held: int | None) -> tuple[str, dict[str, str]]:
+    """The condition, and its values, that leaves those out which may be held up, when enough are being worked on."""
     if most_held is None:
-        return ""
-    query = f"SELECT count(*) FROM operation o WHERE o.{_ACTIVE} AND o.lease_until > ? AND {_HELD}"
-    (held,) = connection.execute(query, (at,)).fetchone()
-    return f" AND NOT {_HELD}" if held >= most_held else ""
+        return "", {}
+    query = f"SELECT p.account_id, count(*) FROM operation o{_OF_ACCOUNT} WHERE o.{_ACTIVE} AND o.status = 'running'"
+    held = dict(connection.execute(f"{query} AND {_HELD} GROUP BY p.account_id").fetchall())
+    if sum(held.values()) >= most_held:
+        return f" AND NOT {_HELD}", {}
+    full = [account for account, claims in held.items() if claims >= max(1, most_held - 1)]
+    values = {f"full{number}": account for number, account in enumerate(full)}
+    return "".join(f" AND NOT ({_HELD} AND p.account_id = :{name})" for name in values), values
 
 
 def _merged(operation: Operation, result: Mapping[str, object] | None) -> str:
