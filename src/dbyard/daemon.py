@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 _TOKEN_REQUEST = ".admin-token-wanted"  # noqa: S105 - a file
 _TOKEN_SECONDS = 15.0
+_HOME_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +316,7 @@ def replace_admin_token(home: Path) -> None:
         raise ConfigError(f"there is no platform in {home}: name its home with --home")
     try:
         with locked(home):
+            _refuse_of_another(home)
             _replace_token(home, Store(home / "state" / "dbyard.db", Reserve(home / "reserve")))
             return
     except ConfigError:
@@ -327,12 +329,23 @@ def replace_admin_token(home: Path) -> None:
         raise ConfigError(f"the platform of {home} does not answer; its log says more")
 
 
+def _refuse_of_another(home: Path) -> None:
+    """Raises ConfigError where this user would leave files that the platform, which is another's, could not open."""
+    owner = (home / "state" / "dbyard.db").stat().st_uid
+    if owner != os.geteuid():
+        raise ConfigError(f"the home {home} belongs to the user with uid {owner}: run this as that user")
+
+
 def _look_after_home(home: Path, store: Store) -> float:
     """The seconds until the next look. Only who owns the home can put a request there."""
-    state_mark.note(home, store)
-    if (home / _TOKEN_REQUEST).exists():
-        _replace_token(home, store)
-        (home / _TOKEN_REQUEST).unlink()
+    try:
+        if (home / _TOKEN_REQUEST).exists():
+            _replace_token(home, store)
+            (home / _TOKEN_REQUEST).unlink()
+        state_mark.note(home, store)
+    except OSError as error:
+        log.error("the home %s cannot be written: %s", home, error.strerror or error)
+        return _HOME_PAUSE
     return 1.0
 
 

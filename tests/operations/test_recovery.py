@@ -19,6 +19,7 @@ from dbyard.model import (
     RestartNeeded,
     Restriction,
 )
+from dbyard.operations import restored_state
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import create
 from dbyard.service.databases.create_request import CreateRequest
@@ -132,6 +133,29 @@ class TestClosed:
         assert argv_of(fake_bench, fake_instance) == "everybody"
         drift.reconcile()
         assert fake_bench.queue.claim() is None
+
+
+class TestRestoredState:
+    """A state that is older than the servers of its home."""
+
+    def test_brings_servers_to_what_it_says_and_leaves_those_that_are_gone(
+        self, fake_bench: FakeBench, fake_instance: str, drift: DriftReconciler, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        create.create(fake_bench.service, fake_bench.principal, CreateRequest("other-db", "redis", "redis-starter-128"))
+        fake_bench.run(fake_bench.claim())
+        (other,) = set(fake_bench.runtime.list_instances()) - {fake_instance}
+        fake_bench.runtime.destroy(other, 1)
+        with caplog.at_level(logging.WARNING):
+            restored_state.reconcile(fake_bench.context)
+        assert "have their access again" in caplog.text
+        operation = fake_bench.claim()
+        assert (operation.kind, operation.instance_id) == (OperationKind.CONFIGURE, fake_instance)
+        assert fake_bench.queue.claim() is None
+        with fake_bench.context.store.read() as connection:
+            found = {each.id: each for each in instances.list_should_run(connection)}
+            assert [each.id for each in instances.list_unconfigured(connection)] == [fake_instance]
+        assert "its directory is missing" in (found[other].down_reason or "")
+        assert found[fake_instance].down_reason is None
 
 
 class TestTroubleWithOne:

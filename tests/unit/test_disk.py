@@ -130,6 +130,10 @@ def database_id(service: Service, token: str) -> str:
 
 @pytest.fixture
 def watch(service: Service, disks: Disks, world: World) -> DiskMonitor:
+    return make_monitor(service, disks, world)
+
+
+def make_monitor(service: Service, disks: Disks, world: World) -> DiskMonitor:
     parts: Any = disks
     context = Context(
         service.store,
@@ -222,6 +226,32 @@ class TestRunOnce:
             instance = instances.get_primary(connection, database_id)
         assert instance is not None
         assert instance.restriction_reason == "the disk of the machine is nearly full"
+
+    def test_another_start_lifts_nothing_before_there_is_enough_space(
+        self,
+        service: Service,
+        disks: Disks,
+        watch: DiskMonitor,
+        database_id: str,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        disks.left = Capacity(250 * GIB, GIB)
+        watch.run_once()
+        finish(service)
+        disks.left = Capacity(250 * GIB, 5 * GIB // 2)  # as much as is needed, and not half as much again
+        after = make_monitor(service, disks, world)
+        for _ in range(12):
+            after.run_once()
+            assert restriction(service, database_id) is READ_ONLY
+            now += 1.0
+        disks.left = Capacity(250 * GIB, 10 * GIB)
+        for _ in range(8):
+            after.run_once()
+            now += 1.0
+        assert restriction(service, database_id) is NONE
 
     def test_who_fills_the_machine_is_stopped_first(
         self, service: Service, token: str, disks: Disks, watch: DiskMonitor, database_id: str

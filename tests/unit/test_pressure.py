@@ -20,6 +20,7 @@ from dbyard.reconciler.pressure import (
     must_stop,
     pause_for_machine,
     react,
+    resume,
 )
 
 NONE, READ_ONLY, CLOSED = Restriction
@@ -68,6 +69,21 @@ class TestGrown:
         assert grown(100.0, 0, 30.0) == pytest.approx(50.0)
         assert grown(0.0, 7, 1.0) == 7.0
         assert grown(0.0, -7, 1.0) == 0.0
+
+
+class TestResume:
+    SPACE = Capacity(TOTAL, GIB)
+
+    def test_nobody_was_restricted(self) -> None:
+        assert resume({}, self.SPACE, 7.0) == Pressure()
+
+    def test_the_writers_alone(self) -> None:
+        found = resume({"one": READ_ONLY}, self.SPACE, 7.0)
+        assert (found.level, found.writers, found.others) == (READ_ONLY, frozenset({"one"}), NONE)
+
+    def test_the_writers_and_all_others(self) -> None:
+        found = resume({"one": CLOSED, "two": READ_ONLY}, self.SPACE, 7.0)
+        assert (found.level, found.writers, found.others) == (CLOSED, frozenset({"one"}), READ_ONLY)
 
 
 class TestMustStop:

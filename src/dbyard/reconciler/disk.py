@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from dbyard.model import DISK_READ_ONLY, DISK_WARNING, MIB, Capacity, OperationKind, Restriction
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
-from dbyard.reconciler.pressure import Pressure, grown, is_near, is_worse, must_stop, pause_for_machine, react
+from dbyard.reconciler.pressure import Pressure, grown, is_near, is_worse, must_stop, pause_for_machine, react, resume
 from dbyard.reconciler.record_event import record_restricted
 from dbyard.store import instances, operations
 from dbyard.store.instances import MonitoredInstance
@@ -69,6 +69,7 @@ class DiskMonitor:
         self._limits: dict[str, int] = {}
         self._warned: set[str] = set()
         self._machine = Pressure()
+        self._resumed = False
         self._near = False
         self._closing: dict[str, Measured] = {}
         """What was measured when a server was first seen that should be closed and is not."""
@@ -100,6 +101,9 @@ class DiskMonitor:
         space = self._context.host.space()
         self._near = is_near(space)
         monitored = {each.id: each for each in self._context.store.cached("monitored", instances.list_monitored)}
+        if not self._resumed:
+            held = {each.id: each.restriction for each in monitored.values() if each.reason == _NEARLY_FULL}
+            self._machine, self._resumed = resume(held, space, now), True
         for known in (self._measured, self._shown, self._due, self._closing):
             for instance_id in known.keys() - monitored.keys():
                 del known[instance_id]

@@ -76,6 +76,16 @@ def react(last: Pressure, space: Capacity, growth: Mapping[str, float], now: flo
     return replace(last, calm_since=None)
 
 
+def resume(restricted: Mapping[str, Restriction], space: Capacity, now: float) -> Pressure:
+    """What held when the platform ended, by whom it had restricted; these wait for enough space like any others."""
+    level = max(restricted.values(), default=Restriction.NONE, key=_SEVERITY.index)
+    if level is Restriction.NONE:
+        return Pressure()
+    writers = frozenset(each for each, restriction in restricted.items() if restriction is level)
+    others = Restriction.NONE if len(writers) == len(restricted) else Restriction.READ_ONLY
+    return Pressure(level, writers, others, now + _SETTLE_SECONDS, space.free)
+
+
 def is_worse(last: Pressure, space: Capacity) -> bool:
     """Whether more has to be done than until now."""
     return _SEVERITY.index(decide_for_machine(Restriction.NONE, space)) > _SEVERITY.index(last.level)

@@ -32,6 +32,8 @@ class MonitoredInstance:
     plan: str
     restriction: Restriction
     applied: Restriction = Restriction.NONE
+    reason: str | None = None
+    """Of the restriction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,11 @@ def should_run(connection: Connection, instance_id: str) -> Instance | None:
 
 
 def list_monitored(connection: Connection) -> list[MonitoredInstance]:
-    columns = "i.id, i.database_id, d.technology, d.plan, i.restriction, i.applied_restriction"
+    columns = "i.id, i.database_id, d.technology, d.plan, i.restriction, i.applied_restriction, i.restriction_reason"
     rows = connection.execute(f"SELECT {columns}{_SHOULD_RUN}").fetchall()
     return [
-        MonitoredInstance(instance_id, database_id, technology, plan, Restriction(wanted), Restriction(applied))
-        for instance_id, database_id, technology, plan, wanted, applied in rows
+        MonitoredInstance(instance_id, database_id, technology, plan, Restriction(wanted), Restriction(applied), reason)
+        for instance_id, database_id, technology, plan, wanted, applied, reason in rows
     ]
 
 
