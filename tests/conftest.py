@@ -82,6 +82,7 @@ class World:
     room: bool = True
     """Whether its disk has room for another database."""
     log: list[str] = field(default_factory=list)
+    log_reads: int = 0
     disk_used: int = 0
     usages: list[Usage] = field(default_factory=list)
     """What is told one after the other, the last one for ever."""
@@ -94,7 +95,11 @@ class World:
         return Release(technology, version, full_version or f"{version}.1")
 
     def logs(self, _instance_id: str, lines: int) -> list[str]:
+        self.log_reads += 1
         return self.log[-lines:]
+
+    def log_state(self, _instance_id: str) -> str:
+        return repr(self.log)
 
     def usage(self, _instance_id: str) -> Usage:
         if len(self.usages) > 1:
@@ -170,6 +175,7 @@ def make_service(store: Store, catalogue: Catalogue, authority: Authority, world
         installed_at=lambda technology, version: None if (technology, version) in world.missing else 1_790_000_000.0,
         has_room=lambda: world.room,
         logs=world.logs,
+        log_state=world.log_state,
         usage=world.usage,
         disk=world.disk,
         limits=world.limits,

@@ -110,6 +110,7 @@ def build(config: Config, url: str) -> Platform:
         installed_at=installations.installed_at,
         has_room=runtime.host.has_room,
         logs=runtime.logs,
+        log_state=runtime.log_state,
         usage=runtime.usage,
         disk=reconciler.disk_used,
         limits=runtime.host.limits,

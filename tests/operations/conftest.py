@@ -196,7 +196,7 @@ def bench(
     store: Store, catalogue: Catalogue, service: Service, runtime: LocalRuntime, home: Path, clock: Clock, token: str
 ) -> Bench:
     require(TECHNOLOGY, catalogue.technologies[TECHNOLOGY].default_version.version)
-    service = replace(service, resolve=runtime.resolve, logs=runtime.logs)
+    service = replace(service, resolve=runtime.resolve, logs=runtime.logs, log_state=runtime.log_state)
     context = Context(
         store,
         catalogue,

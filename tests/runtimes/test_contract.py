@@ -589,6 +589,7 @@ class TestFigures:
     def test_of_what_is_not_there(self, world: World) -> None:
         assert world.runtime.disk_used("none") == 0
         assert world.runtime.logs("none", 5) == []
+        assert world.runtime.log_state("none") == world.runtime.log_state("none")
         assert not world.runtime.usage("none").memory
 
     def test_of_the_host(self, world: World) -> None:

@@ -426,11 +426,12 @@ class TestLogs:
 
     @pytest.mark.parametrize("log", ["log/server.log", "output.log"])
     def test_keeps_the_end_of_a_log_that_is_too_large(self, server: Server, log: str) -> None:
-        path = directory(server) / log
+        path, state = directory(server) / log, server.runtime.log_state(server.id)
         with open(path, "wb") as file:
             file.truncate(directories.LOG_BYTES)
         server.runtime.host.trim_logs()
         assert path.stat().st_size == directories.LOG_BYTES
+        assert server.runtime.log_state(server.id) != state
         with open(path, "ab") as file:
             file.write(b"the end\n")
         server.runtime.host.trim_logs()

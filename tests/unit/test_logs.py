@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dbyard.errors import NotFound
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
-from dbyard.service.databases import databases
+from dbyard.service.databases import databases, logs
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.service.databases.logs import follow, unseen
@@ -49,9 +49,30 @@ class TestFollow:
         assert next(looks) == ["two"]
         world.log.append("three")
         assert next(looks) == ["three"]
-        assert next(looks) == []
+        assert list(next(looks)) == []
         databases.delete(service, principal, NAME, NAME)
         assert list(looks) == []
+
+    def test_reads_no_log_that_was_not_written_to(
+        self, service: Service, token: str, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        principal = authentication.authenticate(service, token)
+        create(service, principal, CreateRequest(NAME, "postgresql", "postgresql-starter-512"))
+        world.log = ["one", "two"]
+        looks = follow(service, principal, NAME, 2)
+        link = logs.make_link(service, principal, NAME)
+        steps = logs.follow_link(service, link.database_id, link.token).steps
+        assert next(looks) == ["one", "two"]
+        with monkeypatch.context() as read:
+            read.setattr(logs, "_add_times", lambda *_: pytest.fail("lines were read that nobody gets"))
+            before = world.log_reads
+            for _ in range(5):
+                assert (list(next(looks)), next(steps)) == ([], [])
+            assert world.log_reads == before
+            world.log = ["two"]  # cut at its beginning: nothing of it is new
+            assert (list(next(looks)), next(steps)) == ([], [])
+        world.log = ["two", "three"]
+        assert (next(looks), [line.text for line in next(steps)]) == (["three"], ["three"])
 
     def test_refuses_at_once(self, service: Service, token: str) -> None:
         with pytest.raises(NotFound):

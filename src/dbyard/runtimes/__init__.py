@@ -102,6 +102,9 @@ class Runtime(Protocol):
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         """The last lines of the server's log, oldest first; empty when there are none."""
 
+    def log_state(self, instance_id: str) -> str:
+        """Another text whenever something was written to that log; much cheaper than to read it."""
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Call `on_exit(instance_id)` from another thread as soon as a process of an instance ends, asked to or not."""
 

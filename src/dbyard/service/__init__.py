@@ -32,6 +32,8 @@ class Service:
     """Whether the disk has room for another database."""
     logs: Callable[[str, int], Sequence[str]]
     """The last lines (at most so many) of an instance's log."""
+    log_state: Callable[[str], str]
+    """Another text whenever something was written to that log."""
     usage: Callable[[str], Usage]
     """What an instance's processes use at this moment."""
     disk: Callable[[str], int]

@@ -228,6 +228,10 @@ class FakeRuntime:
         instance = self._machine.instances.get(instance_id)
         return instance.log[-lines:] if instance else []
 
+    def log_state(self, instance_id: str) -> str:
+        instance = self._machine.instances.get(instance_id)
+        return str(len(instance.log)) if instance else ""
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Calls come from the thread that makes a process end."""
         self._on_exit = on_exit

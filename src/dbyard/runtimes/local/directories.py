@@ -133,8 +133,12 @@ def sync(directory: Path) -> None:
 
 def last_lines(directory: Path, lines: int) -> list[str]:
     """The last lines of the server's log files, oldest first: its own log after what it printed at start."""
-    found = tail(directory / "output.log", lines) + tail(directory / "log" / "server.log", lines)
-    return found[-lines:]
+    return [line for path in _shown_logs(directory) for line in tail(path, lines)][-lines:]
+
+
+def log_state(directory: Path) -> str:
+    """The sizes of these files, and when they were written last."""
+    return " ".join(map(_describe, _shown_logs(directory)))
 
 
 def tail(path: Path, lines: int) -> list[str]:
@@ -168,6 +172,18 @@ def trim_log(path: Path) -> None:
             kept = file.read()
             file.truncate(0)
             file.write(kept[kept.find(b"\n") + 1 :] or kept)  # begins with a whole line, if there is one
+
+
+def _shown_logs(directory: Path) -> tuple[Path, Path]:
+    return directory / "output.log", directory / "log" / "server.log"
+
+
+def _describe(path: Path) -> str:
+    try:
+        found = path.lstat()
+    except OSError:
+        return "-"
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _list(directory: Path) -> list[Path]:

@@ -160,6 +160,9 @@ class LocalRuntime:
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         return directories.last_lines(self._home.directory(instance_id), lines)
 
+    def log_state(self, instance_id: str) -> str:
+        return directories.log_state(self._home.directory(instance_id))
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         def ended(instance_id: str, record: str) -> None:
             if not stops.is_asked(self._home.directory(instance_id)):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from dbyard import engines
 from dbyard.errors import NotFound, RequestError, Unauthorized
@@ -16,6 +17,8 @@ from dbyard.service.accounts import authentication
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.databases import get as get_database
 from dbyard.store import instances
+
+Found = TypeVar("Found", Instance, Instance | None)
 
 _FOLLOW_LINES = 1000
 """How far back a follower looks for new lines; of more lines than these between two looks some are missed."""
@@ -98,9 +101,14 @@ def follow_link(service: Service, database_id: str, token: str | None) -> Follow
     The link has to be good now; then it lasts as long as its maker's token and access. Raises NotFound as `read_link`.
     """
     principal, database, instance = _open_link(service, database_id, token or "")
-    seen = service.logs(instance.id, _FOLLOW_LINES)
-    steps = _follow_link(service, database_id, token or "", service.clock(), seen)
-    return FollowedLog(principal, database, steps)
+    opened_at, looked = service.clock(), _look(service, instance, _FOLLOW_LINES)
+
+    def find() -> tuple[Database, Instance]:
+        _, database, instance = _open_link(service, database_id, token or "", opened_at)
+        return database, instance
+
+    steps = _follow_on(service, find, looked)
+    return FollowedLog(principal, database, (_time_new(service, *step) for step in steps))
 
 
 def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
@@ -116,16 +124,50 @@ def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:
     return new[::-1]
 
 
-def _follow(service: Service, principal: Principal, key: str, lines: int) -> Iterator[Sequence[str]]:
-    seen = read(service, principal, key, max(lines, _FOLLOW_LINES))
-    yield seen[-lines:]
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen of a log: its last lines, and its state just before they were read."""
+
+    state: str
+    lines: Sequence[str]
+    new: Sequence[str] = ()
+    """Those that the look before did not show."""
+
+
+def _follow(service: Service, principal: Principal, database_id: str, lines: int) -> Iterator[Sequence[str]]:
+    def find() -> tuple[Database, Instance | None]:
+        with service.store.read() as reading:
+            database = authorize_database(reading, principal, database_id)
+            return database, instances.get_primary(reading, database.id)
+
+    _, instance = find()
+    first = _look(service, instance, max(lines, _FOLLOW_LINES))
+    yield first.lines[-lines:]
+    for _, _, look in _follow_on(service, find, first):
+        yield look.new
+
+
+def _follow_on(
+    service: Service, find: Callable[[], tuple[Database, Found]], last: _Look
+) -> Iterator[tuple[Database, Found, _Look]]:
+    """What is there at each step, until `find` refuses it. A log that was not written to since is not read again."""
     while True:
         try:
-            latest = read(service, principal, key, _FOLLOW_LINES)
-        except NotFound:
+            database, instance = find()
+        except RequestError:
             return
-        yield unseen(seen, latest)
-        seen = latest
+        last = _look(service, instance, _FOLLOW_LINES, last)
+        yield database, instance, last
+
+
+def _look(service: Service, instance: Instance | None, lines: int, last: _Look | None = None) -> _Look:
+    if instance is None:
+        return _Look("", ())
+    state = service.log_state(instance.id)
+    if last is not None and state == last.state:
+        return replace(last, new=())
+    latest = service.logs(instance.id, lines)
+    return _Look(state, latest, unseen(last.lines, latest) if last is not None else ())
 
 
 def _open_link(
@@ -159,17 +201,8 @@ def _add_times(service: Service, database: Database, instance: Instance, texts: 
     return found
 
 
-def _follow_link(
-    service: Service, database_id: str, token: str, opened_at: float, seen: Sequence[str]
-) -> Iterator[Sequence[LogLine]]:
-    while True:
-        try:
-            _, database, instance = _open_link(service, database_id, token, opened_at)
-        except RequestError:
-            return
-        latest = service.logs(instance.id, _FOLLOW_LINES)
-        yield _take_new(_add_times(service, database, instance, latest), unseen(seen, latest))
-        seen = latest
+def _time_new(service: Service, database: Database, instance: Instance, look: _Look) -> list[LogLine]:
+    return _take_new(_add_times(service, database, instance, look.lines), look.new) if look.new else []
 
 
 def _take_new(lines: Sequence[LogLine], new: Sequence[str]) -> list[LogLine]:
