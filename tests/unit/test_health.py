@@ -15,7 +15,7 @@ from dbyard.model import InstanceState, InstanceStatus, Restriction, Usage
 from dbyard.operations import server
 from dbyard.operations.server import ProbeResult
 from dbyard.reconciler import health
-from dbyard.reconciler.health import LivenessMonitor
+from dbyard.reconciler.health import LivenessMonitor, ProbeFailures
 from dbyard.reconciler.logins import LoginMonitor
 from dbyard.store.instances import MonitoredInstance
 
@@ -56,6 +56,12 @@ class World:
             self.now += 1
             meanwhile()
             self.monitor.run_once()
+            self.probe_due()
+
+    def probe_due(self) -> None:
+        for of_failed in (False, True):
+            while self.monitor.probe_next(of_failed) == 0:
+                pass
 
 
 @pytest.fixture
@@ -119,5 +125,39 @@ def test_trouble_with_one_leaves_no_other_without_a_probe(world: World, monkeypa
     assert set(world.restarted) == {"i-4"}
 
 
-def test_without_a_timeout_none_is_probed(world: World) -> None:
-    assert LivenessMonitor(world.monitor._context, threading.Event(), lambda: None, 0).threads == []
+def test_without_a_timeout_it_is_told_and_never_restarted(world: World) -> None:
+    world.monitor = LivenessMonitor(world.monitor._context, threading.Event(), lambda: None, 0)
+    world.results["i-0"] = ProbeResult.SILENT
+    world.pass_minutes(30)
+    assert (world.told(), world.restarted) == ({"i-0"}, [])
+    assert world.monitor.threads
+
+
+def test_servers_that_failed_keep_no_other_from_its_probe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them holds the thread that probes it, as long as it can."""
+    world.pass_minutes(2)
+    held, over = threading.Semaphore(0), threading.Event()
+    for each in ("i-0", "i-1", "i-2"):
+        world.monitor._failures[each] = ProbeFailures(world.now, 1, None)
+    probed: list[str] = []
+
+    def probe(_: object, target: str) -> ProbeResult:
+        probed.append(target)
+        if target in ("i-0", "i-1", "i-2"):
+            held.release()
+            over.wait(30)
+        return ProbeResult.ANSWERS
+
+    monkeypatch.setattr(server, "probe", probe)
+    world.now += 120
+    threads = [threading.Thread(target=world.monitor.probe_next, args=(True,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert held.acquire(timeout=30)
+    while world.monitor.probe_next(False) == 0:
+        pass
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(probed) == ["i-0", "i-1", "i-2", "i-3", "i-4"]

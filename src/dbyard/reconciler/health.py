@@ -2,6 +2,8 @@
 
 A busy machine must never look like that. So one answer clears all failures; failures do not count while the server
 writes to its disk (it builds an index, or recovers); and when most servers are silent, nothing is wrong with them.
+Servers that failed have probing threads of their own: however many they are, and however slowly they fail, the others
+are probed in time.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dbyard.errors import DbyardError, Unavailable
 from dbyard.model import OPERATIONS, InstanceState, OperationKind
@@ -33,7 +36,9 @@ _LEAST_TIMES = 4
 """A server is probed so often before it is started again, however long it could not be probed."""
 _FEW = 3
 """Fewer silent servers than this never say anything about the machine."""
-_LEAST_PAUSE, _MOST_PAUSE = 0.05, 1.0
+_PAUSE = 1.0
+_PROBERS = (False, False, True, True)
+"""Threads that probe, by whether they probe servers that failed at their last probe, or all others."""
 _YIELDING = [kind for kind, policy in OPERATIONS.items() if policy.yields]
 
 
@@ -55,47 +60,66 @@ class LivenessMonitor:
         timeout: float,
         observed: Observed | None = None,
     ) -> None:
-        """`timeout`: the seconds without an answer after which a server is started again; 0 for never."""
+        """`timeout`: the seconds without an answer after which a server is started again; with 0 that is only told."""
         self._context = context
         self._observed = observed or Observed(context)
         self._stopping = stopping
         self._wake = wake
         self._timeout = timeout
+        self._monitored: Sequence[MonitoredInstance] = ()
+        self._lock = threading.Lock()
+        """Held while the next server to probe is chosen."""
         self._due: dict[str, float] = {}
         self._failures: dict[str, ProbeFailures] = {}
         self._logins = LoginMonitor(context)
-        self.threads = [loop("health", stopping, self.run_once)] if timeout else []
+        self.threads = [
+            loop("health", stopping, self.run_once),
+            *(loop("probe", stopping, partial(self.probe_next, of_failed)) for of_failed in _PROBERS),
+        ]
 
     def start(self) -> None:
         for thread in self.threads:
             thread.start()
 
     def run_once(self) -> float:
-        """Probe every server that is due; the seconds until one is due again."""
+        """Restart the servers that are lost, and tell which are silent; the seconds until the next time."""
         monitored = self._context.store.cached("monitored", instances.list_monitored)
         self._forget_all_but({each.id for each in monitored})
         for each in monitored:
-            due = self._due.setdefault(each.id, time.monotonic() + random.uniform(0, self._round))  # noqa: S311
-            if due <= time.monotonic() and not self._stopping.is_set():
-                self._due[each.id] = time.monotonic() + self._round  # unless it fails
-                with logged(f"to probe instance {each.id}"):
-                    self._probe(each)
+            self._due.setdefault(each.id, time.monotonic() + random.uniform(0, self._round))  # noqa: S311
+        self._monitored = monitored
         for each in monitored:
             if self._is_lost(each, monitored):
                 self._restart(each)
-        silent = {each for each, told in self._failures.items() if told.times > 1}
+        failures = dict(self._failures)
+        silent = {each for each, told in failures.items() if told.times > 1}
         self._observed.note_silent(dict.fromkeys(() if self._is_overloaded(monitored) else silent, UNRESPONSIVE))
-        self._context.metrics.silent_servers.set(len(self._failures))
-        pause = min(self._due.values(), default=time.monotonic() + _MOST_PAUSE) - time.monotonic()
-        return max(_LEAST_PAUSE, min(pause, _MOST_PAUSE))
+        self._context.metrics.silent_servers.set(len(failures))
+        return _PAUSE
+
+    def probe_next(self, of_failed: bool) -> float:
+        """Probe the server that has been due for longest, if one is due; the seconds until the next time."""
+        now = time.monotonic()
+        with self._lock:
+            waiting = [each for each in self._monitored if (each.id in self._failures) is of_failed]
+            found = min(waiting, key=self._due_at, default=None)
+            if found is None or self._due_at(found) > now:
+                return _PAUSE
+            self._due[found.id] = now + self._round  # unless it fails
+        with logged(f"to probe instance {found.id}"):
+            self._probe(found)
+        return 0.0
+
+    def _due_at(self, monitored: MonitoredInstance) -> float:
+        return self._due.get(monitored.id, float("inf"))
 
     @property
     def _round(self) -> float:
-        return min(_ROUND, self._timeout / 2)
+        return min(_ROUND, self._timeout / 2 or _ROUND)
 
     def _forget_all_but(self, known: set[str]) -> None:
         for instance_id in self._due.keys() - known:
-            del self._due[instance_id]
+            self._due.pop(instance_id, None)
             self._failures.pop(instance_id, None)
             self._logins.forget(instance_id)
 
@@ -111,7 +135,7 @@ class LivenessMonitor:
         if last is None or (result is ProbeResult.SILENT and written != last.bytes_written):
             last = ProbeFailures(now, 0, written)
         self._failures[monitored.id] = ProbeFailures(last.since, last.times + 1, written)
-        self._due[monitored.id] = now + min(_SUSPECT_ROUND, self._timeout / _LEAST_TIMES)
+        self._due[monitored.id] = now + min(_SUSPECT_ROUND, self._timeout / _LEAST_TIMES or _SUSPECT_ROUND)
 
     def _result_of(self, monitored: MonitoredInstance) -> ProbeResult:
         """A server that does not run is the drift reconciler's; so is one whose database changes just now."""
@@ -130,7 +154,7 @@ class LivenessMonitor:
 
     def _is_lost(self, monitored: MonitoredInstance, everyone: Sequence[MonitoredInstance]) -> bool:
         failures = self._failures.get(monitored.id)
-        if failures is None or failures.times < _LEAST_TIMES:
+        if not self._timeout or failures is None or failures.times < _LEAST_TIMES:
             return False
         return not self._is_overloaded(everyone) and time.monotonic() - failures.since >= self._timeout
 
