@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from bisect import bisect_right
 
 from dbyard import catalogue
 from dbyard.recipes import SharedRecipe
@@ -50,16 +52,28 @@ def await_answer(technology: str, url: str, seconds: float) -> None:
 
 
 class Writer:
-    """Writes numbers one after the other until its server dies; `acknowledged` are those that must never be lost."""
+    """Writes numbers one after the other until its server dies; `lasting` are those that must never be lost."""
 
     def __init__(self, technology: str, url: str, first: int) -> None:
         self.acknowledged: list[int] = []
+        self._times: list[float] = []
+        self._delay = TENANTS[technology].DELAY
         self._tenant = connect(technology, url)
         self._thread = threading.Thread(target=self._run, args=(first,))
         self._thread.start()
 
     def await_some(self, count: int = 50) -> None:
-        wait_for(lambda: len(self.acknowledged) >= count, lambda: f"only {len(self.acknowledged)} writes", 30)
+        """Until something was acknowledged, and for so long that it must outlive a kill."""
+        wait_for(
+            lambda: len(self.acknowledged) >= count and bool(self.lasting(time.monotonic())),
+            lambda: f"only {len(self.acknowledged)} writes",
+            30,
+        )
+
+    def lasting(self, killed: float) -> set[int]:
+        """What must outlive a kill of the server at that moment, by the monotonic clock."""
+        known = len(self._times)
+        return set(self.acknowledged[: bisect_right(self._times, killed - self._delay) if self._delay else known])
 
     def join(self) -> None:
         """Its server is dead, so it ends."""
@@ -74,4 +88,5 @@ class Writer:
             except ERRORS:
                 return
             self.acknowledged.append(number)
+            self._times.append(time.monotonic())
             number += 1

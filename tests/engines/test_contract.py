@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -137,12 +138,13 @@ def test_what_is_acknowledged_outlives_a_kill(database: Contracted) -> None:
     database.tenant().close()
     writer = Writer(database.technology, database.url, 100_000)
     writer.await_some()
+    killed = time.monotonic()
     database.lose_server(lambda server: kill_processes([server]))
     writer.join()
     with closing(database.tenant()) as tenant:
         found = tenant.read()
     acknowledged = set(writer.acknowledged)
-    assert acknowledged <= found or not database.module.LASTING
+    assert writer.lasting(killed) <= found or not database.module.LASTING
     assert found - acknowledged <= {*range(1000), max(acknowledged) + 1}
 
 

@@ -16,6 +16,7 @@ import redis
 from dbyard.engines import redis as engine
 from dbyard.errors import NotReady
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
+from tests.e2e.platforms import wait_for
 from tests.engines.desired import desire
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ class TestServer:
         with connect(server) as client:
             for number in range(1000):
                 client.set(f"k{number}", number)
+            wait_for(lambda: client.info("persistence")["aof_buffer_length"] == 0, server.log, 10)
         assert server.process is not None
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,12 +282,13 @@ class TestServer:
         before = database.process
         writer = Writer(database.technology, database.url, 2_000_000)
         writer.await_some()
+        killed = time.monotonic()
         kill_processes([before])
         writer.join()
         tenants.await_answer(database.technology, database.url, BACK_SECONDS)
         assert database.platform.await_usable(NAME) == database.connection
         tenant = database.tenant()
-        assert set(writer.acknowledged) - tenant.read() == set()
+        assert writer.lasting(killed) - tenant.read() == set()
         tenant.close()
         assert database.process != before
 

@@ -52,6 +52,10 @@ class TenantModule(Protocol):
         """Whether what is acknowledged outlives its server; a cache forgets."""
 
     @property
+    def DELAY(self) -> float:
+        """Seconds after which what is acknowledged outlives a kill of its server; 0 for at once."""
+
+    @property
     def ESCAPES(self) -> Mapping[str, Sequence[Any]]:
         """By each of `REACHES`: attempts at it; none where the technology has no such thing."""
 

@@ -13,6 +13,7 @@ ERRORS: tuple[type[Exception], ...] = (elasticsearch.ElasticsearchException,)
 REFUSED = opensearch.REFUSED
 FULL = opensearch.FULL
 LASTING = True
+DELAY = 0.0
 ESCAPES = opensearch.ESCAPES
 
 

@@ -19,6 +19,7 @@ ERRORS: tuple[type[Exception], ...] = (InfluxError, httpx2.HTTPError)
 REFUSED = r"not authorized|requires admin|authorization failed"
 FULL = r"max-series-per-database limit exceeded"
 LASTING = True
+DELAY = 0.0
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": [],  # nothing in its language names one
     "programs": [],

@@ -16,6 +16,7 @@ ERRORS: tuple[type[Exception], ...] = (pymongo.errors.PyMongoError,)
 REFUSED = r"not authorized|no such command"
 FULL = r"memory"
 LASTING = True
+DELAY = 0.0
 
 
 def _admin(command: str, value: object = 1, **named: object) -> Escape:

@@ -14,6 +14,7 @@ ERRORS: tuple[type[Exception], ...] = (pymysql.Error,)
 REFUSED = r"Unknown storage engine|denied|not allowed|doesn't exist or you don't have"
 FULL = r"[Oo]ut of memory|Needed \d+ bytes"
 LASTING = True
+DELAY = 0.0
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": [
         "SELECT 1 INTO OUTFILE '/tmp/stolen'",

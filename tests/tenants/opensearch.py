@@ -18,6 +18,7 @@ def _script(source: str) -> tuple[str, str, object]:
 
 FULL = r"out_of_memory|circuit_breaking"
 LASTING = True
+DELAY = 0.0
 ESCAPES: Mapping[str, Sequence[tuple[str, str, object]]] = {
     "files": [_script("new java.io.File('/etc/passwd').length()")],
     "programs": [_script("Runtime.getRuntime().exec('id')"), _script("System.exit(0)")],

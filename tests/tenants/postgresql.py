@@ -11,6 +11,7 @@ ERRORS: tuple[type[Exception], ...] = (psycopg.Error,)
 REFUSED = r"permission denied|must be owner|must be superuser|Only roles with"
 FULL = r"out of memory"
 LASTING = True
+DELAY = 0.0
 ESCAPES: Mapping[str, Sequence[LiteralString]] = {
     "files": [
         "SELECT pg_read_file('/etc/passwd')",

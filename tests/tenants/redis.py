@@ -10,6 +10,8 @@ ERRORS: tuple[type[Exception], ...] = (redis.RedisError,)
 REFUSED = r"no permissions|not allowed"
 FULL = r"maxmemory"
 LASTING = True
+DELAY = 2.0
+"""With `appendfsync everysec` a write waits so long for the end of an fsync that is under way."""
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": ["CONFIG SET dir /tmp", "SAVE", "DEBUG SET-ACTIVE-EXPIRE 1"],
     "programs": ["MODULE LOAD /tmp/x.so", "MODULE LIST"],
