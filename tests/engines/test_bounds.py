@@ -8,17 +8,18 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
+from dbyard.engines.bounded_socket import open_socket
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address
 from tests.engines.test_configure import url
-from tests.engines.test_held import VERSIONS, soon
+from tests.engines.test_held import SECONDS, VERSIONS, soon
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -129,3 +130,40 @@ class TestRedis:
                     tenant.eval(script, 0, f"MADEUP{number}")
             assert len(str(tenant.info("errorstats"))) > 1000
         assert server.engine.stats(server.endpoint, server.credentials)["keys"] == 0
+
+
+class TestAnswer:
+    """What a socket itself takes, from a server that says more or less than it should."""
+
+    @pytest.fixture
+    def listener(self) -> Iterator[socket.socket]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            yield listener
+
+    def test_without_an_end_is_not_read_to_its_end(self, listener: socket.socket) -> None:
+        with open_socket(Address(*listener.getsockname()), SECONDS) as bounded, bounded.makefile("rb") as answers:
+            peer, _ = listener.accept()
+            writer = threading.Thread(target=send_until_refused, args=(peer,), daemon=True)
+            writer.start()
+            with pytest.raises(OSError, match="larger than 16 MB"):
+                answers.read()
+        writer.join(SECONDS)
+        assert not writer.is_alive()
+
+    def test_as_large_as_it_may_be_is_read_whole_again_and_again(self, listener: socket.socket) -> None:
+        with open_socket(Address(*listener.getsockname()), SECONDS) as bounded, bounded.makefile("rb") as answers:
+            peer, _ = listener.accept()
+            with peer:
+                for _ in range(2):
+                    bounded.sendall(b"more")
+                    assert peer.recv(4) == b"more"
+                    writer = threading.Thread(target=peer.sendall, args=(bytes(10 * MIB),), daemon=True)
+                    writer.start()
+                    assert len(answers.read(10 * MIB)) == 10 * MIB
+                    writer.join(SECONDS)
+
+
+def send_until_refused(peer: socket.socket) -> None:
+    with peer, suppress(OSError):
+        while True:
+            peer.sendall(bytes(MIB))

@@ -59,11 +59,12 @@ class Engine(Protocol):
         What is as desired is left alone. Sessions end only for a user with `reset`, or when rights are taken away.
         After a start with what `render` gives for the same state, nothing is left that needs a restart.
 
-        Raises within a few seconds, whatever tenants do: NotReady when the server does not answer, TemporaryError when
-        it refuses. The code `held` says that something of a tenant's is in the way, and the message says what: after
-        a few such attempts the server is started with `RenderInput.admin_only` and configured before a tenant can log
-        in. What `render` gives without `admin_only` lets the tenant in again: from its files at once or by `reload`
-        where files hold the tenant out (PostgreSQL, MongoDB), else `configure` has done that already.
+        Raises within a few seconds, whatever tenants do, and after some 15 where a server that let the platform in is
+        frozen since: NotReady when the server does not answer, TemporaryError when it refuses. The code `held` says
+        that something of a tenant's is in the way, and the message says what: after a few such attempts the server is
+        started with `RenderInput.admin_only` and configured before a tenant can log in. What `render` gives without
+        `admin_only` lets the tenant in again: from its files at once or by `reload` where files hold the tenant out
+        (PostgreSQL, MongoDB), else `configure` has done that already.
         """
 
     def stats(self, address: Address, credentials: Credentials) -> Mapping[str, int | float]:
