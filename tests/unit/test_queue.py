@@ -330,6 +330,25 @@ class TestShare:
         assert following is not None
         assert (following.id, following.attempt) == (failed.id, 2)
 
+    def test_creates_that_wait_leave_workers_to_new_ones(self, queue: Queue, store: Store, clock: Clock) -> None:
+        insert_operations(store, clock, "slow", OperationKind.CREATE, 8)
+        for operation in [queue.claim() for _ in range(8)]:
+            assert operation is not None
+            with store.tx() as connection:
+                assert operations.wait(connection, operation, clock(), operation.deadline_at, "it starts")
+        for account in ("greedy", "other"):
+            insert_operations(store, clock, account, OperationKind.CONFIGURE, 4, account=account)
+        claimed = [queue.claim() for _ in range(8)]
+        assert [each and each.kind for each in claimed] == [OperationKind.CREATE] * 3 + [
+            OperationKind.CONFIGURE
+        ] * 4 + [None]
+        with store.read() as connection:
+            assert operations.next_due(connection, 4) is None
+        insert_operations(store, clock, "new", OperationKind.CREATE, 1)
+        following = queue.claim()
+        assert following is not None
+        assert following.database_id == "new-0"
+
     def test_a_heal_that_comes_to_what_may_be_held_needs_a_place_for_that(
         self, queue: Queue, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -28,7 +28,7 @@ class Queue:
         self._context = context
         self._stopping = stopping
         self._most_held = max(1, workers // 2)
-        """At most so many workers do what a tenant's server may hold up; the others stay free for everybody else."""
+        """At most so many workers do what a tenant's server may hold up, and one fewer what has failed or waited."""
         self._due = threading.Condition()
         self._hints = 0
         self._running: dict[str, Operation] = {}
@@ -110,7 +110,7 @@ class Queue:
             self.run(operation)
         finally:
             del self._running[token]
-            if operations.is_held(operation):
+            if operations.is_held(operation) or operation.error_code is not None:
                 self.wake()  # one that was left out may come now
 
     def _wait(self) -> None:

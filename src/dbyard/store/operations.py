@@ -33,6 +33,7 @@ _HELD = (
     f"(o.kind NOT IN ({_URGENT}) OR (o.kind IN ({_SOMETIMES})"
     f" AND (o.error_code IS NOT NULL OR o.kind || '/' || o.step IN ({_STEPS}))))"
 )
+_WAITED = f"(o.error_code IS NOT NULL AND NOT {_HELD})"  # no tenant holds it up, and it may take long all the same
 _UNCLAIMED = f"o.{_ACTIVE} AND o.status = 'pending'"  # the index knows only the first part
 _OF_ACCOUNT = " JOIN database d ON d.id = o.database_id JOIN project p ON p.id = d.project_id"
 _HELD_PATIENCE = 5.0
@@ -182,9 +183,10 @@ def claim(connection: Connection, at: float, most_held: int | None = None) -> Op
     The claim holds until it is given back, or the process is dead (`void_claims`): no time ends it, for a machine may
     sleep in the middle of a step.
 
-    Urgent ones come first, then those of the account for which fewest are being worked on, then those that are due
-    longest. No more than `most_held` are worked on at once that a tenant's server may hold up, and one fewer of one
-    account.
+    Urgent ones come first, before those of them that have failed or waited, and these before all others; then those of
+    the account for which fewest are being worked on, then those that are due longest. No more than `most_held` are
+    worked on at once that a tenant's server may hold up, one fewer of one account, and one fewer of the urgent ones
+    that have failed or waited.
     """
     free, values = _free(connection, most_held)
     row = connection.execute(
@@ -194,7 +196,8 @@ def claim(connection: Connection, at: float, most_held: int | None = None) -> Op
         f"   JOIN project q ON q.id = e.project_id WHERE r.{_ACTIVE} AND r.status = 'running'"
         "   GROUP BY q.account_id) busy ON busy.account_id = p.account_id"
         f"  WHERE {_UNCLAIMED} AND o.run_at <= :at{free}"
-        f"  ORDER BY {_HELD} AND o.run_at > :at - :patience, coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
+        f"  ORDER BY CASE WHEN o.run_at <= :at - :patience THEN 0 WHEN {_HELD} THEN 2 WHEN {_WAITED} THEN 1 ELSE 0 END,"
+        " coalesce(busy.claims, 0), o.run_at, o.seq LIMIT 1)"
         f" RETURNING {_COLUMNS}",
         {"token": secrets.token_hex(8), "at": at, "patience": _HELD_PATIENCE, **values},
     ).fetchone()
@@ -333,13 +336,17 @@ def _free(connection: Connection, most_held: int | None) -> tuple[str, dict[str,
     """The condition, and its values, that leaves those out which may be held up, when enough are being worked on."""
     if most_held is None:
         return "", {}
-    query = f"SELECT p.account_id, count(*) FROM operation o{_OF_ACCOUNT} WHERE o.{_ACTIVE} AND o.status = 'running'"
-    held = dict(connection.execute(f"{query} AND {_HELD} GROUP BY p.account_id").fetchall())
-    if sum(held.values()) >= most_held:
-        return f" AND NOT {_HELD}", {}
-    full = [account for account, claims in held.items() if claims >= max(1, most_held - 1)]
+    query = (
+        f"SELECT p.account_id, sum({_HELD}), sum({_WAITED}) FROM operation o{_OF_ACCOUNT}"
+        f" WHERE o.{_ACTIVE} AND o.status = 'running' GROUP BY p.account_id"
+    )
+    claims, most = connection.execute(query).fetchall(), max(1, most_held - 1)
+    left_out = f" AND NOT {_WAITED}" if sum(waited for _, _, waited in claims) >= most else ""
+    if sum(held for _, held, _ in claims) >= most_held:
+        return f"{left_out} AND NOT {_HELD}", {}
+    full = [account for account, held, _ in claims if held >= most]
     values = {f"full{number}": account for number, account in enumerate(full)}
-    return "".join(f" AND NOT ({_HELD} AND p.account_id = :{name})" for name in values), values
+    return left_out + "".join(f" AND NOT ({_HELD} AND p.account_id = :{name})" for name in values), values
 
 
 def _merged(operation: Operation, result: Mapping[str, object] | None) -> str:
