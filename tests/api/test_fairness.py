@@ -7,15 +7,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from dbyard.errors import NotFound
 from dbyard.polling import wait_until
 from dbyard.service import Service
 from dbyard.service.databases import logs, metrics, stats
 from dbyard.store import operations
-from dbyard.web.app import THREADS, THREADS_FOR_ONE_DATABASE
+from dbyard.web.app import THREADS, THREADS_FOR_ONE_ACCOUNT, THREADS_FOR_ONE_DATABASE
 from dbyard.web.scalingo import database_users, details
 from tests.builders import claim, get_ready, open_account, seed_body
 
@@ -153,8 +155,34 @@ def test_who_has_no_link_to_a_log_gets_no_thread(
 ) -> None:
     monkeypatch.setattr(logs, "read_link", lambda *_: pytest.fail("it was read"))
     del anonymous.headers["Authorization"]
+    monkeypatch.setattr(logs, "follow_link", lambda *_: pytest.fail("it was followed"))
     for query in ("", "?token=", "?token=a.b.c"):
-        assert anonymous.get(f"/api/databases/{made['id']}/logs/lines{query}").status_code == 404
+        path = f"/api/databases/{made['id']}/logs/lines{query}"
+        assert anonymous.get(path).status_code == 404
+        assert refuse_socket(anonymous, path) == 404
+
+
+def test_who_opens_many_websockets_takes_no_more_than_a_share(
+    api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = urlsplit(api.get(f"/api/databases/{made['id']}/logs").json()["url"])
+    other = {"Authorization": f"Bearer {open_account(service, 'other')}"}
+    may, asked = threading.Event(), threading.Semaphore(0)
+
+    def follow(*_: object) -> logs.FollowedLog:
+        asked.release()
+        may.wait(60)
+        raise NotFound("no more")
+
+    monkeypatch.setattr(logs, "follow_link", follow)
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = [pool.submit(refuse_socket, api, f"{url.path}?{url.query}") for _ in range(MANY)]
+        for _ in range(THREADS_FOR_ONE_ACCOUNT):
+            assert asked.acquire(timeout=30)
+        assert api.post("/v1/projects", json={"project": {"name": "theirs"}}, headers=other).status_code == 201
+        assert not asked.acquire(blocking=False), "it has more threads than its share"
+        may.set()
+        assert [each.result(60) for each in answers] == [404] * MANY
 
 
 def test_resets_that_wait_for_their_operations(
@@ -186,6 +214,13 @@ def test_resets_that_wait_for_their_operations(
 def count_active(service: Service) -> int:
     with service.store.read() as connection:
         return sum(n for (_, status), n in operations.count_by_status(connection).items() if status == "pending")
+
+
+def refuse_socket(api: TestClient, path: str) -> int:
+    """The status of the answer that a websocket gets instead."""
+    with pytest.raises(WebSocketDenialResponse) as refused, api.websocket_connect(path):
+        raise AssertionError("it was accepted")
+    return refused.value.status_code
 
 
 def count_open(name: str) -> int:

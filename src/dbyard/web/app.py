@@ -68,13 +68,13 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
         yield
         pool.shutdown()
 
-    sockets = [WebSocketRoute(each.path, SocketEndpoint(shared, each.socket)) for each in routes if each.socket]
+    sockets = [WebSocketRoute(each.path, SocketEndpoint(shared, each)) for each in routes if each.socket]
     app = App(
         routes=[*(StarletteRoute(each.path, HttpEndpoint(shared, each)) for each in routes), *sockets],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.router.default = _Unknown(HttpEndpoint(shared, route("(unknown)")), SocketEndpoint(shared, None))
+    app.router.default = _Unknown(HttpEndpoint(shared, route("(unknown)")), SocketEndpoint(shared, route("(unknown)")))
     return app
 
 

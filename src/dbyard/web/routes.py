@@ -141,7 +141,7 @@ class Route:
     methods: Mapping[str, Method]
     """By name; `HEAD` is answered wherever `GET` is."""
     socket: SocketHandler | None = None
-    """What a websocket at this path gets; it authenticates by itself, and puts into the call who asks."""
+    """What a websocket at this path gets; for whom is as the `owner` of its GET says."""
 
 
 def route(path: str, socket: SocketHandler | None = None, **methods: Method) -> Route:

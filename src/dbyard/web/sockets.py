@@ -13,7 +13,7 @@ from dbyard.errors import NotFound, RequestError
 from dbyard.web.authentication import ANONYMOUS
 from dbyard.web.errors import internal_error, reply_to
 from dbyard.web.replies import Parts, Reply
-from dbyard.web.routes import Call, SocketHandler
+from dbyard.web.routes import Call, Route
 from dbyard.web.streams import pass_on
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ _NORMAL, _INTERNAL_ERROR = 1000, 1011
 class SocketEndpoint:
     """One path that answers websockets, as an ASGI application. Without a handler it refuses them."""
 
-    def __init__(self, shared: Shared, handler: SocketHandler | None) -> None:
+    def __init__(self, shared: Shared, route: Route) -> None:
         self._shared = shared
-        self._handler = handler
+        self._handler = route.socket
+        self._owner = route.methods["GET"].owner if route.socket else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -60,8 +61,11 @@ class SocketEndpoint:
             scope["query_string"],
             b"",
         )
+        if self._owner is not None:
+            call.principal = self._owner(call)
         loop = asyncio.get_running_loop()
-        return call, await loop.run_in_executor(self._shared.pool, self._handler, call)
+        async with self._shared.accounts.hold(call.principal.account.id):
+            return call, await loop.run_in_executor(self._shared.pool, self._handler, call)
 
     async def _refuse(self, scope: Scope, send: Send, reply: Reply) -> None:
         """An HTTP answer instead of a websocket."""

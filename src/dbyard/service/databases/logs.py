@@ -50,9 +50,8 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class FollowedLog:
-    """Of whom the link is, and at each step what is new, beginning with nothing."""
+    """At each step what is new, beginning with nothing."""
 
-    principal: Principal
     database: Database
     steps: Iterator[Sequence[LogLine]]
 
@@ -100,7 +99,7 @@ def follow_link(service: Service, database_id: str, token: str | None) -> Follow
 
     The link has to be good now; then it lasts as long as its maker's token and access. Raises NotFound as `read_link`.
     """
-    principal, database, instance = _open_link(service, database_id, token or "")
+    _, database, instance = _open_link(service, database_id, token or "")
     opened_at, looked = service.clock(), _look(service, instance, _FOLLOW_LINES)
 
     def find() -> tuple[Database, Instance]:
@@ -108,7 +107,7 @@ def follow_link(service: Service, database_id: str, token: str | None) -> Follow
         return database, instance
 
     steps = _follow_on(service, find, looked)
-    return FollowedLog(principal, database, (_time_new(service, *step) for step in steps))
+    return FollowedLog(database, (_time_new(service, *step) for step in steps))
 
 
 def unseen(seen: Sequence[str], latest: Sequence[str]) -> list[str]:

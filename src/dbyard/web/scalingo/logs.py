@@ -57,7 +57,6 @@ def read_link(call: Call) -> bytes | None:
 def follow_link(call: Call) -> Parts:
     """A message for each new line, from now on."""
     followed = logs.follow_link(call.service, call.path["database"], call.query("token"))
-    call.principal = followed.principal
     server = _server(call, followed.database)
     wanted = _is_wanted(call, server)
     return _messages(followed.steps if wanted else iter(()), server)
