@@ -142,6 +142,7 @@ def copy(context: Context, operation: Operation) -> Outcome:
         cpu=1.0,
         pids=50,
         data=DataAccess.WRITE,
+        connects=True,
     )
     found = jobs.await_job(context, spec)
     if isinstance(found, Wait):

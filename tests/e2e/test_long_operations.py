@@ -88,7 +88,7 @@ class TestBeside:
         wait_for(lambda: restriction(fresh) == "read_only", fresh.log, 90)
         assert status(fresh) == "running"
         ballast.unlink()
-        wait_for(lambda: restriction(fresh) == "none", fresh.log, 90)
+        wait_for(lambda: restriction(fresh) == "none" and is_configured(fresh), fresh.log, 90)
         with closing(tenants.connect("redis", connection.url)) as tenant:
             tenant.write(1)
             assert tenant.read() == {1}
@@ -223,6 +223,11 @@ def instances_of(home: Platform) -> dict[str, str]:
 def database_of(home: Platform) -> str:
     with home.client() as client:
         return client.get_database(NAME).id
+
+
+def is_configured(home: Platform) -> bool:
+    """Whether what is wanted of the server is also so."""
+    return all(each["status"] == "done" for each in all_operations(home) if each["kind"] == "configure")
 
 
 def restriction(home: Platform) -> str:

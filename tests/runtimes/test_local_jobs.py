@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,14 @@ class TestSandbox:
         state = run(server, 'echo "$HOME $TMPDIR $(pwd) $(ls -A)" > "$DBYARD_RESULT"')
         work = directory(server) / "work"
         assert state.result.split() == [str(work), str(work), str(work)]
+
+    @as_root
+    @pytest.mark.parametrize("connects", [False, True])
+    def test_connects_only_when_told_to(self, server: Server, connects: bool) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as neighbour:
+            connect = f"import socket; socket.create_connection(('127.0.0.1', {neighbour.getsockname()[1]}), 5)"
+            state = run(server, f'/usr/bin/python3 -c "{connect}"', connects=connects)
+        assert (state.state is JobStatus.SUCCEEDED) is (connects or server.runtime._home.syscall_filter is None)
 
     @as_root
     def test_has_the_uid_of_its_instance_and_cannot_write_its_status(self, server: Server) -> None:

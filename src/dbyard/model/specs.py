@@ -200,6 +200,8 @@ class JobSpec:
     data: DataAccess = DataAccess.NONE
     """What it may do with the data directory of its instance."""
     files: tuple[File, ...] = ()
+    connects: bool = False
+    """Whether it may connect to anybody, as to a server that it copies."""
 
 
 @dataclass(frozen=True, slots=True)

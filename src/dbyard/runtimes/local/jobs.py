@@ -141,7 +141,7 @@ def _sandbox(home: Home, spec: JobSpec) -> SandboxSpec:
         readable,
         slot.uid,
         installation,
-        syscall_filter=home.syscall_filter,
+        syscall_filter=None if spec.connects else home.syscall_filter,
         is_init=False,
     )
 
