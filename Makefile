@@ -3,7 +3,7 @@ BIN := .venv/bin
 HOME_DIR := .dbyard
 LISTEN := 127.0.0.1:7878
 # More of them than cores, because tests wait a lot: for servers to start, to die and to be brought back.
-WORKERS := 4
+WORKERS := 6
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help setup run stop check test test-fast docs bench clean
