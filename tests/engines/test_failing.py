@@ -20,6 +20,7 @@ from dbyard.errors import LockedOut, NotReady, Stuck
 from tests.e2e.platforms import wait_for
 from tests.engines.test_configure import url
 from tests.engines.test_held import mysql
+from tests.strangers import where_all_may_pass
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -44,7 +45,7 @@ def limit_files(server: Server, size: str) -> None:
     command = ["prlimit", "--pid", str(server.process.pid), f"--fsize={size}:unlimited"]
     if os.geteuid() == 0:  # even root must be the same user
         command = ["setpriv", "--reuid", str(server.uid), "--regid", str(server.uid), "--clear-groups", *command]
-    subprocess.run(command, check=True)
+    subprocess.run(where_all_may_pass(command, server.layout.run), check=True)
 
 
 @contextlib.contextmanager
