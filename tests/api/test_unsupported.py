@@ -113,3 +113,9 @@ def test_the_network_of_a_database_is_empty(api: TestClient, made: str) -> None:
     for key in (made, "my-postgres-db"):
         assert api.get(f"/v1/databases/{key}/network_configuration").json() == expected
     assert api.get("/v1/databases/nothing-here/network_configuration").json() == {"error": "Database not found"}
+
+
+def test_whatever_the_path_holds(api: TestClient) -> None:
+    """A line feed too, which no name has."""
+    answer = api.put("/api/databases/%0Aa/users/b%0A/reset_password")
+    assert (answer.status_code, "only its password reset" in answer.json()["error"]) == (409, True)

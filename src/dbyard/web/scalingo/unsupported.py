@@ -39,7 +39,7 @@ def _refusal(methods: str, path: str, reason: str) -> _Refusal:
     """`*` in the path stands for one segment, and `**` for any number of them."""
     parts = {"**": "(/.*)?", "*": "/[^/]+"}
     pattern = "".join(parts.get(each, f"/{each}") for each in path.split("/")[1:])
-    return _Refusal(frozenset(methods.split()), re.compile(pattern), reason)
+    return _Refusal(frozenset(methods.split()), re.compile(pattern, re.DOTALL), reason)
 
 
 _REFUSALS = (
