@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from tests.e2e import tenants
 from tests.e2e.platforms import Platform, kill_processes, platform, require
 from tests.strangers import as_user
 
-UID = 64_999
+UID = pwd.getpwnam("backup").pw_uid  # one that has a name, and that runs nothing else
 TECHNOLOGIES = {"redis": "7.0", "postgresql": "15"}  # these need no sandbox
 SECONDS = 30
 
