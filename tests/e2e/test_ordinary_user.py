@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +16,7 @@ from tests.e2e import tenants
 from tests.e2e.platforms import Platform, kill_processes, platform, require
 from tests.strangers import as_user
 
-UID = pwd.getpwnam("backup").pw_uid  # one that has a name, and that runs nothing else
+UID = 64_999
 TECHNOLOGIES = {"redis": "7.0", "postgresql": "15"}  # these need no sandbox
 SECONDS = 30
 
@@ -56,6 +55,8 @@ def test_says_what_isolates_its_servers(home: Platform) -> None:
 @pytest.mark.parametrize("technology", TECHNOLOGIES)
 def test_a_database_lives_as_on_root_s_platform(home: Platform, technology: str) -> None:
     """Created, killed and brought back, adopted by another platform, deleted without a trace."""
+    if technology == "postgresql" and not may_have_namespaces():
+        pytest.skip("initdb wants a user with a name, which only a sandbox gives")
     connection = home.create("own-db", technology, TECHNOLOGIES[technology])
     server = home.server(connection.port)
     assert os.stat(f"/proc/{server.pid}").st_uid == UID
