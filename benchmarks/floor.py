@@ -138,7 +138,7 @@ def _make_template(installation: Installation, directory: Path, admin_password: 
     spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE))
     _write(spec)
     for command in spec.init:
-        argv = (*_in_its_root(installation), *_as_uid(), *command.argv)
+        argv = (*in_its_root(installation), *_as_uid(), *command.argv)
         process = _popen(installation, layout, argv, spec.server.env, subprocess.DEVNULL, subprocess.PIPE)
         process.communicate(command.stdin.encode())
         if process.returncode:
@@ -196,8 +196,8 @@ def _loader(installation: Installation) -> tuple[str, ...]:
     return (str(loader), "--library-path", ":".join(map(str, (usr / "lib").glob("*-linux-gnu"))))
 
 
-def _in_its_root(installation: Installation) -> tuple[str, ...]:
-    """In front of programs that start others of their root."""
+def in_its_root(installation: Installation) -> tuple[str, ...]:
+    """In front of a program of a whole root, and of what it starts: it has its own `/usr`; the pid stays."""
     if not installation.whole:
         return ()
     script = 'mount --bind "$0" /usr && exec "$@"'

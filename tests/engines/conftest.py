@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 import pytest
+from benchmarks.floor import in_its_root
 
 from dbyard import catalogue, engines, installations
 from dbyard.certificates import Authority
@@ -132,7 +133,7 @@ class Server:
     def run(self, *argv: str, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
         """A client program of the same installation; its output."""
         done = subprocess.run(
-            self._in_its_root(argv),
+            [*in_its_root(self.installation), *argv],
             input=stdin,
             env=self._environment(env or {}),
             capture_output=True,
@@ -155,7 +156,7 @@ class Server:
         command = list(argv)
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", *command]
-        command = where_all_may_pass(self._in_its_root(command), self.layout.run)
+        command = where_all_may_pass([*in_its_root(self.installation), *command], self.layout.run)
         return subprocess.Popen(
             command,
             stdin=stdin,
@@ -165,14 +166,6 @@ class Server:
             env=self._environment(env),
             start_new_session=True,
         )
-
-    def _in_its_root(self, argv: Sequence[str]) -> list[str]:
-        """The argv, where a server that brings a root along has its own `/usr`; the pid stays."""
-        if not self.installation.whole:
-            return list(argv)
-        script = 'mount --bind "$0" /usr && exec "$@"'
-        usr = str(self.installation.root / "usr")
-        return ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script, usr, *argv]
 
     def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
         libraries = ":".join(map(str, self.installation.libraries))
