@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -79,10 +80,22 @@ def start_again(server: Server) -> None:
 @contextmanager
 def take_connections(server: Server, count: int) -> Iterator[None]:
     """Without a password, which the server still waits for."""
+    wait_for(lambda: is_left(server.endpoint.port), lambda: "an earlier connection has not ended", SECONDS)
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(closing(socket.create_connection((server.endpoint.host, server.endpoint.port))))
         yield
+
+
+def is_left(port: int) -> bool:
+    """Whether the server has ended its side of each connection: one that it still counts takes the place of a thief,
+    and leaves it free a moment later.
+    """
+    established, close_wait = "01", "08"
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return not any(
+        local.endswith(f":{port:04X}") and state in (established, close_wait) for _, local, _, state, *_ in sockets
+    )
 
 
 class TestPostgresql:
