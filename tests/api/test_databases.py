@@ -411,8 +411,9 @@ class TestConnection:
         answer = api.get("/v1/databases/my-postgres-db/connection")
         assert answer.status_code == 200, answer.text
         found = answer.json()["connection"]
-        assert list(found) == ["url", "host", "port", "user", "password", "database", "ca_certificate"]
+        assert list(found) == ["url", "host", "port", "user", "password", "database", "ca_certificate", "forms"]
         assert (found["host"], found["port"]) == ("127.0.0.1", 20017)
+        assert set(found["forms"]) == {"jdbc", "sqlalchemy", "sqlalchemy-asyncpg"}
         assert found["url"].startswith(f"postgresql://{found['user']}:{found['password']}@127.0.0.1:20017/")
         assert re.fullmatch(r"my_postgres_db_\d{4}", found["user"])
         assert found["ca_certificate"] == service.authority.pem

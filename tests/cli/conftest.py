@@ -121,8 +121,10 @@ def database() -> wire.Database:
 def connection() -> wire.Connection:
     """The connection of a server that was never started: its port is closed."""
     port = own(CLOSED).start
-    url = f"postgresql://app_1:s3cr3t@127.0.0.1:{port}/app_1?sslmode=prefer"
-    return wire.Connection(url, "127.0.0.1", port, "app_1", "s3cr3t", "app_1", "PEM")
+    url = f"postgresql://app_1:s3cr3t@127.0.0.1:{port}/app_1"
+    return wire.Connection(
+        url, "127.0.0.1", port, "app_1", "s3cr3t", "app_1", "PEM", {"jdbc": f"jdbc:postgresql://127.0.0.1:{port}/app_1"}
+    )
 
 
 @pytest.fixture

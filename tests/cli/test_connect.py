@@ -70,7 +70,7 @@ class TestConnect:
     def test_psql(self, platform: FakePlatform, engines: Path, tmp_path: Path, connection: wire.Connection) -> None:
         _put_spy(tmp_path / "path", "psql")
         said = _connect(platform, connection, "-c", "SELECT 1", "--help")
-        url = f"postgresql://app_1@127.0.0.1:{connection.port}/app_1?sslmode=prefer"
+        url = f"postgresql://app_1@127.0.0.1:{connection.port}/app_1"
         assert said == [url, "-c", "SELECT 1", "--help", "password s3cr3t  ", "libraries "]
 
     def test_mariadb(self, platform: FakePlatform, engines: Path, tmp_path: Path) -> None:

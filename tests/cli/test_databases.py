@@ -133,6 +133,12 @@ class TestUrl:
     def test_json_is_the_connection(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
         assert json.loads(run("url", "my-postgres-db", "--json").stdout) == msgspec.to_builtins(connection)
 
+    def test_another_form(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
+        assert run("url", "my-postgres-db", "--as", "jdbc").stdout == connection.forms["jdbc"] + "\n"
+        refused = run("url", "my-postgres-db", "--as", "odbc")
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "one of jdbc" in refused.stderr
+
     def test_not_yet(self, run: Run, creating: FakePlatform) -> None:
         result = run("url", "my-postgres-db")
         assert (result.exit_code, result.stdout) == (5, "")

@@ -1,4 +1,4 @@
-"""The npm package `scalingo`, and a program that calls it: both live beside the packages of Python, out of git."""
+"""The npm packages `scalingo` and `pg`, and programs that call them; beside the packages of Python, out of git."""
 
 from __future__ import annotations
 
@@ -35,20 +35,26 @@ def install() -> None:
     npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     done = _run([str(npm), "ci", "--no-progress"], None, 300)
     if done.returncode != 0:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"npm cannot install scalingo: {done.stderr}")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            f"npm cannot install the clients: {done.stderr}"
+        )
     shutil.copy(wanted, installed)
 
 
 def call(url: str, token: str, *calls: tuple[object, ...]) -> list[Any]:
     """What each call resolved to; raises Refused for the first that was refused."""
-    asked = json.dumps({"url": url, "token": token, "calls": calls})
-    done = _run(["call.mjs"], asked, 60)
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)
+    results = run_json("call.mjs", {"url": url, "token": token, "calls": calls})
     for result in results:
         if "error" in result:
             raise Refused(result["error"])
     return [result["value"] for result in results]
+
+
+def run_json(program: str, asked: object) -> Any:
+    """What a program of this directory answers; both are JSON."""
+    done = _run([program], json.dumps(asked), 60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def _run(arguments: list[str], asked: str | None, seconds: float) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from dbyard import engines, wire
 
-SIX = "postgresql://u_1:pw@[::1]:20001/u_1?sslmode=prefer"
+SIX = "postgresql://u_1:pw@[::1]:20001/u_1"
 LOGINS = {
     "postgresql": wire.Connection(SIX, "::1", 20001, "u_1", "pw", "u_1", ""),
     "mysql": wire.Connection("mysql://u_1:pw@127.0.0.1:20002/u_1", "127.0.0.1", 20002, "u_1", "pw", "u_1", ""),
@@ -17,7 +17,7 @@ LOGINS = {
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("postgresql", ["postgresql://u_1@[::1]:20001/u_1?sslmode=prefer"]),
+        ("postgresql", ["postgresql://u_1@[::1]:20001/u_1"]),
         ("mysql", ["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port=20002", "--user=u_1", "u_1"]),
         ("redis", ["-h", "127.0.0.1", "-p", "20003", "--user", "default", "-n", "0", "--tls"]),
     ],

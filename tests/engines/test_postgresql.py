@@ -149,8 +149,16 @@ class TestRender:
 
     def test_url(self) -> None:
         assert postgresql.url(Address("127.0.0.1", 20001), CREDENTIALS) == (
-            "postgresql://my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234?sslmode=prefer"
+            "postgresql://my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234"
         )
+
+    def test_forms_of_the_url(self) -> None:
+        access = "my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234"
+        assert postgresql.connection_forms(Address("127.0.0.1", 20001), CREDENTIALS) == {
+            "jdbc": "jdbc:postgresql://127.0.0.1:20001/my_db_1234?user=my_db_1234&password=tenant-secret-0123",
+            "sqlalchemy": f"postgresql+psycopg://{access}",
+            "sqlalchemy-asyncpg": f"postgresql+asyncpg://{access}",
+        }
 
 
 class TestPlanMissing:

@@ -10,7 +10,19 @@ from types import ModuleType
 import pytest
 
 from dbyard import catalogue, engines
-from dbyard.engines import Client, Engine, Reload, Repair, elasticsearch, influxdb, mongodb, mysql, postgresql, redis
+from dbyard.engines import (
+    Client,
+    ConnectionForms,
+    Engine,
+    Reload,
+    Repair,
+    elasticsearch,
+    influxdb,
+    mongodb,
+    mysql,
+    postgresql,
+    redis,
+)
 from dbyard.engines.mysql import client_program as mysql_client
 from dbyard.engines.postgresql import client_program as postgresql_client
 from dbyard.engines.redis import client_program as redis_client
@@ -25,12 +37,14 @@ ENGINES: dict[str, Engine] = {
 }
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
+FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
 PROTOCOLS: dict[type, dict[str, object]] = {
     Engine: {**ENGINES},
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
+    ConnectionForms: {**FORMS},
     Client: {**CLIENTS},
 }
 CONFORMING = [
@@ -51,6 +65,7 @@ def test_is_what_is_loaded(name: str) -> None:
     assert name == ENGINES[name].TECHNOLOGY
     assert isinstance(engines.load(name), Reload) is (name in RELOADS)
     assert isinstance(engines.load(name), Repair) is (name in REPAIRS)
+    assert isinstance(engines.load(name), ConnectionForms) is (name in FORMS)
     assert engines.load_client(name) is CLIENTS.get(name)
 
 
@@ -69,7 +84,7 @@ def test_has_the_same_signatures(protocol: type, module: ModuleType) -> None:
 def test_has_nothing_else_that_is_public(name: str) -> None:
     """Beyond the names of its own users a module offers nothing that callers could come to need."""
     promised = set(public(Engine))
-    for protocol, engines_of_it in ((Reload, RELOADS), (Repair, REPAIRS)):
+    for protocol, engines_of_it in ((Reload, RELOADS), (Repair, REPAIRS), (ConnectionForms, FORMS)):
         promised |= set(public(protocol)) if name in engines_of_it else set()
     exported = set(vars(ENGINES[name])["__all__"])
     assert exported - promised <= {"ADMIN", "TENANT"}

@@ -98,8 +98,9 @@ def show(database: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("database")
+@click.option("--as", "form", metavar="FORM", help="The URL for a kind of client: jdbc, sqlalchemy, ….")
 @json_option
-def url(database: str, as_json: bool) -> None:
+def url(database: str, form: str | None, as_json: bool) -> None:
     """Print a database's connection URL.
 
     The output is the URL only, with the password. With --json: all parts of the connection, with the CA certificate.
@@ -109,7 +110,7 @@ def url(database: str, as_json: bool) -> None:
     if as_json:
         print_json(connection)
     else:
-        click.echo(connection.url)
+        click.echo(connection.url if form is None else _pick(connection, form))
 
 
 @click.command()
@@ -191,6 +192,13 @@ def _status(client: Client, found: DatabaseSummary) -> list[tuple[str, str]]:
         latest = client.list_operations(found.id)[:1]
         return [("status", " ".join([str(refusal), *(f"({each.kind}, {each.step})" for each in latest)]))]
     return [("status", found.status), *address, ("user", connection.user), ("database", connection.database)]
+
+
+def _pick(connection: wire.Connection, form: str) -> str:
+    if form not in connection.forms:
+        known = f"one of {', '.join(connection.forms)}" if connection.forms else "no other form than the URL itself"
+        raise click.BadParameter(f"this database has {known}", param_hint="--as")
+    return connection.forms[form]
 
 
 def _connection_or_none(client: Client, database: str) -> wire.Connection | None:

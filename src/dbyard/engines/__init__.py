@@ -99,6 +99,12 @@ class Reload(Protocol):
         """
 
 
+@runtime_checkable
+class ConnectionForms(Protocol):
+    def connection_forms(self, address: Address, credentials: Credentials) -> Mapping[str, str]:
+        """The URL as clients want it that do not take the one of `url`, each under a name of its own. Pure."""
+
+
 class Login(Protocol):
     """How a client gets to its database."""
 

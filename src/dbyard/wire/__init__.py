@@ -62,6 +62,8 @@ class Connection(Struct, frozen=True):
     password: str
     database: str
     ca_certificate: str
+    forms: dict[str, str] = {}
+    """The URL as some clients want it, by name: `jdbc`, `sqlalchemy`, …; none for a technology that needs none."""
 
     def __repr__(self) -> str:
         return f"Connection(host={self.host!r}, port={self.port!r}, user={self.user!r})"

@@ -10,7 +10,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 from dbyard.engines.postgresql.access import configure
 from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import find_damage, log_time
-from dbyard.engines.postgresql.names import ADMIN, name_tenant, url
+from dbyard.engines.postgresql.names import ADMIN, connection_forms, name_tenant, url
 from dbyard.engines.postgresql.render import render
 from dbyard.engines.postgresql.session import ping, reload
 from dbyard.engines.postgresql.stats import stats
@@ -21,6 +21,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "connection_forms",
     "find_damage",
     "log_time",
     "name_tenant",

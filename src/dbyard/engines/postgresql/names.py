@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbyard.model import Address, Credentials
 
 ADMIN = "dbyard"
@@ -18,5 +20,19 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
 
 
 def url(address: Address, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
-    return f"postgresql://{access}/{credentials.database}?sslmode=prefer"
+    """Without `sslmode`: libpq takes TLS where it can, and other drivers know the parameter not at all or otherwise."""
+    return f"postgresql://{_access(address, credentials)}"
+
+
+def connection_forms(address: Address, credentials: Credentials) -> Mapping[str, str]:
+    access = _access(address, credentials)
+    place = f"{address.host}:{address.port}/{credentials.database}"
+    return {
+        "jdbc": f"jdbc:postgresql://{place}?user={credentials.user}&password={credentials.password}",
+        "sqlalchemy": f"postgresql+psycopg://{access}",
+        "sqlalchemy-asyncpg": f"postgresql+asyncpg://{access}",
+    }
+
+
+def _access(address: Address, credentials: Credentials) -> str:
+    return f"{credentials.user}:{credentials.password}@{address.host}:{address.port}/{credentials.database}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from dbyard import engines
-from dbyard.engines import Engine
+from dbyard.engines import ConnectionForms, Engine
 from dbyard.errors import Conflict, NotFound
 from dbyard.model import OPERATIONS, Address, Certificate, Credentials, Database, Principal, Restriction
 from dbyard.service import Service
@@ -20,7 +20,7 @@ from dbyard.store.status import Facts
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConnection:
-    """All that a client needs to connect; `ca_certificate` is PEM."""
+    """All that a client needs to connect; `forms` are other spellings of the URL; `ca_certificate` is PEM."""
 
     url: str = field(repr=False)
     host: str
@@ -28,6 +28,7 @@ class DatabaseConnection:
     user: str
     password: str = field(repr=False)
     database: str
+    forms: Mapping[str, str] = field(repr=False)
     ca_certificate: str = field(repr=False)
 
 
@@ -58,14 +59,15 @@ def get(service: Service, principal: Principal, key: str) -> DatabaseConnection:
         raise Conflict(
             f"The database is closed: {access.facts.restriction_reason}", extra={"current_operation_id": None}
         )
-    found = _credentials(service, access)
+    found, engine = _credentials(service, access), _engine(service, access.database)
     return DatabaseConnection(
-        url=_engine(service, access.database).url(access.address, found),
+        url=engine.url(access.address, found),
         host=access.address.host,
         port=access.address.port,
         user=found.user,
         password=found.password,
         database=found.database,
+        forms=engine.connection_forms(access.address, found) if isinstance(engine, ConnectionForms) else {},
         ca_certificate=service.authority.pem,
     )
 

@@ -39,6 +39,7 @@ def encode_connection(found: DatabaseConnection) -> wire.ConnectionAnswer:
             user=found.user,
             password=found.password,
             database=found.database,
+            forms=dict(found.forms),
             ca_certificate=found.ca_certificate,
         )
     )
