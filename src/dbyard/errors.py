@@ -18,8 +18,11 @@ DbyardError                    500 internal
 ├── LockedOut                  a server does not let its tenant in
 │   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
-│   └── DataDamaged            a server cannot read its own data
+│   ├── DataDamaged            a server cannot read its own data
+│   └── ArchiveUnavailable     the archive does not serve
 ├── PermanentError             a step failed and a retry cannot help
+│   ├── BackupDamaged          an object of the archive is not what was written
+│   └── ObjectMissing          the archive lacks an object
 ├── StaleGeneration            a step tried to act on an instance that a newer operation owns
 ├── InstallationError          a database server could not be found or installed
 ├── Unreachable                a client got no answer from the platform, or not the answer of a dbyard
@@ -160,8 +163,26 @@ class DataDamaged(TemporaryError):
     code = "data_damaged"
 
 
+class ArchiveUnavailable(TemporaryError):
+    """The archive cannot be reached, read or written; the message is what it said."""
+
+    code = "archive_unavailable"
+
+
 class PermanentError(StepError):
     code = "permanent"
+
+
+class BackupDamaged(PermanentError):
+    """An object of the archive is not as it was written, or was sealed by another key."""
+
+    code = "backup_damaged"
+
+
+class ObjectMissing(PermanentError):
+    """The archive does not have the object."""
+
+    code = "object_missing"
 
 
 class StaleGeneration(DbyardError):

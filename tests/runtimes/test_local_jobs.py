@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -9,11 +10,15 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
+from dbyard.archive.locations import Location
+from dbyard.archive.transfer import Order, Receipt
 from dbyard.errors import PermanentError
-from dbyard.model import MIB, DataAccess, File, JobSpec, JobState, JobStatus
+from dbyard.model import MIB, DataAccess, File, JobSpec, JobState, JobStatus, Progress, Transfer
 from dbyard.runtimes.local import LocalRuntime, jobs, members, processes, spawn
 from tests import strangers
 from tests.runtimes.conftest import Server, place
@@ -129,6 +134,52 @@ class TestSecrets:
 
     def test_may_be_longer_than_a_pipe_holds(self, server: Server) -> None:
         assert run(server, 'wc -c > "$DBYARD_RESULT"', stdin="x" * 300_000).result.strip() == "300000"
+
+
+class TestTransfer:
+    """With a transfer beside it a job's output goes into the archive, and its input comes from there."""
+
+    KEY = b"k" * 32
+
+    def order(self, tmp_path: Path, direction: Literal["put", "get"]) -> Transfer:
+        order = Order(location=Location(f"file://{tmp_path / 'archive'}"), name="db/b/data", key=self.KEY)
+        return Transfer(direction, msgspec.json.encode(order).decode())
+
+    def test_carries_there_and_back(self, server: Server, tmp_path: Path) -> None:
+        state = run(server, "cat; cat", stdin="rows " * 1000, transfer=self.order(tmp_path, "put"), nice=10)
+        assert (state.state, state.log_tail) == (JobStatus.SUCCEEDED, ())
+        assert state.progress == Progress(5000.0, None, "")
+        assert msgspec.json.decode(state.result, type=Receipt).bytes == 5000
+        server.runtime.cancel_job("job-1")
+        state = run(server, 'cat > "$DBYARD_RESULT"', transfer=self.order(tmp_path, "get"))
+        assert state.state is JobStatus.SUCCEEDED
+        assert (directory(server) / "work" / "result").read_text() == "rows " * 1000
+
+    def test_tells_how_the_program_failed(self, server: Server, tmp_path: Path) -> None:
+        state = run(server, "echo half; echo why >&2; exit 9", transfer=self.order(tmp_path, "put"))
+        assert (state.state, state.code, state.log_tail) == (JobStatus.FAILED, 9, ("why",))
+        assert not (tmp_path / "archive" / "db" / "b" / "data").exists()
+
+    def test_ends_with_the_job(self, server: Server, tmp_path: Path) -> None:
+        server.runtime.run_job(job(server, f"echo half; {WAIT}", transfer=self.order(tmp_path, "put")))
+        half = tmp_path / "archive" / "db" / "b" / ".data.new"
+        assert processes.wait_until(half.exists, 10)
+        assert len(members.list_job_members(server.runtime._home, "job-1")) > 2
+        server.runtime.cancel_job("job-1")
+        assert not members.list_job_members(server.runtime._home, "job-1")
+        assert not (tmp_path / "archive" / "db" / "b" / "data").exists()
+
+    def test_keeps_its_keys_from_the_job_and_from_files(self, server: Server, tmp_path: Path) -> None:
+        order = self.order(tmp_path, "put")
+        server.runtime.run_job(job(server, f"id -u; {WAIT}", transfer=order))
+        assert processes.wait_until((tmp_path / "archive" / "db" / "b" / ".data.new").exists, 10)
+        key = base64.b64encode(self.KEY)
+        for pid in members.list_job_members(server.runtime._home, "job-1"):
+            for name in ("cmdline", "environ"):
+                assert key not in Path(f"/proc/{pid}/{name}").read_bytes()
+        files = [path for path in directory(server).rglob("*") if path.is_file()]
+        assert files
+        assert not [path for path in files if key in path.read_bytes()]
 
 
 class TestAdoption:

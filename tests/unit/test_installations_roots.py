@@ -49,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository.add("dash", {**dash, "usr/bin/sh": dash["usr/bin/dash"]})
     repository.add("util-linux", program("setpriv"))
     repository.add("coreutils", program("cat"))
-    for name in ("grep", "libc-bin", "sed"):
+    for name in ("grep", "libc-bin", "sed", "tar"):
         repository.add(name, {f"usr/share/doc/{name}/{file}": "x" for file in ("copyright", "changelog", "more/text")})
     return repository
 

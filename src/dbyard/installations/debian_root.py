@@ -20,15 +20,15 @@ from dbyard.recipes import DebianRootRecipe
 
 _OPTIONS = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
 _MIRROR, _SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
-# What every server is started with, and what programs that prepare its first files call.
-_BASE = ("coreutils", "dash", "grep", "libc-bin", "sed", "util-linux")
+BASE = ("coreutils", "dash", "grep", "libc-bin", "sed", "tar", "util-linux")
+"""What every server is started with, what programs that prepare its first files call, and what backups are read by."""
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _PRUNED = ("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
 
 
 def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, report: Report) -> Unpacked:
     """Fill `tree`; `scratch` is an empty directory, `apt` the parent of apt's states, one for each release."""
-    wanted = debian.Wanted((*recipe.packages, *_BASE), sections=None, sources=_sources(recipe.suites))
+    wanted = debian.Wanted((*recipe.packages, *BASE), sections=None, sources=_sources(recipe.suites))
     archives = debian.download(wanted, scratch / "archives", apt / recipe.suites[0], report)
     report(f"unpacking {len(archives)} packages")
     for name in _MERGED:

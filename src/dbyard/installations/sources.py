@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbyard.installations import maven
+from dbyard.installations.debian_root import BASE
 from dbyard.installations.prefix import Package
 from dbyard.recipes import (
     DebianRecipe,
@@ -67,9 +68,9 @@ def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
 
 
 def is_current(recipe: Recipe, installed: Sequence[Package]) -> bool:
-    """Whether the installed packages include all that the recipe pins now; of a whole root, the server's own."""
+    """Whether the installed packages include all that the recipe pins now; of a whole root, all that it names."""
     if isinstance(recipe, DebianRootRecipe):
-        return any(each.name == recipe.packages[0] for each in installed)
+        return {*recipe.packages, *BASE} <= {each.name for each in installed}
     return set(pinned(recipe)) <= set(installed)
 
 

@@ -40,6 +40,7 @@ from dbyard.model.specs import (
     Progress,
     Release,
     RenderInput,
+    Transfer,
     Usage,
 )
 from dbyard.model.states import DataAccess, DatabaseStatus, InstanceState, JobStatus, Restriction, Scope
@@ -99,6 +100,7 @@ __all__ = [
     "Scope",
     "Technology",
     "Token",
+    "Transfer",
     "Usage",
     "User",
     "Version",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NewType
+from typing import Literal, NewType
 
 from dbyard.model.catalogue import Plan
 from dbyard.model.states import DataAccess, InstanceState, JobStatus, Restriction
@@ -178,6 +178,17 @@ class InstanceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """What carries a job's standard output into an object of the archive (`put`), or an object to its input (`get`).
+
+    It stands beside the job and outside its sandbox. `order` is text that only the archive reads; it holds keys.
+    """
+
+    direction: Literal["put", "get"]
+    order: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A program that runs to its end beside an instance, with limits of its own.
 
@@ -202,6 +213,10 @@ class JobSpec:
     files: tuple[File, ...] = ()
     connects: bool = False
     """Whether it may connect to anybody, as to a server that it copies."""
+    transfer: Transfer | None = None
+    """With one, progress and result of the job are those of what is carried, and with `get` there is no `stdin`."""
+    nice: int = 0
+    """From 1 on its processor time and its reads and writes are what others leave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ jobs/ID/   job.json    what was started; its pid, once that is known
            status      its exit code
            output.log  what it printed
            work/       its work directory, with `progress` and `result`; the job's own, 0700
+           progress, result   of what is carried to or from the archive, where that is so
 
-    sh (the wrapper: joins the cgroup, waits, writes `status`) -> sandbox -> program
+    sh (the wrapper: joins the cgroup, waits, writes `status`) -> [transfer ->] sandbox -> program
 
-As root, all but `work/` is out of the job's reach. What it reads from stdin is in memory only.
+As root, all but `work/` is out of the job's reach. What it reads from stdin is in memory only, as are the keys of the
+archive, which only the transfer reads.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path, PurePath
 
 from dbyard.errors import PermanentError
@@ -29,6 +32,8 @@ _RECORD, _BEGUN, _STATUS, _OUTPUT = "job.json", "begun", "status", "output.log"
 _PROGRESS, _RESULT = "progress", "result"
 _PROGRESS_BYTES, _RESULT_BYTES = 4096, 64 * 1024
 _LOG_LINES = 10
+_TRANSFER = (sys.executable, "-m", "dbyard.archive.transfer")
+_LEFT_BY_OTHERS = ("ionice", "-c", "3")
 _NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
 _LINE = re.compile(rf"({_NUMBER})(?: ({_NUMBER})(?: ([A-Za-z%/]{{1,16}}))?)?")
 
@@ -41,10 +46,11 @@ def run(home: Home, spec: JobSpec) -> None:
         cancel(home, spec.id)  # one that was written ahead and never begun
         box = _sandbox(home, spec)
         argv = _wrapper(home, spec, box)
-        record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv}
+        told = "work" if spec.transfer is None else "."
+        record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv, "told": told}
         _build(box, spec, record)
         env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
-        if process := spawn.start_job(argv, env, box.directory / _OUTPUT, spec.stdin):
+        if process := spawn.start_job(argv, env, box.directory / _OUTPUT, _stdin(spec)):
             record |= {"pid": process.pid, "start_time": process.start_time}
             directories.write_json(box.directory / _RECORD, record, durable=False)
 
@@ -55,17 +61,18 @@ def look(home: Home, job_id: str) -> JobState:
     record = directories.read_json(directory / _RECORD)
     if record is None:
         return JobState(JobStatus.ABSENT)
+    told = directory / str(record.get("told", "work"))
     code = _read_status(directory)
     if code is None:
         if _is_running(home, job_id, record):
-            return _running(directory)
+            return _running(directory, told)
         code = _read_status(directory)  # it may have come before the wrapper's end
     if code is None and not (directory / _BEGUN).exists():
         return JobState(JobStatus.ABSENT)
     if code is None and (left := members.list_job_members(home, job_id)):
         members.kill_once(left)  # without its wrapper nobody would learn how it ends
-        return _running(directory)
-    return _ended(directory, code)
+        return _running(directory, told)
+    return _ended(directory, told, code)
 
 
 def cancel(home: Home, job_id: str) -> None:
@@ -153,7 +160,16 @@ def _wrapper(home: Home, spec: JobSpec, box: SandboxSpec) -> list[str]:
     begin = [f"echo 0 > {shlex.quote(str(path))}" for path in joins] + [f": > {here}/{_BEGUN}"]
     end = f'echo "$?" > {here}/.{_STATUS}.new; mv {here}/.{_STATUS}.new {here}/{_STATUS}'
     script = " && ".join(begin) + f' || exit 1; "$@"; {end}'
-    return ["/bin/sh", "-c", script, "job", *sandbox.wrap(box, spec.argv, home.bubblewrap, None)]
+    program = sandbox.wrap(box, spec.argv, home.bubblewrap, None)
+    if spec.transfer is not None:
+        program = [*_TRANSFER, spec.transfer.direction, str(box.directory), *program]
+    if spec.nice:
+        program = ["nice", "-n", str(spec.nice), *_LEFT_BY_OTHERS, *program]
+    return ["/bin/sh", "-c", script, "job", *program]
+
+
+def _stdin(spec: JobSpec) -> str:
+    return spec.stdin if spec.transfer is None else f"{spec.transfer.order}\n{spec.stdin}"
 
 
 def _build(box: SandboxSpec, spec: JobSpec, record: dict[str, object]) -> None:
@@ -198,18 +214,19 @@ def _is_running(home: Home, job_id: str, record: dict[str, object]) -> bool:
     return running
 
 
-def _running(directory: Path) -> JobState:
-    return JobState(JobStatus.RUNNING, _read_progress(directory), log_tail=_read_log(directory))
+def _running(directory: Path, told: Path) -> JobState:
+    return JobState(JobStatus.RUNNING, _read_progress(told), log_tail=_read_log(directory))
 
 
-def _ended(directory: Path, code: int | None) -> JobState:
-    progress, tail = _read_progress(directory), _read_log(directory)
+def _ended(directory: Path, told: Path, code: int | None) -> JobState:
+    """`told` is the directory in which progress and result stand."""
+    progress, tail = _read_progress(told), _read_log(directory)
     if code is None:
         reason = "it ended without an exit status: it was killed together with its wrapper, or the machine stopped"
         return JobState(JobStatus.FAILED, progress, None, reason, tail)
     if code != 0:
         return JobState(JobStatus.FAILED, progress, exit_status.of_shell(code), "", tail)
-    result = directories.read_end(directory / "work" / _RESULT, _RESULT_BYTES + 1)
+    result = directories.read_end(told / _RESULT, _RESULT_BYTES + 1)
     if len(result.encode()) > _RESULT_BYTES:
         reason = f"its result is larger than {_RESULT_BYTES // 1024} KiB"
         return JobState(JobStatus.FAILED, progress, code, reason, tail)
@@ -228,8 +245,8 @@ def _read_log(directory: Path) -> tuple[str, ...]:
     return tuple(directories.tail(directory / _OUTPUT, _LOG_LINES))
 
 
-def _read_progress(directory: Path) -> Progress | None:
-    text = directories.read_end(directory / "work" / _PROGRESS, _PROGRESS_BYTES)
+def _read_progress(told: Path) -> Progress | None:
+    text = directories.read_end(told / _PROGRESS, _PROGRESS_BYTES)
     if len(text) >= _PROGRESS_BYTES:
         text = text.partition("\n")[2]  # its first line is only the end of one
     return parse_progress(text)

@@ -1,0 +1,108 @@
+"""What the bytes of an object are: compressed by zstd, then sealed in chunks, so that it is read as a stream.
+
+    object  = MAGIC, salt, chunk, chunk, …
+    chunk   = AES-256-GCM of 1 MiB, the last one of less
+
+The key of an object follows from its database's, the salt and the object's name; the nonce of a chunk is its number
+and whether it is the last. So no byte can be changed, left out, moved or added, nor an object be put in the place of
+another, without an error. (The construction is STREAM, of Hoang, Reyhanitabar, Rogaway and Vizár.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from dbyard.errors import BackupDamaged
+
+MAGIC = b"dbyard object 1\n"
+CHUNK = 1 << 20
+TAG = 16
+KEY_BYTES = 32
+_SALT = 16
+_HEADER = len(MAGIC) + _SALT
+
+
+def pack(key: bytes, name: str, plain: Iterable[bytes], level: int) -> Iterator[bytes]:
+    """The bytes of an object; `level` is zstd's, 0 for what is compressed already."""
+    return seal(key, name, compress(plain, level) if level else plain)
+
+
+def unpack(key: bytes, name: str, stored: Iterable[bytes], level: int) -> Iterator[bytes]:
+    """What was packed. Raises BackupDamaged where the object is not as it was written; what came before was right."""
+    plain = unseal(key, name, stored)
+    return decompress(plain, name) if level else plain
+
+
+def compress(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj()
+    for each in plain:
+        if part := compressor.compress(each):
+            yield part
+    yield compressor.flush()
+
+
+def decompress(compressed: Iterable[bytes], name: str) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        for each in compressed:
+            if part := decompressor.decompress(each):
+                yield part
+    except zstandard.ZstdError as error:
+        raise BackupDamaged(f"{name} cannot be decompressed: {error}") from error
+
+
+def seal(key: bytes, name: str, plain: Iterable[bytes]) -> Iterator[bytes]:
+    salt = os.urandom(_SALT)
+    cipher = _cipher(key, name, salt)
+    yield MAGIC + salt
+    for number, is_last, chunk in _chunks(plain, CHUNK):
+        yield cipher.encrypt(_nonce(number, is_last), chunk, None)
+
+
+def unseal(key: bytes, name: str, sealed: Iterable[bytes]) -> Iterator[bytes]:
+    pieces = iter(sealed)
+    header = b""
+    while len(header) < _HEADER and (piece := next(pieces, b"")):
+        header += piece
+    if not header.startswith(MAGIC) or len(header) < _HEADER:
+        raise BackupDamaged(f"{name} is no object of an archive")
+    cipher = _cipher(key, name, header[len(MAGIC) : _HEADER])
+    for number, is_last, chunk in _chunks(_after(header[_HEADER:], pieces), CHUNK + TAG):
+        try:
+            yield cipher.decrypt(_nonce(number, is_last), chunk, None)
+        except InvalidTag:
+            raise BackupDamaged(
+                f"{name} is damaged or cut off in its chunk {number}, or not sealed by this key"
+            ) from None
+
+
+def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _chunks(pieces: Iterable[bytes], size: int) -> Iterator[tuple[int, bool, bytes]]:
+    """Number, whether it is the last, and `size` bytes; the last has less, and may be empty."""
+    held, number = bytearray(), 0
+    for piece in pieces:
+        held += piece
+        while len(held) > size:
+            yield number, False, bytes(held[:size])
+            del held[:size]
+            number += 1
+    yield number, True, bytes(held)
+
+
+def _nonce(number: int, is_last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([is_last])
+
+
+def _cipher(key: bytes, name: str, salt: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, b"dbyard object " + name.encode()).derive(key))

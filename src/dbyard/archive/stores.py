@@ -1,0 +1,231 @@
+"""Objects of an archive as plain bytes. After a kill an object is there as a whole or as it was before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from dbyard.archive.locations import Location
+from dbyard.errors import ArchiveUnavailable, ObjectMissing
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import S3Store
+
+_PIECE = 1 << 20
+_NEW = ".new"
+_PLAIN_HTTP = "http://"
+_CONNECT_SECONDS, _ANSWER_SECONDS = "5s", "60s"
+_RETRIES = 3
+
+
+class Store(Protocol):
+    """Names are relative paths with `/`. Every function raises ArchiveUnavailable when the archive does not serve."""
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write an object whole and durably, in place of one of that name. An error of `chunks` leaves no object."""
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to `end`, in pieces. Raises ObjectMissing, at the call or at the first piece."""
+
+    def size(self, name: str) -> int:
+        """In bytes; raises ObjectMissing."""
+
+    def list(self, prefix: str) -> list[str]:
+        """The names of all objects below a directory."""
+
+    def delete_all(self, prefix: str) -> None:
+        """Remove all objects below a directory, half written ones too. There may be none."""
+
+
+def open_store(location: Location) -> Store:
+    return Directory(location.directory) if location.is_directory else Bucket(location)
+
+
+class Directory:
+    """A directory of this machine, or one that is mounted here."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> None:
+        path = self._path(name)
+        new = path.with_name(f".{path.name}{_NEW}")
+        with _told(name):
+            _make(path.parent)
+        try:
+            with _told(name):
+                file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                for chunk in chunks:
+                    with _told(name):
+                        _write_all(file, chunk)
+                with _told(name):
+                    os.fsync(file)
+            finally:
+                os.close(file)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        with _told(name):
+            new.rename(path)
+            _sync(path.parent)
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        with _told(name), self._path(name).open("rb") as file:
+            file.seek(start)
+            left = None if end is None else max(end - start, 0)
+            while piece := file.read(_PIECE if left is None else min(_PIECE, left)):
+                left = None if left is None else left - len(piece)
+                yield piece
+
+    def size(self, name: str) -> int:
+        with _told(name):
+            return self._path(name).stat().st_size
+
+    def list(self, prefix: str) -> list[str]:
+        with _told(prefix):
+            files = [Path(directory, name) for directory, _, names in os.walk(self._path(prefix)) for name in names]
+        return sorted(str(path.relative_to(self._root)) for path in files if not path.name.startswith("."))
+
+    def delete_all(self, prefix: str) -> None:
+        path = self._path(prefix)
+        with _told(prefix):
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def _path(self, name: str) -> Path:
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith("/"):
+            raise ValueError(f"{name!r} names no object")
+        return self._root.joinpath(*parts)
+
+
+class Bucket:
+    """A bucket of a server that speaks S3."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> None:
+        import obstore
+
+        failed: list[BaseException] = []
+        with _told_by_server(name):
+            try:
+                obstore.put(self._open(), name, _noting(chunks, failed))
+            except Exception:
+                if failed:  # it wraps what it did not raise itself
+                    raise failed[0] from None
+                raise
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        import obstore
+
+        with _told_by_server(name):
+            if end is not None and end <= start:
+                return
+            wanted: GetOptions = {"range": {"offset": start} if end is None else (start, end)}
+            found = obstore.get(self._open(), name, options=wanted)
+            for piece in found.stream(min_chunk_size=_PIECE):
+                yield bytes(piece)
+
+    def size(self, name: str) -> int:
+        import obstore
+
+        with _told_by_server(name):
+            return obstore.head(self._open(), name)["size"]
+
+    def list(self, prefix: str) -> list[str]:
+        import obstore
+
+        with _told_by_server(prefix):
+            return sorted(each["path"] for part in obstore.list(self._open(), prefix) for each in part)
+
+    def delete_all(self, prefix: str) -> None:
+        import obstore
+
+        names = self.list(prefix)
+        with _told_by_server(prefix):
+            if names:
+                obstore.delete(self._open(), names)
+
+    def _open(self) -> S3Store:
+        from obstore.store import S3Store  # imported late: most platforms keep backups in a directory
+
+        where = self._location
+        given = {
+            "endpoint": where.endpoint,
+            "region": where.region,
+            "access_key_id": where.access_key,
+            "secret_access_key": where.secret_key,
+        }
+        return S3Store(
+            where.bucket,
+            prefix=where.prefix or None,
+            config={key: value for key, value in given.items() if value},  # type: ignore[arg-type]
+            client_options={
+                "allow_http": where.endpoint.startswith(_PLAIN_HTTP),
+                "connect_timeout": _CONNECT_SECONDS,
+                "timeout": _ANSWER_SECONDS,
+            },
+            retry_config={"max_retries": _RETRIES},
+        )
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What a file system's errors mean to the platform."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissing(f"the archive has no {name}") from error
+    except OSError as error:
+        raise ArchiveUnavailable(f"the archive does not serve {name}: {error}") from error
+
+
+@contextmanager
+def _told_by_server(name: str) -> Iterator[None]:
+    """What a client's errors mean to the platform."""
+    from obstore.exceptions import BaseError, NotFoundError
+
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise ObjectMissing(f"the archive has no {name}") from error
+    except (OSError, BaseError) as error:
+        raise ArchiveUnavailable(f"the archive does not serve {name}: {error}") from error
+
+
+def _noting(chunks: Iterable[bytes], failed: list[BaseException]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    except Exception as error:
+        failed.append(error)
+        raise
+
+
+def _write_all(file: int, chunk: bytes) -> None:
+    left = memoryview(chunk)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _make(directory: Path) -> None:
+    """With what is above it, for its owner only."""
+    for path in (*reversed(directory.parents), directory):
+        if not path.is_dir():
+            path.mkdir(mode=0o700, exist_ok=True)
+            _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

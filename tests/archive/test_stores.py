@@ -1,0 +1,100 @@
+"""An archive as a store of objects. A bucket's server is started where it is installed (`versitygw`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbyard.archive.locations import Location
+from dbyard.archive.stores import Store, open_store
+from dbyard.errors import ArchiveUnavailable, ObjectMissing
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    return open_store(Location(f"file://{root}"))
+
+
+def read(store: Store, name: str, *span: int) -> bytes:
+    return b"".join(store.read(name, *span))
+
+
+class TestObjects:
+    def test_are_read_as_they_were_put(self, store: Store) -> None:
+        store.put("db/b/data", [b"one", b"", b"two"])
+        assert read(store, "db/b/data") == b"onetwo"
+        assert store.size("db/b/data") == 6
+
+    @pytest.mark.parametrize(("span", "found"), [((2,), b"etwo"), ((2, 4), b"et"), ((0, 0), b""), ((5, 99), b"o")])
+    def test_are_read_in_part(self, store: Store, span: tuple[int, ...], found: bytes) -> None:
+        store.put("data", [b"onetwo"])
+        assert read(store, "data", *span) == found
+
+    def test_may_be_large(self, store: Store) -> None:
+        piece = os.urandom(3_000_000)
+        store.put("data", [piece] * 8)
+        assert read(store, "data") == piece * 8
+        assert read(store, "data", 2_999_999, 3_000_001) == piece[-1:] + piece[:1]
+
+    def test_take_the_place_of_one_of_that_name(self, store: Store) -> None:
+        store.put("data", [b"old and long"])
+        store.put("data", [b"new"])
+        assert read(store, "data") == b"new"
+
+    def test_that_fail_half_way_leave_what_was_there(self, store: Store) -> None:
+        def broken() -> Iterator[bytes]:
+            yield b"half"
+            raise KeyError("its program failed")
+
+        store.put("db/old", [b"old"])
+        for name in ("db/old", "db/new"):
+            with pytest.raises(KeyError, match="its program failed"):
+                store.put(name, broken())
+        assert store.list("db") == ["db/old"]
+        assert read(store, "db/old") == b"old"
+
+    def test_that_are_missing_are_told(self, store: Store) -> None:
+        with pytest.raises(ObjectMissing, match="db/data"):
+            read(store, "db/data")
+        with pytest.raises(ObjectMissing, match="db/data"):
+            store.size("db/data")
+
+    def test_are_listed_and_removed_below_a_directory(self, store: Store) -> None:
+        for name in ("db/b/manifest", "db/b/data", "db/c/data", "db2/b/data"):
+            store.put(name, [b"x"])
+        assert store.list("db") == ["db/b/data", "db/b/manifest", "db/c/data"]
+        store.delete_all("db/b")
+        assert store.list("db") == ["db/c/data"]
+        store.delete_all("db/b")
+        assert store.list("db2") == ["db2/b/data"]
+
+
+class TestDirectory:
+    def test_is_read_by_its_owner_only(self, store: Store, root: Path) -> None:
+        store.put("db/data", [b"x"])
+        assert [path.stat().st_mode & 0o077 for path in (root, root / "db", root / "db/data")] == [0, 0, 0]
+
+    def test_what_a_kill_left_half_written_is_no_object(self, store: Store, root: Path) -> None:
+        store.put("db/b/data", [b"x"])
+        (root / "db/b/.manifest.new").write_bytes(b"half")
+        assert store.list("db") == ["db/b/data"]
+        store.delete_all("db/b")
+        assert not (root / "db/b").exists()
+
+    def test_of_an_archive_that_is_gone_or_read_only_is_told(self, root: Path) -> None:
+        root.write_text("a file where the directory should be")
+        with pytest.raises(ArchiveUnavailable, match="db/data"):
+            open_store(Location(f"file://{root}")).put("db/data", [b"x"])
+
+    @pytest.mark.parametrize("name", ["", "/etc/passwd", "../other", "db/../../other"])
+    def test_reaches_nothing_beside_itself(self, store: Store, name: str) -> None:
+        with pytest.raises(ValueError, match="names no object"):
+            store.put(name, [b"x"])

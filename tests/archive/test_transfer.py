@@ -1,0 +1,99 @@
+"""The program beside a job, as the process that it is."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dbyard.archive.locations import Location
+from dbyard.archive.stores import open_store
+from dbyard.archive.transfer import DAMAGED, UNAVAILABLE, Order, Receipt
+
+KEY = bytes(range(32))
+NAME = "db/b/data"
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> Location:
+    return Location(f"file://{tmp_path / 'archive'}")
+
+
+def transfer(
+    tmp_path: Path, location: Location, direction: str, script: str, stdin: bytes = b"", **changes: object
+) -> subprocess.CompletedProcess[bytes]:
+    order = msgspec.structs.replace(Order(location=location, name=NAME, key=KEY), **changes)
+    return subprocess.run(
+        [sys.executable, "-m", "dbyard.archive.transfer", direction, str(tmp_path), "/bin/sh", "-c", script],
+        input=msgspec.json.encode(order) + b"\n" + stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def receipt(tmp_path: Path) -> Receipt:
+    return msgspec.json.decode((tmp_path / "result").read_bytes(), type=Receipt)
+
+
+@pytest.mark.parametrize("level", [0, 3])
+def test_carries_there_and_back(tmp_path: Path, location: Location, level: int) -> None:
+    content = b"".join(b"row %d\n" % number for number in range(400_000))
+    put = transfer(tmp_path, location, "put", "cat", content, level=level, total=1000)
+    assert (put.returncode, put.stderr) == (0, b"")
+    stored = b"".join(open_store(location).read(NAME))
+    assert receipt(tmp_path) == Receipt(len(content), len(stored), hashlib.sha256(stored).hexdigest())
+    assert b"row 17" not in stored
+    assert (tmp_path / "progress").read_text() == f"{len(content)} {len(content)} B\n"
+
+    got = transfer(tmp_path, location, "get", f"cat > {tmp_path}/back", level=level)
+    assert (got.returncode, got.stderr) == (0, b"")
+    assert (tmp_path / "back").read_bytes() == content
+    assert receipt(tmp_path).sha256 == hashlib.sha256(stored).hexdigest()
+
+
+def test_puts_nothing_when_the_program_fails(tmp_path: Path, location: Location) -> None:
+    put = transfer(tmp_path, location, "put", "echo half; echo why >&2; exit 3")
+    assert (put.returncode, put.stderr) == (3, b"why\n")
+    assert open_store(location).list("db") == []
+    assert not (tmp_path / "result").exists()
+    assert transfer(tmp_path, location, "put", "kill -9 $$").returncode == 137
+
+
+def test_a_program_that_reads_its_input_only_in_part_decides_itself(tmp_path: Path, location: Location) -> None:
+    transfer(tmp_path, location, "put", "cat", bytes(5_000_000))
+    assert transfer(tmp_path, location, "get", "head -c 10 > /dev/null").returncode == 0
+    assert transfer(tmp_path, location, "get", "head -c 10 > /dev/null; exit 4").returncode == 4
+
+
+def test_a_damaged_object_is_told_and_its_program_killed(tmp_path: Path, location: Location) -> None:
+    transfer(tmp_path, location, "put", "cat", bytes(5_000_000), level=0)
+    path = location.directory / NAME
+    stored = bytearray(path.read_bytes())
+    stored[3_000_000] ^= 1
+    path.write_bytes(stored)
+    got = transfer(tmp_path, location, "get", f"cat > /dev/null; touch {tmp_path}/went-on", level=0)
+    assert got.returncode == DAMAGED
+    assert b"db/b/data is damaged" in got.stderr
+    assert not (tmp_path / "went-on").exists()
+
+
+def test_an_object_that_is_missing_is_told(tmp_path: Path, location: Location) -> None:
+    got = transfer(tmp_path, location, "get", "cat")
+    assert (got.returncode, got.stdout) == (DAMAGED, b"")
+    assert b"the archive has no db/b/data" in got.stderr
+
+
+def test_an_archive_that_does_not_serve_is_told(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("a file")
+    put = transfer(tmp_path, Location(f"file://{tmp_path / 'archive'}"), "put", "cat", b"x")
+    assert put.returncode == UNAVAILABLE
+    assert b"does not serve" in put.stderr
+    bucket = Location("s3://backups", "http://127.0.0.1:1", "local", "key", "secret-of-the-archive")
+    put = transfer(tmp_path, bucket, "put", "cat", b"x")
+    assert put.returncode == UNAVAILABLE
+    assert b"secret-of-the-archive" not in put.stderr
