@@ -10,6 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.catalogue import Catalogue
+from dbyard.engines import postgresql
+from dbyard.errors import LockedOut
+from dbyard.model import Address, Credentials
 from dbyard.service import Service
 from dbyard.service.databases.status import UPDATING_SECONDS
 from dbyard.store import operations
@@ -417,6 +420,26 @@ class TestConnection:
         assert found["url"].startswith(f"postgresql://{found['user']}:{found['password']}@127.0.0.1:20017/")
         assert re.fullmatch(r"my_postgres_db_\d{4}", found["user"])
         assert found["ca_certificate"] == service.authority.pem
+
+    def test_is_refused_when_its_tenant_cannot_log_in(
+        self, api: TestClient, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create(api)
+        get_ready(service)
+        seen: list[str] = ['database "my_postgres_db_1234" does not exist']
+
+        def check_login(address: Address, credentials: Credentials) -> None:
+            if seen:
+                raise LockedOut(seen[0])
+
+        monkeypatch.setattr(postgresql, "check_login", check_login)
+        assert api.get("/v1/databases/my-postgres-db/connection").status_code == 200  # it became ready just now
+        clock.advance(61)
+        answer = api.get("/v1/databases/my-postgres-db/connection")
+        assert (answer.status_code, answer.json()["current_operation_id"]) == (409, None)
+        assert "does not exist; repair it" in answer.json()["error"]
+        seen.clear()
+        assert api.get("/v1/databases/my-postgres-db/connection").status_code == 200
 
     def test_says_why_the_database_never_ran(self, api: TestClient, service: Service) -> None:
         create(api)

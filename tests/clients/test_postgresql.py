@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import asyncpg  # type: ignore[import-untyped]
 import psycopg
@@ -47,6 +49,21 @@ class TestUrl:
         with engine.connect() as session:
             assert session.execute(text("SELECT 1")).scalar() == 1
         engine.dispose()
+
+
+class TestDjango:
+    def test_makes_and_drops_its_test_database(self, connection: wire.Connection) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.clients.django_site", connection.url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, f"test_{connection.database} auth, contenttypes\n"), done.stderr
+        with psycopg.connect(connection.url) as session:
+            found = session.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'test%'").fetchone()
+        assert found == (0,)
 
 
 class TestForms:

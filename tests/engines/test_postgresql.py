@@ -18,7 +18,7 @@ import pytest
 from dbyard.engines import postgresql
 from dbyard.engines.postgresql.access import Observed, plan_missing
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
+from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 from tests.engines.desired import desire
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ NOTHING = Observed(
     users={},
     database=False,
     is_open=False,
+    is_shut_out=False,
+    has_freedoms=True,
+    has_maintenance=True,
+    may_make_roles=True,
     locked_out=False,
     read_only=False,
     has_plan=True,
@@ -47,8 +51,10 @@ FORBIDDEN = [
     "COPY (SELECT 1) TO PROGRAM 'true'",
     "COPY (SELECT 1) TO '/tmp/x'",
     "SELECT lo_import('/etc/passwd')",
-    "CREATE DATABASE other",
-    "CREATE ROLE other",
+    "ALTER DATABASE template1 ALLOW_CONNECTIONS true",
+    "CREATE DATABASE other TEMPLATE postgres",
+    "CREATE ROLE other SUPERUSER",
+    "CREATE ROLE other IN ROLE pg_read_server_files",
     "ALTER SYSTEM SET jit = on",
     "SELECT * FROM pg_authid",
     "ALTER ROLE dbyard PASSWORD 'x'",
@@ -121,8 +127,22 @@ class TestRender:
         assert rules.splitlines() == [
             'host all "dbyard" samehost scram-sha-256',
             'host replication "dbyard" samehost scram-sha-256',
-            'host "my_db_1234" "my_db_1234" all scram-sha-256',
+            'host all "dbyard" all reject',
+            "host template0,template1 all all reject",
+            "host all all all scram-sha-256",
         ]
+        node = RenderInput("i1", 1, plan(), 192)
+        for shut in (replace(node, admin_only=True), replace(node, restriction=Restriction.CLOSED)):
+            spec = postgresql.render(shut, LAYOUT, CREDENTIALS)
+            closed = next(file.content for file in spec.files if file.path.name == "pg_hba.conf")
+            assert closed.splitlines() == rules.splitlines()[:-1]
+
+    @pytest.mark.parametrize(("full_version", "may"), [("15.18", False), ("16.2", True), ("17.12", True), ("", False)])
+    def test_a_tenant_makes_roles_where_that_is_narrow(self, full_version: str, may: bool) -> None:
+        layout = replace(LAYOUT, full_version=full_version)
+        _, first = postgresql.render(RenderInput("i1", 1, plan(), 192), layout, CREDENTIALS).init
+        assert ("CREATE ROLE spare NOLOGIN CREATEDB CREATEROLE;\n" in first.stdin) is may
+        assert "CREATE ROLE spare NOLOGIN CREATEDB" in first.stdin
 
     def test_offers_tls_when_there_is_a_certificate(self) -> None:
         spec = render()
@@ -239,12 +259,12 @@ class TestConfigure:
                 "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles"
                 " WHERE rolname = current_user"
             ).fetchone()
-        assert flags == (False,) * 5
+        assert flags == (False, True, server.layout.full_version >= "16", False, False)
 
-    @pytest.mark.parametrize("database", ["postgres", "template1"])
-    def test_the_tenant_cannot_enter_another_database(self, server17: Server, database: str) -> None:
+    @pytest.mark.parametrize("database", ["template0", "template1"])
+    def test_the_tenant_cannot_enter_a_template(self, server17: Server, database: str) -> None:
         server17.configure()
-        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+        with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
             tenant(server17, dbname=database)
 
     @pytest.mark.parametrize("spare", [True, False])

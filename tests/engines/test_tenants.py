@@ -53,8 +53,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "SELECT pg_reload_conf()",
         "SELECT * FROM pg_authid",
         "SELECT * FROM pg_hba_file_rules",
-        "CREATE ROLE another LOGIN",
-        "CREATE DATABASE another",
+        "CREATE ROLE another SUPERUSER",
+        "CREATE ROLE another IN ROLE pg_execute_server_program",
+        "CREATE DATABASE another TEMPLATE postgres",
+        "DROP DATABASE postgres",
         "ALTER ROLE dbyard PASSWORD 'mine'",
         "ALTER ROLE CURRENT_USER SUPERUSER",
         "ALTER ROLE CURRENT_USER CREATEROLE",
@@ -116,7 +118,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     ),
 }
 
-OTHERS = {"postgresql": ("postgres", "template1"), "mysql": ("mysql",), "redis": ()}
+OTHERS = {"postgresql": ("template0", "template1"), "mysql": ("mysql",), "redis": ()}
 
 # What some versions can do as well.
 _EXTENSIONS = (
@@ -345,6 +347,7 @@ LOCKOUTS = {
     "postgresql": (
         "ALTER DATABASE {me} CONNECTION LIMIT 0",
         "REVOKE ALL ON DATABASE {me} FROM {me}, PUBLIC",
+        "DROP DATABASE {me} WITH (FORCE)",
         "ALTER DATABASE {me} SET local_preload_libraries = 'nothing'",
     ),
     "mysql": ("DROP DATABASE {me}",),
@@ -377,7 +380,7 @@ def repair(database: Served) -> None:
 
 def lock_out(database: Served, statement: str) -> None:
     if database.technology == "postgresql":
-        with psycopg.connect(database.url, autocommit=True) as session:
+        with psycopg.connect(database.url, dbname="postgres", autocommit=True) as session:
             session.execute(statement.encode())
     else:
         with connect_mysql(database.url) as mysql, mysql.cursor() as cursor:

@@ -21,11 +21,16 @@ ESCAPES: Mapping[str, Sequence[LiteralString]] = {
         "SELECT pg_ls_dir('.')",
     ],
     "programs": ["COPY (SELECT 1) TO PROGRAM 'true'", "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'libc', 'abs'"],
-    "other databases": ["CREATE DATABASE other", "DROP DATABASE postgres", "CREATE EXTENSION postgres_fdw"],
+    "other databases": [
+        "CREATE DATABASE other TEMPLATE postgres",
+        "DROP DATABASE postgres",
+        "CREATE EXTENSION postgres_fdw",
+    ],
     "settings": ["ALTER SYSTEM SET jit = on", "SET temp_file_limit = -1", "SELECT pg_reload_conf()"],
     "snapshots": ["SELECT pg_backup_start('x')", "SELECT pg_create_physical_replication_slot('x')"],
     "users": [
-        "CREATE ROLE other",
+        "CREATE ROLE other SUPERUSER",
+        "CREATE ROLE other IN ROLE pg_read_server_files",
         "SELECT * FROM pg_authid",
         "ALTER ROLE dbyard PASSWORD 'x'",
         "GRANT dbyard TO CURRENT_USER",

@@ -52,3 +52,6 @@ class Service:
     trouble: Callable[[], str | None] = lambda: None
     """What keeps the platform itself from working."""
     samples: Samples = field(default_factory=Samples)
+    """Statistics of servers."""
+    logins: Samples = field(default_factory=Samples)
+    """Log-ins of tenants that worked lately."""

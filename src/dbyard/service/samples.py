@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from dbyard.errors import NotReady, StepError
+from dbyard.errors import LockedOut, NotReady, StepError
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,14 @@ class Samples:
         self._questions: dict[str, Question] = {}
         self._last: dict[str, tuple[float, Stats]] = {}
 
-    def get(self, key: str, account_id: str, ask: Callable[[], Stats]) -> Stats:
-        """What `ask` returns, or what it returned lately, within a second. Raises NotReady, or what `ask` raises."""
+    def get(self, key: str, account_id: str, ask: Callable[[], Stats], *, age: float = 0.0) -> Stats:
+        """What `ask` returns, or what it returned lately, within a second. Raises NotReady, or what `ask` raises.
+
+        An answer that is younger than `age` seconds is told without asking.
+        """
+        at, last = self._last.get(key, (0.0, {}))
+        if last and time.monotonic() - at < age:
+            return last
         question = self.ask(key, account_id, ask)
         if question is not None:
             wait([question.answer], _WAIT_SECONDS)
@@ -84,8 +90,8 @@ class Samples:
         try:
             stats = dict(ask())
         except BaseException as error:
-            if not isinstance(error, NotReady | StepError):
-                log.exception("the statistics of database %s cannot be told", key)
+            if not isinstance(error, NotReady | StepError | LockedOut):
+                log.exception("what the server of database %s says cannot be told", key)
             self._end(key, None)
             question.answer.set_exception(error)
         else:

@@ -11,15 +11,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dbyard.engines.postgresql.names import SPARE
+from dbyard.engines.postgresql.names import ADMIN, SPARE
 from dbyard.engines.postgresql.passwords import tenant_verifier
-from dbyard.engines.postgresql.render import sizes
+from dbyard.engines.postgresql.render import OPEN_MAINTENANCE, sizes
 from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
 _ATTEMPTS = 2
 """At a change that a session holds up; a tenant may come back between its session's end and the change."""
 _END_SECONDS = 1.0
+_NARROW_CREATEROLE = "pg_catalog.current_setting('server_version_num')::int >= 160000"
+_TENANTS = f"usename <> '{ADMIN}' AND backend_type IN ('client backend', 'parallel worker')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,16 @@ class Observed:
     database: bool
     is_open: bool
     """Whether the database allows connections."""
+    is_shut_out: bool
+    """Whether the owner may have no connection at all, which is how a server is closed."""
+    has_freedoms: bool
+    """Whether the owner, or the spare, may make databases, and roles where that is safe."""
+    has_maintenance: bool
+    """Whether everybody may connect to the maintenance database, and write nothing there."""
+    may_make_roles: bool
+    """Whether a role that makes others has power over these alone: from PostgreSQL 16 on."""
     locked_out: bool
-    """Whether a user may not connect, or not even once at a time: an owner can do that to itself."""
+    """Whether a user may not connect to the database, or nobody at all: an owner can do that to itself."""
     read_only: bool
     """Whether sessions begin read-only."""
     has_plan: bool
@@ -44,7 +54,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
     """A log-in opens last: a role that can log in is complete, and its password is then the tenant's to change.
 
     Read-only is a setting that a tenant can lift on purpose, for a session or a transaction, to delete something. All
-    of it outlives a restart of the server.
+    of it outlives a restart of the server. A closed server refuses its owner; roles that the owner made are refused by
+    what `render` gives.
     """
     with connect(address, admin_password) as session:
         observed = _observe(session, desired)
@@ -76,12 +87,16 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
     if owner.name not in observed.users:
         first.append(f"ALTER ROLE {SPARE} RENAME TO {name}" if observed.spare_user else f"CREATE ROLE {name} NOLOGIN")
     batches = [first]
-    if not observed.database and observed.spare_database:
+    if not observed.database and observed.spare_database and not can_log_in:  # later its name is the tenant's to take
         first.append(f"ALTER DATABASE {SPARE} RENAME TO {database}")
     elif not observed.database:
         batches += [[f"CREATE DATABASE {database} OWNER {name}"], []]  # refuses to be in a transaction
     if not (can_log_in and observed.database):
         batches[-1] += [f"ALTER DATABASE {database} OWNER TO {name}", f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"]
+    if not observed.has_freedoms:
+        batches[-1].append(f"ALTER ROLE {name} CREATEDB{' CREATEROLE' if observed.may_make_roles else ''}")
+    if not observed.has_maintenance:
+        batches[-1] += OPEN_MAINTENANCE
     batches[-1] += _plan_log_in(owner, observed)
     for user in others:
         if user.name not in observed.users:
@@ -99,7 +114,7 @@ def plan_unlocking(observed: Observed, desired: Desired) -> list[str]:
     database, statements = identifier(desired.database), []
     for number, user in enumerate(user for user in desired.users if user.name in observed.users):
         name, rights = identifier(user.name), "CONNECT, TEMPORARY" if number else "ALL"
-        statements += [f"GRANT {rights} ON DATABASE {database} TO {name}", f"ALTER ROLE {name} CONNECTION LIMIT -1"]
+        statements.append(f"GRANT {rights} ON DATABASE {database} TO {name}")
         if desired.unlock:
             statements += [f"ALTER ROLE {name} RESET ALL", f"ALTER ROLE {name} IN DATABASE {database} RESET ALL"]
     statements.append(f"ALTER DATABASE {database} CONNECTION LIMIT -1")
@@ -117,16 +132,23 @@ def _plan_log_in(user: User, observed: Observed) -> list[str]:
 def _observe(session: Session, desired: Desired) -> Observed:
     users = ", ".join(literal(user.name) for user in desired.users) or "NULL"
     database = literal(desired.database)
+    owner = literal(desired.users[0].name) if desired.users else "NULL"
+    owner_or_spare = f"coalesce((SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = {owner}), '{SPARE}')"  # noqa: S608
     plan = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in sizes(desired.plan).items())
     known, *facts = session.execute(
         f"""
         SELECT (SELECT json_object_agg(rolname, rolcanlogin) FROM pg_catalog.pg_roles WHERE rolname IN ({users})),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database}),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database} AND datallowconn),
+               EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolconnlimit = 0),
+               EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {owner_or_spare} AND rolcreatedb
+                       AND (rolcreaterole OR NOT {_NARROW_CREATEROLE})),
+               pg_catalog.has_database_privilege('public', pg_catalog.current_database(), 'CONNECT')
+               AND NOT pg_catalog.has_function_privilege('public', 'pg_catalog.lo_create(oid)', 'EXECUTE'),
+               {_NARROW_CREATEROLE},
                EXISTS (SELECT FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
                        WHERE d.datname = {database} AND r.rolname IN ({users})
-                       AND (0 IN (d.datconnlimit, r.rolconnlimit)
-                            OR NOT pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT'))),
+                       AND (d.datconnlimit = 0 OR NOT pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT'))),
                pg_catalog.current_setting('default_transaction_read_only') = 'on',
                (SELECT bool_and(pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
                                 = pg_catalog.pg_size_bytes(value)) FROM (VALUES {plan}) AS plan (name, value)),
@@ -147,21 +169,22 @@ def _restrict(session: Session, observed: Observed, desired: Desired) -> None:
         session.execute(f"ALTER SYSTEM SET default_transaction_read_only = {state}")
         session.execute("SELECT pg_catalog.pg_reload_conf()")
     if restriction is Restriction.CLOSED:
-        inside = f"datname = {literal(desired.database)} AND backend_type IN ('client backend', 'parallel worker')"
-        if observed.is_open or not observed.database:
-            _take(session, inside, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false")
-        _end_sessions(session, inside)
-    elif observed.database and not observed.is_open:
-        session.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true")
+        if not observed.is_shut_out:
+            _take(session, _TENANTS, f"ALTER ROLE {identifier(desired.users[0].name)} CONNECTION LIMIT 0")
+        _end_sessions(session, _TENANTS)
+    else:
+        if observed.is_shut_out:
+            session.execute(f"ALTER ROLE {identifier(desired.users[0].name)} CONNECTION LIMIT -1")
+        if observed.database and not observed.is_open:
+            session.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true")
     if restriction is Restriction.READ_ONLY:
-        _end_old_writers(session, desired.database, changed=not observed.read_only)
+        _end_old_writers(session, changed=not observed.read_only)
 
 
-def _end_old_writers(session: Session, database: str, *, changed: bool) -> None:
+def _end_old_writers(session: Session, *, changed: bool) -> None:
     """Sessions that write in a transaction that began before everybody had heard of the setting."""
     writers = (
-        f"datname = {literal(database)} AND backend_type = 'client backend' AND backend_xid IS NOT NULL"
-        " AND xact_start < pg_catalog.pg_conf_load_time() + interval '200 ms'"
+        f"{_TENANTS} AND backend_xid IS NOT NULL AND xact_start < pg_catalog.pg_conf_load_time() + interval '200 ms'"
     )
     if changed:
         _signal(session, writers.partition(" AND xact_start")[0])

@@ -7,11 +7,30 @@ from collections.abc import Mapping, Sequence
 
 from dbyard.engines.postgresql.names import ADMIN, ADMIN_DATABASE, SPARE
 from dbyard.engines.postgresql.passwords import admin_verifier
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
+from dbyard.model import (
+    MIB,
+    Command,
+    Credentials,
+    File,
+    InstanceSpec,
+    Layout,
+    Plan,
+    ProcessSpec,
+    RenderInput,
+    Restriction,
+)
 
 RESERVED_CONNECTIONS = 5
 """For the platform's sessions, which are a superuser's."""
 _STOP_SECONDS = 60.0
+OPEN_MAINTENANCE = (
+    # All that a role could write in a database in which it has no right but to connect.
+    "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC",
+    f"GRANT CONNECT ON DATABASE {ADMIN_DATABASE} TO PUBLIC",
+)
+"""Tools connect to that database to make or drop another one; it is the one in which the platform works as well."""
+_NARROW_CREATEROLE = 16
+"""Since this version a role that makes others has power over these alone."""
 
 
 def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
@@ -53,16 +72,22 @@ def _init(layout: Layout, server: Sequence[str], admin_password: str) -> tuple[C
     first_statements = (
         f"ALTER ROLE {ADMIN} PASSWORD '{admin_verifier(admin_password)}'",
         f"REVOKE ALL ON DATABASE {ADMIN_DATABASE}, template1 FROM PUBLIC",
-        f"CREATE ROLE {SPARE} NOLOGIN",
+        *OPEN_MAINTENANCE,
+        f"CREATE ROLE {SPARE} NOLOGIN CREATEDB{_may_make_roles(layout)}",
         f"CREATE DATABASE {SPARE} OWNER {SPARE}",
     )
     single = (str(layout.bin / "postgres"), "--single", *server, "-c", "exit_on_error=on", ADMIN_DATABASE)
     return Command(initdb), Command(single, stdin="".join(f"{statement};\n" for statement in first_statements))
 
 
+def _may_make_roles(layout: Layout) -> str:
+    major = layout.full_version.partition(".")[0]
+    return " CREATEROLE" if major.isdigit() and int(major) >= _NARROW_CREATEROLE else ""
+
+
 def _files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     settings = _settings(node, layout)
-    files = [File(layout.conf / "pg_hba.conf", _access_rules(node, credentials))]
+    files = [File(layout.conf / "pg_hba.conf", _access_rules(node))]
     if credentials.certificate.certificate:
         certificate, key = layout.conf / "server.crt", layout.conf / "server.key"
         files += [File(certificate, credentials.certificate.certificate), File(key, credentials.certificate.key)]
@@ -71,14 +96,19 @@ def _files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple
     return (File(layout.conf / "postgresql.conf", text), *files)
 
 
-def _access_rules(node: RenderInput, credentials: Credentials) -> str:
-    """The first line that fits decides, and whom none fits is refused before any password is asked for."""
+def _access_rules(node: RenderInput) -> str:
+    """The first line that fits decides, and whom none fits is refused before any password is asked for.
+
+    Databases and roles that the tenant made are its own affair; the template of all new databases is nobody's.
+    """
     rules = [
         f'host all "{ADMIN}" samehost scram-sha-256',
         f'host replication "{ADMIN}" samehost scram-sha-256',  # pg_basebackup, standbys
+        f'host all "{ADMIN}" all reject',
+        "host template0,template1 all all reject",
     ]
-    if not node.admin_only:
-        rules.append(f'host "{credentials.database}" "{credentials.user}" all scram-sha-256')
+    if not node.admin_only and node.restriction is not Restriction.CLOSED:
+        rules.append("host all all all scram-sha-256")
     return "".join(f"{rule}\n" for rule in rules)
 
 

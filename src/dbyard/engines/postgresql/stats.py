@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dbyard.engines.postgresql.names import ADMIN_DATABASE
 from dbyard.engines.postgresql.render import RESERVED_CONNECTIONS
-from dbyard.engines.postgresql.session import connect, literal
+from dbyard.engines.postgresql.session import connect
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -21,17 +22,18 @@ _NAMES = (
     "deadlocks",
 )
 _QUERY = f"""
-    SELECT pg_catalog.pg_database_size(datname), numbackends,
+    SELECT sum(pg_catalog.pg_database_size(datid)), sum(numbackends),
            pg_catalog.current_setting('max_connections')::int - {RESERVED_CONNECTIONS},
-           xact_commit, xact_rollback, blks_read, blks_hit, temp_bytes, deadlocks
-    FROM pg_catalog.pg_stat_database WHERE datname = {{database}}
-    """  # noqa: S608 - a number of ours, and what `literal` quotes
+           sum(xact_commit), sum(xact_rollback), sum(blks_read), sum(blks_hit), sum(temp_bytes), sum(deadlocks)
+    FROM pg_catalog.pg_stat_database WHERE datname NOT IN ('{ADMIN_DATABASE}', 'template0', 'template1')
+    """  # noqa: S608 - a number and a name of ours
+"""Of all databases that are the tenant's."""
 
 
 def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
     try:
         with connect(address, credentials.admin_password) as session:
-            row = session.execute(_QUERY.format(database=literal(credentials.database)))
+            row = session.execute(_QUERY)
     except TemporaryError as error:
         raise NotReady(str(error)) from error
     return {name: int(value or 0) for name, value in zip(_NAMES, row, strict=False)}

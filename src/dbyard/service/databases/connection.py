@@ -8,14 +8,18 @@ from typing import NoReturn
 
 from dbyard import engines
 from dbyard.engines import ConnectionForms, Engine
-from dbyard.errors import Conflict, NotFound
+from dbyard.errors import Conflict, NotFound, WrongPassword
 from dbyard.model import OPERATIONS, Address, Certificate, Credentials, Database, Principal, Restriction
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
+from dbyard.service.databases import logins
 from dbyard.service.databases.status import get_facts
 from dbyard.store import credentials, endpoints
 from dbyard.store.credentials import SealedCredential
 from dbyard.store.status import Facts
+
+_TRUSTED = 60.0
+"""Seconds after a server's first answer in which its tenant has hardly locked itself out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def get(service: Service, principal: Principal, key: str) -> DatabaseConnection:
         raise Conflict(
             f"The database is closed: {access.facts.restriction_reason}", extra={"current_operation_id": None}
         )
+    _refuse_locked_out(service, access)
     found, engine = _credentials(service, access), _engine(service, access.database)
     return DatabaseConnection(
         url=engine.url(access.address, found),
@@ -127,6 +132,15 @@ def _refuse(facts: Facts) -> NoReturn:
         raise Conflict(f"The database does not run: {facts.down_reason}", extra={"current_operation_id": None})
     message = "The database waits for its new password"
     raise Conflict(message, headers={"Retry-After": "1"}, extra={"current_operation_id": None})
+
+
+def _refuse_locked_out(service: Service, access: _Access) -> None:
+    """Unless it has become ready just now: a create must not wait for a second log-in."""
+    if service.clock() - (access.facts.ready_at or 0.0) < _TRUSTED:
+        return
+    if error := logins.find_error(service, access.database):
+        advice = "reset its password" if isinstance(error, WrongPassword) else "repair it"
+        raise Conflict(f"The database's user cannot use it: {error}; {advice}", extra={"current_operation_id": None})
 
 
 def _engine(service: Service, database: Database) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from dbyard import engines
@@ -16,17 +16,17 @@ from dbyard.store import credentials, endpoints, instances, projects
 
 def ask(service: Service, database: Database) -> Mapping[str, int | float]:
     """Those of its primary, at most a minute old. Raises NotReady or a StepError when the server does not tell them."""
-    account_id, question = _prepare(service, database)
-    return service.samples.get(database.id, account_id, question)
+    account_id, engine, address, login = prepare(service, database)
+    return service.samples.get(database.id, account_id, partial(_ask, engine, address, login))
 
 
 def begin(service: Service, database: Database) -> Question | None:
     """Ask its primary, without waiting for the answer, which `tell` then has; None when it cannot be asked now."""
     try:
-        account_id, question = _prepare(service, database)
+        account_id, engine, address, login = prepare(service, database)
     except NotReady:
         return None
-    return service.samples.ask(database.id, account_id, question)
+    return service.samples.ask(database.id, account_id, partial(_ask, engine, address, login))
 
 
 def tell(service: Service, database: Database, question: Question | None) -> Mapping[str, int | float]:
@@ -34,8 +34,8 @@ def tell(service: Service, database: Database, question: Question | None) -> Map
     return service.samples.tell(database.id, question)
 
 
-def _prepare(service: Service, database: Database) -> tuple[str, Callable[[], Mapping[str, int | float]]]:
-    """The account of the database, and the question, which reads nothing of the platform's. Raises NotReady."""
+def prepare(service: Service, database: Database) -> tuple[str, Engine, Address, Credentials]:
+    """The account of the database, and what it takes to ask its primary. Raises NotReady when that never started."""
     with service.store.snapshot() as reading:
         instance, sealed = instances.get_primary(reading, database.id), credentials.get(reading, database.id)
         endpoint, *_ = endpoints.list_for(reading, database.id)
@@ -50,7 +50,7 @@ def _prepare(service: Service, database: Database) -> tuple[str, Callable[[], Ma
         certificate=Certificate("", "", service.authority.pem),
     )
     engine = engines.load(service.catalogue.get(database.technology).engine)
-    return account_id, partial(_ask, engine, endpoint.address, login)
+    return account_id, engine, endpoint.address, login
 
 
 def _ask(engine: Engine, address: Address, login: Credentials) -> Mapping[str, int | float]:

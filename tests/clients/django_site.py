@@ -1,0 +1,39 @@
+"""A Django that makes its test database, migrates it, and drops it: `python -m tests.clients.django_site URL`."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlsplit
+
+import django  # type: ignore[import-untyped]
+from django.conf import settings  # type: ignore[import-untyped]
+from django.db import connection  # type: ignore[import-untyped]
+from django.test.runner import DiscoverRunner  # type: ignore[import-untyped]
+
+
+def main(url: str) -> None:
+    parts = urlsplit(url)
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.removeprefix("/"),
+        "USER": parts.username,
+        "PASSWORD": parts.password,
+        "HOST": parts.hostname,
+        "PORT": parts.port,
+    }
+    settings.configure(
+        DATABASES={"default": database},
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    )
+    django.setup()
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    made = runner.setup_databases()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database(), string_agg(DISTINCT app, ', ' ORDER BY app) FROM django_migrations")
+        name, applications = cursor.fetchone()
+    runner.teardown_databases(made)
+    print(name, applications)  # noqa: T201
+
+
+main(sys.argv[1])
