@@ -48,6 +48,7 @@ CUTS = {
     "tests/e2e/test_long_operations.py": TEST,
     "tests/api/test_authorization.py": FILE,
     "tests/unit/test_installations.py": CLASS,
+    "tests/unit/test_installations_images.py": CLASS,
 }
 
 

@@ -70,11 +70,17 @@ class PythonRecipe(_Recipe, frozen=True, tag="python"):
         return self.packages[0][0].replace("==", "-")
 
 
-class FoundRecipe(_Recipe, frozen=True, tag="found"):
-    """A server that dbyard only finds: the program named by the environment's `variable`, or on PATH."""
+class ImageRecipe(_Recipe, frozen=True, tag="image"):
+    """A server from a container image, all of whose layers become a root of its own. It runs in a sandbox only."""
 
-    variable: Annotated[str, Meta(pattern=r"^DBYARD_[A-Z]+$")]
-    bin: RelativePath = "bin"
+    reference: Text
+    """`REGISTRY/PATH:TAG` or `REGISTRY/PATH@sha256:…`, in full: `docker.io/library/mongo:8.0`."""
+    bin: RelativePath = "usr/bin"
+    """The directory of the server's programs, if the image's own PATH has none with it."""
+    prune: tuple[str, ...] = ()
+    """Patterns of paths in the tree that the server does not need."""
+    variable: Annotated[str, Meta(pattern=r"^(DBYARD_[A-Z]+)?$")] = ""
+    """If it is not empty, this machine's own program serves as well: on PATH, or named by this variable."""
 
 
 class MavenRecipe(_Recipe, frozen=True, tag="maven"):
@@ -111,5 +117,5 @@ class GoRecipe(_Recipe, frozen=True, tag="go"):
 
 
 Recipe = (
-    DebianRecipe | DebianRootRecipe | WheelRecipe | PythonRecipe | FoundRecipe | MavenRecipe | SharedRecipe | GoRecipe
+    DebianRecipe | DebianRootRecipe | WheelRecipe | PythonRecipe | ImageRecipe | MavenRecipe | SharedRecipe | GoRecipe
 )

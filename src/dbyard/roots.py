@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
 """What every program in a sandbox has of its own, beside what it sees of files."""
 _LINKS = ("bin", "sbin", "lib", "lib64")
+_OTHERS = ("opt",)
+"""Where some container images have their server."""
 _SETTINGS = ("ld.so.cache", "localtime", "nsswitch.conf", "alternatives")
 """Of the machine's `/etc`, what programs of its `/usr` need. Of a whole root it is all but its users."""
 _USERS = ("passwd", "group", "shadow", "gshadow")
@@ -39,7 +41,7 @@ def show_system(root: Path | None) -> list[str]:
     """Options that show `/usr` and what belongs to it; `root` is that of a whole tree, None for the machine's."""
     base = root or Path("/")
     options = ["--perms", "0755", "--dir", "/etc", "--ro-bind", str(base / "usr"), "/usr"]
-    for name in _LINKS:
+    for name in (*_LINKS, *_OTHERS) if root else _LINKS:
         options += _show_link(base / name, f"/{name}")
     for name in _list_settings(root) if root else _SETTINGS:
         options += ["--ro-bind-try", str(base / "etc" / name), f"/etc/{name}"]

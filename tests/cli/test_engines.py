@@ -153,7 +153,7 @@ class TestList:
         assert header.split() == ["TECHNOLOGY", "VERSION", "SERVER", "LICENCE", "INSTALLED", "FROM"]
         assert max(map(len, [header, *lines])) <= 100
         assert lines[1].split() == ["postgresql", "15", "PostgreSQL", "15", "PostgreSQL", "15.1", "by"]
-        assert "SSPL-1.0                 no         PATH" in "\n".join(lines)
+        assert "SSPL-1.0                 no         image" in "\n".join(lines)
         assert lines.index("") == sum(len(each.versions) for each in catalogue.load().technologies.values())
 
     def test_table_says_what_to_install(self, engines: Path) -> None:

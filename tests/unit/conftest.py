@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,3 +78,13 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     repository.add("libbase", {"usr/lib/x86_64-linux-gnu/libbase.so.1": "base"}, section="libs")
     monkeypatch.setenv("APT_CONFIG", str(repository.configuration))
     return repository
+
+
+def program(name: str) -> Mapping[str, bytes]:
+    """A program of this machine with its libraries, as files of a package or a layer."""
+    path = shutil.which(name)
+    assert path is not None
+    told = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    libraries = re.findall(r"(/\S+)", told)
+    files = {f"usr/{library.removeprefix('/usr').lstrip('/')}": Path(library).read_bytes() for library in libraries}
+    return {f"usr/bin/{name}": Path(path).read_bytes(), **files}

@@ -18,7 +18,7 @@ import pytest
 
 from dbyard import installations
 from dbyard.errors import InstallationError
-from dbyard.installations import bundles, prefix
+from dbyard.installations import bundles, files, prefix
 from dbyard.installations.bundles import Archive, Bundle
 from dbyard.installations.prefix import Package
 from dbyard.model import Installation, Version
@@ -128,7 +128,8 @@ class TestInstall:
         assert installed == installations.find("redis", "7.0")
         assert (installed.root, installed.source) == (machine / "redis" / "7.0.99", server.source)
         assert installed.libraries == (installed.root / "lib" / "x86_64-linux-gnu",)
-        assert tree(installed.root) == tree(server.root)
+        assert tree(installed.root) == {**tree(server.root), files.RECORD: tree(installed.root)[files.RECORD]}
+        assert files.compare(installed.root) == []
         assert prefix.read_packages(installed.root) == PACKAGES
         assert installed.bin.joinpath("redis-sentinel").stat().st_nlink == 1
 

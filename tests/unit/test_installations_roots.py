@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from dbyard.installations import bundles, debian_root
 from dbyard.model import Installation, Version
 from dbyard.recipes import DebianRecipe, DebianRootRecipe
 from dbyard.roots import enter_with_all_else
-from tests.unit.conftest import Repository
+from tests.unit.conftest import Repository, program
 
 BUBBLEWRAP = installations.find_tool("bwrap")
 pytestmark = pytest.mark.skipif(
@@ -29,16 +27,6 @@ pytestmark = pytest.mark.skipif(
 SERVER = '#!/bin/sh\necho "Redis server v=8.0.99 $(cat /usr/share/toy/name 2>/dev/null)"\n'
 LINKS = (("usr/share/toy/control", "control-3"),)
 LINES = (("usr/share/toy/control-3", "trusted = true"),)
-
-
-def program(name: str) -> Mapping[str, bytes]:
-    """A program of this machine with its libraries, as files of a package."""
-    path = shutil.which(name)
-    assert path is not None
-    told = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
-    libraries = re.findall(r"(/\S+)", told)
-    files = {f"usr/{library.removeprefix('/usr').lstrip('/')}": Path(library).read_bytes() for library in libraries}
-    return {f"usr/bin/{name}": Path(path).read_bytes(), **files}
 
 
 @pytest.fixture(scope="module")

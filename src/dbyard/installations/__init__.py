@@ -17,11 +17,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NoReturn
 
 from dbyard import catalogue, roots
 from dbyard.errors import InstallationError, Invalid
-from dbyard.installations import bundles, debian, debian_root, golang, maven, prefix, python_app, sources, wheel
+from dbyard.installations import (
+    bundles,
+    debian,
+    debian_root,
+    files,
+    golang,
+    images,
+    maven,
+    prefix,
+    python_app,
+    sources,
+    wheel,
+)
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
@@ -29,8 +40,8 @@ from dbyard.model import Installation, Version, engines_home
 from dbyard.recipes import (
     DebianRecipe,
     DebianRootRecipe,
-    FoundRecipe,
     GoRecipe,
+    ImageRecipe,
     MavenRecipe,
     PythonRecipe,
     SharedRecipe,
@@ -86,10 +97,13 @@ def list_all_managed(technology: str) -> list[Installation]:
 
 
 def needs_install(version: Version) -> bool:
-    """Whether it is not installed, or the managed installation is not the one that the catalogue names now."""
+    """Whether it is not installed, or the managed installation is not the one that the catalogue names now.
+
+    One from an image is what somebody has asked for by name, and stays.
+    """
     found = find(version.technology, version.version)
-    if found is None:
-        return True
+    if found is None or found.source.startswith("image "):
+        return found is None
     wanted = _with_possible_recipe(resolve_shared(version))
     return found.root.is_relative_to(engines_home()) and not _is_current(found, wanted)
 
@@ -139,8 +153,8 @@ def _install_as_said(version: Version, report: Report, upgrade: bool, bundle: Bu
         shared = install(resolve_shared(version), report, upgrade=upgrade, bundle=bundle)
         return replace(shared, technology=version.technology)
     home = engines_home()
-    if isinstance(version.recipe, FoundRecipe):
-        return next(_find_system(version), None) or _refuse_to_install(version, version.recipe.variable)
+    if isinstance(version.recipe, ImageRecipe) and bundle is None and (found := next(_find_system(version), None)):
+        return found
 
     def report_titled(line: str) -> None:
         report(f"{title(version)}: {line}")
@@ -204,13 +218,6 @@ def _locked(what: Version | Installation, waiting: Callable[[], None] = lambda: 
         yield
 
 
-def _refuse_to_install(version: Version, variable: str) -> NoReturn:
-    raise InstallationError(
-        f"{version.server} is not installed, and dbyard cannot install it: follow its makers' instructions,"
-        f" then put {version.command} on the platform's PATH or name the program in {variable}"
-    )
-
-
 def _is_current(installation: Installation, version: Version) -> bool:
     return sources.is_current(version.recipe, prefix.read_packages(installation.root))
 
@@ -239,7 +246,7 @@ def _programs(version: Version) -> Iterator[Path]:
     match version.recipe:
         case DebianRecipe(bin=bin):
             yield from (directory / version.command for directory in (_SYSTEM / bin, _SYSTEM / "sbin"))
-        case FoundRecipe(variable=variable):
+        case ImageRecipe(variable=variable) if variable:
             if found := os.environ.get(variable) or shutil.which(version.command):
                 yield Path(found).resolve()
 
@@ -287,6 +294,7 @@ def _build(
     final = prefix.free_path(partial.parent / installation.full_version)
     if isinstance(version.recipe, MavenRecipe):
         maven.prepare(version.recipe, partial, final, unpacked.libraries, report)
+    files.write(partial)
     prefix.write(installation, unpacked.packages)
     prefix.publish(partial, final)
     return final
@@ -311,8 +319,20 @@ def _unpack(version: Version, tree: Path, scratch: Path, report: Report, bundle:
             return golang.unpack(recipe, version.command, tree, scratch, report)
         case WheelRecipe() as recipe:
             return wheel.unpack(recipe, tree, scratch, report)
-        case FoundRecipe() | SharedRecipe():
+        case ImageRecipe() as recipe:
+            _enter(tree)  # before anything is downloaded in vain
+            return images.unpack(recipe, version.command, tree, scratch, _find_skopeo(report), report)
+        case SharedRecipe():
             raise InstallationError(f"{version.server} cannot be installed")
+
+
+def _find_skopeo(report: Report) -> list[str]:
+    """The argv of skopeo, which is installed with the first image."""
+    if found := shutil.which("skopeo"):
+        return [found]
+    installed = install(catalogue.load().tools["skopeo"], report)
+    libraries = ":".join(map(str, installed.libraries))
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(installed.bin / "skopeo")]
 
 
 def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:

@@ -7,13 +7,11 @@ Debian's.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dbyard.errors import InstallationError
-from dbyard.installations import debian
+from dbyard.installations import debian, trees
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report, run
 from dbyard.recipes import DebianRootRecipe
@@ -36,8 +34,8 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
         (tree / name).symlink_to(f"usr/{name}")
     for archive in archives:
         _extract(archive, tree, scratch)
-    _remove(tree, (*_PRUNED, *recipe.prune))
-    _keep_licences(tree / "usr" / "share" / "doc")
+    trees.remove(tree, (*_PRUNED, *recipe.prune))
+    trees.keep_licences(tree / "usr" / "share" / "doc")
     for link, target in recipe.links:
         _link(tree / link, target)
     for path, line in recipe.added_lines:
@@ -67,23 +65,8 @@ def _extract(archive: Path, tree: Path, scratch: Path) -> None:
         elif (root / name).is_dir():
             (root / "usr").mkdir(exist_ok=True)
             debian.merge(root / name, root / "usr" / name)
-    _make_relative(root)
+    trees.make_links_relative(root)
     debian.merge(root, tree)
-
-
-def _remove(tree: Path, patterns: Iterable[str]) -> None:
-    for path in [found for pattern in patterns for found in tree.glob(pattern)]:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _keep_licences(documentation: Path) -> None:
-    """Of a package's documentation only that."""
-    for path in documentation.glob("*/*"):
-        if path.name != "copyright":
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _link(path: Path, target: str) -> None:
@@ -92,19 +75,3 @@ def _link(path: Path, target: str) -> None:
     path.symlink_to(target)
     if not path.exists():
         raise InstallationError(f"{path} would lead to {target}, which no package has")
-
-
-def _make_relative(root: Path) -> None:
-    """A link to `/usr/…` means the tree's, wherever the tree is; one that leads out of it is refused."""
-    for directory, names, files in os.walk(root):
-        for path in (Path(directory, name) for name in (*names, *files)):
-            if not path.is_symlink():
-                continue
-            target = path.readlink()
-            if target.is_absolute():
-                path.unlink()
-                path.symlink_to(os.path.relpath(root / target.relative_to("/"), path.parent))
-            if not Path(os.path.normpath(path.parent / path.readlink())).is_relative_to(root):
-                raise InstallationError(
-                    f"/{path.relative_to(root)} links to {target}, out of the tree, and was refused"
-                )

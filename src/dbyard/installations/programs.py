@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,12 +15,21 @@ from dbyard.errors import InstallationError
 
 T = TypeVar("T")
 Report = Callable[[str], None]
+_WATCH_SECONDS = 2.0
 _SHOWN_ERRORS = 3
 _ERROR_MARKS = ("E:", "ERROR:", "[ERROR] Failed")
 
 
-def run(argv: Sequence[str | Path], cwd: Path | None = None, on_line: Report = lambda _: None) -> str:
-    """The program's output; `on_line` gets each line at once. InstallationError has the last lines of its errors."""
+def run(
+    argv: Sequence[str | Path],
+    cwd: Path | None = None,
+    on_line: Report = lambda _: None,
+    watch: Callable[[], object] = lambda: None,
+) -> str:
+    """The program's output; `on_line` gets each line at once. InstallationError has the last lines of its errors.
+
+    `watch` is called every few seconds; if it raises InstallationError, the program is killed and that is raised.
+    """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     printed: list[str] = []
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
@@ -35,7 +46,7 @@ def run(argv: Sequence[str | Path], cwd: Path | None = None, on_line: Report = l
             )
         except OSError as error:
             raise InstallationError(f"{argv[0]} cannot be run: {error.strerror}") from error
-        with process:
+        with process, _watched(process, watch):
             for line in process.stdout or ():
                 printed.append(line)
                 on_line(line.rstrip("\n"))
@@ -45,6 +56,30 @@ def run(argv: Sequence[str | Path], cwd: Path | None = None, on_line: Report = l
             name = Path(next(str(part) for part in argv if part != "env" and "=" not in str(part))).name
             raise InstallationError(f"{name} failed: {_error_lines(errors.read(), output)}")
     return output
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[str], watch: Callable[[], object]) -> Iterator[None]:
+    ended, reasons = threading.Event(), list[InstallationError]()
+
+    def go_on() -> None:
+        while not ended.wait(_WATCH_SECONDS):
+            try:
+                watch()
+            except InstallationError as error:
+                reasons.append(error)
+                process.kill()
+                return
+
+    thread = threading.Thread(target=go_on, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if reasons:
+        raise reasons[0]
 
 
 def retry_once(attempt: Callable[[], T], what: str, report: Report) -> T:

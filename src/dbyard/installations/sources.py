@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbyard.installations import maven
+from dbyard.installations import images, maven
 from dbyard.installations.debian_root import BASE
 from dbyard.installations.prefix import Package
 from dbyard.recipes import (
     DebianRecipe,
     DebianRootRecipe,
-    FoundRecipe,
     GoRecipe,
+    ImageRecipe,
     MavenRecipe,
     PythonRecipe,
     Recipe,
@@ -37,8 +37,8 @@ def origin(recipe: Recipe) -> str:
             return f"Go module {recipe.module} {recipe.release}"
         case SharedRecipe(technology=technology):
             return f"the server of {technology}"
-        case FoundRecipe(variable=variable):
-            return f"this machine: PATH or {variable}"
+        case ImageRecipe(reference=reference):
+            return f"image {reference}"
 
 
 def pinned(recipe: Recipe) -> tuple[Package, ...]:
@@ -52,13 +52,15 @@ def pinned(recipe: Recipe) -> tuple[Package, ...]:
             return maven.pinned(recipe)
         case GoRecipe():
             return (Package(recipe.module, recipe.release, recipe.sum),)
-        case DebianRecipe() | DebianRootRecipe() | FoundRecipe() | SharedRecipe():
+        case DebianRecipe() | DebianRootRecipe() | ImageRecipe() | SharedRecipe():
             return ()
 
 
 def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
     """The digest of the server's own file, with its kind; None if unknown, as for Debian before the download."""
-    if isinstance(recipe, DebianRecipe | DebianRootRecipe):
+    if isinstance(recipe, ImageRecipe):
+        main = next(iter(installed), None)
+    elif isinstance(recipe, DebianRecipe | DebianRootRecipe):
         main = next((each for each in installed if each.name == recipe.packages[0]), None)
     else:
         main = next(iter(pinned(recipe)), None)
@@ -71,6 +73,8 @@ def is_current(recipe: Recipe, installed: Sequence[Package]) -> bool:
     """Whether the installed packages include all that the recipe pins now; of a whole root, all that it names."""
     if isinstance(recipe, DebianRootRecipe):
         return {*recipe.packages, *BASE} <= {each.name for each in installed}
+    if isinstance(recipe, ImageRecipe):
+        return images.is_current(recipe, installed)
     return set(pinned(recipe)) <= set(installed)
 
 

@@ -65,8 +65,11 @@ def show(name: str, as_json: bool) -> None:
     metavar="DIR",
     help="Use a bundle, no network.",
 )
+@click.option(
+    "--image", metavar="REFERENCE", help="Take it from this image: REGISTRY/PATH:TAG or REGISTRY/PATH@sha256:…"
+)
 @click.option("--quiet", is_flag=True, help="One line for each server, and all lines of one that fails.")
-def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, quiet: bool) -> None:
+def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, image: str | None, quiet: bool) -> None:
     """Install database servers; without arguments all default servers that are missing.
 
     Servers that are listed as on request are installed by name only. Nothing is configured or started, and nothing
@@ -80,6 +83,8 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, quiet: b
     if bundle:
         click.echo(f"SHA-256 of {bundle.directory / bundles.MANIFEST}: {bundle.digest}")
     versions = _named(wanted) if wanted else _missing(upgrade, bundle)
+    if image is not None:
+        versions = _from_image(versions if wanted and not bundle else [], image)
     if not versions:
         click.echo(f"All database servers are installed: {engines_home()}")
         return
@@ -119,6 +124,48 @@ def pack(directory: Path, wanted: Sequence[str]) -> None:
 
 @engines.command()
 @click.argument("name", metavar="TECHNOLOGY[@VERSION]")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="OCI-DIR")
+def image(name: str, directory: Path) -> None:
+    """Make a container image of an installed server, as an OCI layout in OCI-DIR.
+
+    It runs as uid 65532, has no entry point, and prints the server's version unless it is told to run something else.
+    """
+    from dbyard import installations
+    from dbyard.installations import oci
+
+    version = installations.resolve_shared(_parse(name))
+    found = installations.find(version.technology, version.version)
+    if found is None:
+        raise click.ClickException(f"{name} is not installed")
+    digest = oci.write(version, found, directory, click.echo)
+    click.echo(f"{directory} holds {digest}")
+    click.echo(
+        f"skopeo copy oci:{directory}:{found.full_version} docker://REGISTRY/{version.technology}:{version.version}"
+    )
+
+
+@engines.command()
+@click.argument("wanted", nargs=-1, metavar=_WANTED)
+def verify(wanted: Sequence[str]) -> None:
+    """Compare the files of installed servers with what was installed; without names of all of them."""
+    from dbyard.errors import InstallationError
+    from dbyard.installations import files
+
+    changed = 0
+    for installation in _installed(wanted):
+        title = f"{installation.technology} {installation.full_version} in {installation.root}"
+        try:
+            differences = files.compare(installation.root)
+        except InstallationError as error:
+            differences = [str(error)]
+        click.echo("\n  ".join([f"{title}: {'not as installed' if differences else 'as installed'}", *differences]))
+        changed += bool(differences)
+    if changed:
+        sys.exit(1)
+
+
+@engines.command()
+@click.argument("name", metavar="TECHNOLOGY[@VERSION]")
 def uninstall(name: str) -> None:
     """Remove a server that no database uses; VERSION can be a full version, to remove only that one.
 
@@ -127,7 +174,7 @@ def uninstall(name: str) -> None:
     from dbyard import installations
     from dbyard.local import usage
 
-    found = _removable(name)
+    found = _managed(name)
     for installation in found:
         installations.refuse_used(installation, usage.users_of(installation))
     for installation in found:
@@ -163,13 +210,26 @@ def _named(wanted: Sequence[str]) -> list[Version]:
     return list(dict.fromkeys(installations.resolve_shared(_parse(text)) for text in wanted))
 
 
+def _from_image(versions: Sequence[Version], reference: str) -> list[Version]:
+    from dataclasses import replace
+
+    from dbyard.installations import images
+    from dbyard.recipes import ImageRecipe
+
+    if len(versions) != 1:
+        raise click.UsageError("--image goes with one TECHNOLOGY[@VERSION], and not with --offline")
+    images.parse(reference)
+    return [replace(versions[0], recipe=ImageRecipe(reference=reference), fallback=None)]
+
+
 def _default_servers() -> list[Version]:
     """All versions that `install` installs on an empty machine, slow ones first."""
     from dbyard import catalogue, installations
     from dbyard.recipes import MavenRecipe
 
     servers = dict.fromkeys(installations.resolve_shared(each) for each in _versions() if not each.on_request)
-    return sorted([*servers, *catalogue.load().tools.values()], key=lambda each: type(each.recipe) is not MavenRecipe)
+    tools = [each for each in catalogue.load().tools.values() if not each.on_request]
+    return sorted([*servers, *tools], key=lambda each: type(each.recipe) is not MavenRecipe)
 
 
 def _missing(upgrade: bool, bundle: Bundle | None) -> list[Version]:
@@ -186,7 +246,17 @@ def _needs_install(version: Version) -> bool:
     return installations.needs_install(version)
 
 
-def _removable(name: str) -> list[Installation]:
+def _installed(wanted: Sequence[str]) -> list[Installation]:
+    """What the names mean, or all, tools included."""
+    from dbyard import catalogue, installations
+
+    if wanted:
+        return [found for name in wanted for found in _managed(name)]
+    known = catalogue.load()
+    return [found for name in (*known.technologies, *known.tools) for found in installations.list_all_managed(name)]
+
+
+def _managed(name: str) -> list[Installation]:
     from dbyard import installations
     from dbyard.model import engines_home
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from dbyard import installations
 from dbyard.installations import prefix, sources
 from dbyard.model import Installation, Version
-from dbyard.recipes import FoundRecipe
 
 Row = dict[str, object]
 
@@ -97,7 +96,8 @@ def _cells(version: Version) -> tuple[str, ...]:
     found = installations.find(version.technology, version.version)
     recipe = installations.resolve_shared(version).recipe
     state = found.full_version.rpartition("-")[2] if found else "no"
-    origin = "PATH" if isinstance(recipe, FoundRecipe) else (found.source if found else sources.origin(recipe))
+    origin = found.source if found else sources.origin(recipe)
+    origin = "PATH" if origin.startswith("/") else origin
     server = installations.title(version)
     return version.technology, version.version, _kind(version), server, version.licence, state, origin.split()[0]
 
