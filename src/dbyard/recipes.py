@@ -40,6 +40,8 @@ class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
     """Paths in the tree, and where they link to: what `update-alternatives` would have made."""
     added_lines: tuple[tuple[RelativePath, Text], ...] = ()
     """Files of the tree, and the line that each is given at its end."""
+    locales: tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}_[A-Z]{2}$")], ...] = ()
+    """Locales that are compiled for UTF-8, beside C.UTF-8: `en_US`. The package `locales` has their sources."""
 
 
 class WheelRecipe(_Recipe, frozen=True, tag="wheel"):

@@ -136,6 +136,15 @@ class TestDebianRoot:
         assert (second.full_version, first.root.exists()) == ("8.0.100", True)
         assert installations.find("redis", "8.0", "8.0.99") == first
 
+    def test_other_edits_of_the_same_packages_make_another_one(self) -> None:
+        first, _ = install(toy())
+        assert install(toy())[0] == first
+        edited = toy(added_lines=(("usr/share/toy/name", "x"),))
+        second, _ = install(edited)
+        assert (second.root.name, second.full_version) == ("8.0.99+2", "8.0.99")
+        assert (second.root / "usr/share/toy/name").read_text().endswith("x\n")
+        assert install(edited)[0] == second
+
 
 class TestFallback:
     """Where a whole root cannot be had, another recipe of the same version serves."""

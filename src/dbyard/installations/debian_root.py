@@ -7,12 +7,15 @@ Debian's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from dbyard.errors import InstallationError
 from dbyard.installations import debian, trees
-from dbyard.installations.prefix import Unpacked
+from dbyard.installations.prefix import Package, Unpacked
 from dbyard.installations.programs import Report, run
 from dbyard.recipes import DebianRootRecipe
 
@@ -34,6 +37,9 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
         (tree / name).symlink_to(f"usr/{name}")
     for archive in archives:
         _extract(archive, tree, scratch)
+    if recipe.locales:
+        report(f"compiling {len(recipe.locales)} locales")
+        _compile_locales(recipe.locales, tree)
     trees.remove(tree, (*_PRUNED, *recipe.prune))
     trees.keep_licences(tree / "usr" / "share" / "doc")
     for link, target in recipe.links:
@@ -41,9 +47,15 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
     for path, line in recipe.added_lines:
         with (tree / path).open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
-    packages = tuple(debian.package(archive) for archive in archives)
+    packages = (*(debian.package(archive) for archive in archives), *edits(recipe))
     main = next(each for each in packages if each.name == recipe.packages[0])
     return Unpacked(f"Debian {recipe.suites[0]}: {main.name} {main.version}", packages, (), whole=True)
+
+
+def edits(recipe: DebianRootRecipe) -> tuple[Package, ...]:
+    """What was made of the tree beside unpacking, listed as a package: another one makes another installation."""
+    edited = (recipe.links, recipe.added_lines, recipe.locales)
+    return (Package("edits", "1", hashlib.sha256(msgspec.json.encode(edited)).hexdigest()),) if any(edited) else ()
 
 
 def _sources(suites: Sequence[str]) -> str:
@@ -67,6 +79,16 @@ def _extract(archive: Path, tree: Path, scratch: Path) -> None:
             debian.merge(root / name, root / "usr" / name)
     trees.make_links_relative(root)
     debian.merge(root, tree)
+
+
+def _compile_locales(names: Iterable[str], tree: Path) -> None:
+    """By the tree's own program and libraries: what a locale looks like compiled is an affair of its libc."""
+    (loader,) = tree.glob("usr/lib/*/ld-linux*.so.*")
+    sources, program = f"I18NPATH={tree / 'usr' / 'share' / 'i18n'}", tree / "usr" / "bin" / "localedef"
+    started: list[str | Path] = ["env", sources, loader, "--library-path", loader.parent, program]
+    (tree / "usr" / "lib" / "locale").mkdir(exist_ok=True)
+    for name in names:
+        run([*started, "--no-archive", f"--prefix={tree}", "-i", name, "-f", "UTF-8", f"{name}.UTF-8"])
 
 
 def _link(path: Path, target: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbyard.installations import images, maven
-from dbyard.installations.debian_root import BASE
+from dbyard.installations.debian_root import BASE, edits
 from dbyard.installations.prefix import Package
 from dbyard.recipes import (
     DebianRecipe,
@@ -70,9 +70,10 @@ def digest(recipe: Recipe, installed: Sequence[Package]) -> str | None:
 
 
 def is_current(recipe: Recipe, installed: Sequence[Package]) -> bool:
-    """Whether the installed packages include all that the recipe pins now; of a whole root, all that it names."""
+    """Whether the installed packages include all that the recipe pins now; of a whole root, what it names and edits."""
     if isinstance(recipe, DebianRootRecipe):
-        return {*recipe.packages, *BASE} <= {each.name for each in installed}
+        unpacked = {*recipe.packages, *BASE} <= {each.name for each in installed}
+        return unpacked and set(edits(recipe)) <= set(installed)
     if isinstance(recipe, ImageRecipe):
         return images.is_current(recipe, installed)
     return set(pinned(recipe)) <= set(installed)

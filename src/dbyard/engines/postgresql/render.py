@@ -29,6 +29,8 @@ OPEN_MAINTENANCE = (
     f"GRANT CONNECT ON DATABASE {ADMIN_DATABASE} TO PUBLIC",
 )
 """Tools connect to that database to make or drop another one; it is the one in which the platform works as well."""
+MONITOR = "pg_monitor"
+"""The role that reads statistics and settings; all that there is in a server is its tenant's."""
 _NARROW_CREATEROLE = 16
 """Since this version a role that makes others has power over these alone."""
 
@@ -74,6 +76,7 @@ def _init(layout: Layout, server: Sequence[str], admin_password: str) -> tuple[C
         f"REVOKE ALL ON DATABASE {ADMIN_DATABASE}, template1 FROM PUBLIC",
         *OPEN_MAINTENANCE,
         f"CREATE ROLE {SPARE} NOLOGIN CREATEDB{_may_make_roles(layout)}",
+        f"GRANT {MONITOR} TO {SPARE}",
         f"CREATE DATABASE {SPARE} OWNER {SPARE}",
     )
     single = (str(layout.bin / "postgres"), "--single", *server, "-c", "exit_on_error=on", ADMIN_DATABASE)
@@ -121,6 +124,8 @@ def _settings(node: RenderInput, layout: Layout) -> dict[str, str]:
         "hba_file": str(layout.conf / "pg_hba.conf"),
         "password_encryption": "scram-sha-256",
         **sizes(node.plan),
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.max": "1000",  # each takes memory from the start
         "jit": "off",
         "huge_pages": "off",
         "max_logical_replication_workers": "0",  # one process less; a tenant cannot subscribe
@@ -138,6 +143,11 @@ def _settings(node: RenderInput, layout: Layout) -> dict[str, str]:
         "log_truncate_on_rotation": "on",
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_checkpoints": "off",
+        "log_lock_waits": "on",
+        "track_io_timing": "on",
+        "track_activity_query_size": "4096",
+        "random_page_cost": "1.1",  # of disks without heads; 4 makes the planner shun indexes
+        "idle_in_transaction_session_timeout": "1d",  # a session that was forgotten keeps vacuum from all tables
     }
 
 

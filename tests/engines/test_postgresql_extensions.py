@@ -1,0 +1,141 @@
+"""Extensions, locales and statistics of PostgreSQL as its tenant has them, on whole roots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from tests.engines.test_postgresql_databases import admin, run
+
+if TYPE_CHECKING:
+    from tests.engines.conftest import Launch, Server
+
+ALLOWED = {
+    "amcheck": "SELECT bt_index_check('t_pkey')",
+    "autoinc": "SELECT 1",
+    "bloom": "CREATE INDEX ON t USING bloom (i)",
+    "btree_gin": "CREATE INDEX ON t USING gin (i)",
+    "btree_gist": "CREATE INDEX ON t USING gist (i)",
+    "citext": "SELECT 'A'::citext = 'a'::citext",
+    "cube": "SELECT cube(1)",
+    "dict_int": "SELECT ts_lexize('intdict', '123456789')",
+    "dict_xsyn": "SELECT ts_lexize('xsyn', 'word')",
+    "earthdistance": "SELECT earth_distance(ll_to_earth(48.2, 16.4), ll_to_earth(52.5, 13.4)) > 500000",
+    "fuzzystrmatch": "SELECT levenshtein('a', 'b')",
+    "hstore": "SELECT 'a=>1'::hstore",
+    "insert_username": "SELECT 1",
+    "intarray": "SELECT '{1}'::int[] && '{1}'",
+    "isn": "SELECT '978-0-393-04002-9'::isbn",
+    "lo": "SELECT 1::oid::lo",
+    "ltree": "SELECT 'a.b'::ltree",
+    "moddatetime": "SELECT 1",
+    "pg_buffercache": "SELECT count(*) FROM pg_buffercache",
+    "pg_freespacemap": "SELECT * FROM pg_freespace('t')",
+    "pg_prewarm": "SELECT pg_prewarm('t')",
+    "pg_stat_statements": "SELECT pg_stat_statements_reset(), (SELECT count(*) FROM pg_stat_statements)",
+    "pg_trgm": "SELECT similarity('word', 'words')",
+    "pg_visibility": "SELECT * FROM pg_visibility_map('t')",
+    "pgcrypto": "SELECT gen_random_bytes(8), crypt('x', gen_salt('bf'))",
+    "pgrowlocks": "SELECT * FROM pgrowlocks('t')",
+    "pgstattuple": "SELECT * FROM pgstattuple('t')",
+    "seg": "SELECT '1 .. 2'::seg",
+    "sslinfo": "SELECT ssl_is_used()",
+    "tablefunc": "SELECT * FROM normal_rand(3, 1, 1)",
+    "tcn": "SELECT 1",
+    "tsm_system_rows": "SELECT * FROM t TABLESAMPLE system_rows(1)",
+    "tsm_system_time": "SELECT * FROM t TABLESAMPLE system_time(1)",
+    "unaccent": "SELECT unaccent('é') = 'e'",
+    "uuid-ossp": "SELECT uuid_generate_v5(uuid_ns_dns(), 'example.org')",
+    "vector": "SELECT '[1,2]'::vector <-> '[2,3]'",
+}
+REFUSED = (
+    "dblink",
+    "file_fdw",
+    "intagg",
+    "pageinspect",
+    "pg_surgery",
+    "pg_walinspect",
+    "postgres_fdw",
+    "refint",
+    "xml2",
+)
+
+
+@pytest.fixture(scope="module", params=["17", "18"])
+def server(request: pytest.FixtureRequest, launch_shared: Launch) -> Server:
+    server = launch_shared("postgresql", request.param)
+    server.configure()
+    if not server.installation.whole:
+        pytest.skip("the build that takes its place where there is no sandbox")
+    run(server, "CREATE TABLE t (i int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    return server
+
+
+class TestExtensions:
+    @pytest.mark.parametrize("name", ALLOWED)
+    def test_are_created_and_used(self, server: Server, name: str) -> None:
+        run(server, f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
+        run(server, ALLOWED[name])
+
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_that_reach_further_are_refused(self, server: Server, name: str) -> None:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied to create extension"):
+            run(server, f"CREATE EXTENSION {name}")
+
+    def test_are_all_decided_upon(self, server: Server) -> None:
+        found = set(run(server, "SELECT name FROM pg_available_extensions"))
+        assert found - {*ALLOWED, *REFUSED, "plpgsql", "pg_logicalinspect"} == set()
+
+    def test_run_nothing_of_the_tenants_as_the_admin_while_they_are_made(self, server: Server) -> None:
+        """Their scripts run as a superuser, in schemas that the tenant may have filled before."""
+        run(server, "DROP DATABASE IF EXISTS hostile", "CREATE DATABASE hostile")
+        names = ("cube_is_point", "cube_dim", "cube_ll_coord", "abs", "sin", "cos", "radians", "degrees")
+        types = ("cubes.cube", "cubes.cube, int", "float8", "anyelement")
+        body = "BEGIN INSERT INTO h.ran VALUES (current_user); RETURN NULL; END"
+        hostile = [
+            f"CREATE FUNCTION h.{name}({type_}) RETURNS float8 LANGUAGE plpgsql AS '{body}'"
+            for name in names
+            for type_ in types
+        ]
+        before = ("CREATE SCHEMA cubes", "CREATE SCHEMA h", "CREATE EXTENSION cube SCHEMA cubes")
+        made = (*before, "CREATE TABLE h.ran (who text)", *hostile, "CREATE EXTENSION earthdistance SCHEMA h")
+        assert run(server, *made, "SELECT who FROM h.ran", dbname="hostile") == []
+
+
+class TestMonitoring:
+    def test_the_tenant_sees_its_own_statements(self, server: Server) -> None:
+        run(server, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements", "SELECT 40 + 2 AS of_mine")
+        found = run(server, "SELECT query FROM pg_stat_statements WHERE query LIKE '%of_mine%' AND query LIKE '%$1%'")
+        assert found == ["SELECT $1 + $2 AS of_mine"]
+
+    def test_no_password_is_in_what_it_sees(self, server: Server) -> None:
+        with admin(server) as session:
+            verifier = session.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'dbyard'").fetchone()
+        assert verifier is not None
+        seen = " ".join(run(server, "SELECT query FROM pg_stat_statements"))
+        assert verifier[0] not in seen
+        assert server.credentials.password not in seen
+
+
+class TestSorting:
+    def test_is_by_code_point_unless_asked_for(self, server: Server) -> None:
+        words = "SELECT string_agg(w, ' ' ORDER BY w{}) FROM unnest('{{zebra,Apple,Éclair,banana,Zoo}}'::text[]) w"
+        assert run(server, words.format("")) == ["Apple Zoo banana zebra Éclair"]
+        assert run(server, words.format(' COLLATE "en-US-x-icu"')) == ["Apple banana Éclair zebra Zoo"]
+        assert run(server, words.format(' COLLATE "en_US.utf8"')) == ["Apple banana Éclair zebra Zoo"]
+        run(server, "CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+
+    @pytest.mark.parametrize(
+        "locale",
+        [
+            "LOCALE 'en_US.UTF-8'",
+            "LOCALE_PROVIDER libc LOCALE = 'de_DE.utf8'",
+            "LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE' LOCALE 'C.UTF-8'",
+            "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'",
+        ],
+    )
+    def test_of_a_database_is_what_was_asked_for(self, server: Server, locale: str) -> None:
+        run(server, "DROP DATABASE IF EXISTS sorted", f"CREATE DATABASE sorted TEMPLATE template0 {locale}")
+        assert run(server, "SELECT lower('Å')", dbname="sorted") == ["å"]
