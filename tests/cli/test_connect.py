@@ -15,6 +15,7 @@ from click.testing import Result
 
 from dbyard import wire
 from dbyard.cli.connect import find_program
+from tests.cli.test_changes import show
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakePlatform
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Run = Callable[..., Result]
 MYSQL = wire.Connection("mysql://u_1:pw@127.0.0.1:20002/u_1", "127.0.0.1", 20002, "u_1", "pw", "u_1", "")
 REDIS = wire.Connection("redis://default:pw@127.0.0.1:20003/0", "127.0.0.1", 20003, "default", "pw", "0", "")
+DETAILS = show(wire.Database("5410093073f7563d50300001", "my-db", "", "", "", wire.App("", "")), None)
 # Stands where a client program would and says what it was given.
 SPY = """#!/bin/sh
 printf '%s\\n' "$@"
@@ -41,7 +43,7 @@ def _put_spy(directory: Path, name: str) -> Path:
 def _put_manifest(engines: Path, technology: str, version: str, **manifest: object) -> Path:
     root = engines / technology / version
     root.mkdir(parents=True, exist_ok=True)
-    (root / "installation.json").write_text(json.dumps(manifest))
+    (root / "installation.json").write_text(json.dumps({"full_version": version, **manifest}))
     return root
 
 
@@ -56,6 +58,7 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _connect(platform: FakePlatform, connection: wire.Connection, *arguments: str) -> list[str]:
     platform.on("GET", "/v1/databases/my-db/connection", (200, wire.ConnectionAnswer(connection)))
+    platform.on("GET", "/api/databases/my-db", (200, DETAILS))
     done = subprocess.run(
         [sys.executable, "-m", "dbyard", "connect", "my-db", *arguments],
         env={**os.environ, "DBYARD_URL": platform.url, "DBYARD_TOKEN": "tk-us-test"},
@@ -88,6 +91,7 @@ class TestConnect:
 
     def test_without_a_program_the_url_is_printed(self, run: Run, platform: FakePlatform, engines: Path) -> None:
         platform.on("GET", "/v1/databases/my-db/connection", (200, wire.ConnectionAnswer(REDIS)))
+        platform.on("GET", "/api/databases/my-db", (200, DETAILS))
         result = run("connect", "my-db")
         assert (result.exit_code, result.stdout) == (1, REDIS.url + "\n")
         assert "dbyard engines install redis" in result.stderr
@@ -104,6 +108,16 @@ class TestFindProgram:
         found = find_program("mysql")
         assert found is not None
         assert found.path == on_path
+
+    def test_that_of_the_servers_own_installation_before_all(self, engines: Path, tmp_path: Path) -> None:
+        """MariaDB's client may lack what MySQL asks for."""
+        _put_spy(tmp_path / "path", "mariadb")
+        for technology, version, program in (("mysql", "10.11.19", "mariadb"), ("mysql", "9.7.4", "mysql")):
+            root = _put_manifest(engines, technology, version, bin="bin", libraries=[])
+            _put_spy(root / "bin", program)
+        found = find_program("mysql", "mysql", "9.7.4 (MySQL 9.7 LTS)")
+        assert found is not None
+        assert found.path == engines / "mysql/9.7.4/bin/mysql"
 
     def test_newest_installation(self, engines: Path) -> None:
         for version in ("9.6.24", "17.10.0", "15.18-0+deb12u1"):

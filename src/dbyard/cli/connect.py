@@ -39,13 +39,13 @@ class Program:
 def connect(database: str, arguments: tuple[str, ...]) -> None:
     """Open psql, mariadb or redis-cli on a database.
 
-    All arguments after DATABASE go to that program: `dbyard connect my-db -c 'SELECT 1'`. The program is searched on
-    PATH, then among the servers that `dbyard engines install` has installed.
+    All arguments after DATABASE go to that program: `dbyard connect my-db -c 'SELECT 1'`. It is the one of the server's
+    own installation; where that is not on this machine, one on PATH, then one of another installation.
     """
     with session() as client:
-        connection = client.get_connection(database)
+        connection, details = client.get_connection(database), client.get_details(database)
     technology = _technology(connection)
-    program = find_program(technology)
+    program = find_program(technology, details.type_name, details.readable_version)
     if program is None:
         raise click.ClickException(_without_program(technology, connection))
     argv = [*program.prefix, str(program.path), *program.client.client_arguments(connection), *arguments]
@@ -53,15 +53,24 @@ def connect(database: str, arguments: tuple[str, ...]) -> None:
     os.execve(argv[0], argv, _environment(program, connection))  # noqa: S606
 
 
-def find_program(technology: str) -> Program | None:
-    """The technology's client program on PATH, else in the newest installation that has one."""
+def find_program(technology: str, type_name: str = "", version: str = "") -> Program | None:
+    """The client program of a `technology` (its protocol) for a server of this type and full version."""
     client = engines.load_client(technology)
     if client is None:
         return None
-    for name in client.PROGRAMS:
-        if found := shutil.which(name):
-            return Program(client, Path(found))
-    for each in _installations(technology):
+    there = [each for slug in dict.fromkeys((type_name, technology)) for each in _installations(slug)]
+    own = [each for each in there if each.version == version.partition(" ")[0]]
+    return _find_installed(client, own) or _find_on_path(client) or _find_installed(client, there)
+
+
+def _find_on_path(client: Client) -> Program | None:
+    found = next(filter(None, map(shutil.which, client.PROGRAMS)), None)
+    return Program(client, Path(found)) if found else None
+
+
+def _find_installed(client: Client, installed: Sequence[_Installation]) -> Program | None:
+    """In the first one that has it."""
+    for each in installed:
         for name in client.PROGRAMS:
             if os.access(each.bin / name, os.X_OK):
                 return Program(client, each.bin / name, each.libraries, each.prefix)
@@ -85,6 +94,7 @@ def _without_program(technology: str, connection: wire.Connection) -> str:
 
 @dataclass(frozen=True)
 class _Installation:
+    version: str
     bin: Path
     libraries: tuple[Path, ...]
     prefix: tuple[str, ...] = ()
@@ -94,7 +104,7 @@ def _installations(technology: str) -> list[_Installation]:
     """Those that this machine can run, newest version first."""
     from dbyard.model import engines_home
 
-    manifests = (engines_home() / technology).glob("*/installation.json")
+    manifests = (engines_home() / technology).glob("*/installation.json") if technology else ()
     newest_first = sorted(manifests, key=lambda path: _version(path.parent.name), reverse=True)
     return [found for path in newest_first if (found := _read_manifest(path))]
 
@@ -110,7 +120,7 @@ def _read_manifest(path: Path) -> _Installation | None:
         root = path.parent
         libraries = tuple(root / each for each in manifest["libraries"])
         prefix = enter_with_all_else(_bubblewrap(), root) if manifest.get("whole", False) else ()
-        return _Installation(root / manifest["bin"], libraries, tuple(prefix))
+        return _Installation(manifest["full_version"], root / manifest["bin"], libraries, tuple(prefix))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
