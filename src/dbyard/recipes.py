@@ -38,6 +38,8 @@ class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
     """Patterns of paths in the tree that the server does not need."""
     links: tuple[tuple[RelativePath, str], ...] = ()
     """Paths in the tree, and where they link to: what `update-alternatives` would have made."""
+    rolling: bool = False
+    """The release moves on (sid): a newer server than the version says is taken, if its first number is the same."""
     added_lines: tuple[tuple[RelativePath, Text], ...] = ()
     """Files of the tree, and the line that each is given at its end."""
     locales: tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}_[A-Z]{2}$")], ...] = ()

@@ -145,6 +145,20 @@ class TestDebianRoot:
         assert (second.root / "usr/share/toy/name").read_text().endswith("x\n")
         assert install(edited)[0] == second
 
+    @pytest.mark.parametrize(("wanted", "rolling"), [("7.4", True), ("8.1", True), ("7.4", False)])
+    def test_another_version_than_was_asked_for_is_refused(
+        self, engines: Path, release: Repository, wanted: str, rolling: bool
+    ) -> None:
+        with pytest.raises(InstallationError, match=r"toy-server 5:8\.0\.99-1 is version 8\.0\.99, but"):
+            install(replace(toy(rolling=rolling), version=wanted))
+
+    def test_a_newer_one_of_a_release_that_moves_on(self, engines: Path, release: Repository) -> None:
+        release.add("toy-server", {"usr/bin/redis-server": SERVER.replace("8.0.99", "8.4.1")}, version="8.4.1-1")
+        installation, lines = install(toy(rolling=True, links=(), added_lines=()))
+        assert (installation.version, installation.full_version) == ("8.0", "8.4.1")
+        assert any(line.startswith("Redis 8.0: warning: ") for line in lines)
+        assert installations.list_managed(toy(rolling=True)) == [installation]
+
 
 class TestFallback:
     """Where a whole root cannot be had, another recipe of the same version serves."""

@@ -156,6 +156,9 @@ def _install_as_said(version: Version, report: Report, upgrade: bool, bundle: Bu
     if isinstance(version.recipe, ImageRecipe) and bundle is None and (found := next(_find_system(version), None)):
         return found
 
+    if isinstance(version.recipe, DebianRootRecipe) and bundle is None and not has_sandbox():
+        raise InstallationError(f"{title(version)} runs in a sandbox only, and there is none on this machine")
+
     def report_titled(line: str) -> None:
         report(f"{title(version)}: {line}")
 
@@ -174,10 +177,13 @@ def _with_possible_recipe(version: Version) -> Version:
     """With its fallback instead, where the recipe's servers need a sandbox and there is none."""
     if version.fallback is None or not isinstance(version.recipe, DebianRootRecipe):
         return version
+    return version if has_sandbox() else replace(version, recipe=version.fallback, fallback=None)
+
+
+def has_sandbox() -> bool:
+    """Whether servers that bring a whole root along run here."""
     bubblewrap = find_tool("bwrap")
-    if bubblewrap is not None and roots.works(bubblewrap):
-        return version
-    return replace(version, recipe=version.fallback, fallback=None)
+    return bubblewrap is not None and roots.works(bubblewrap)
 
 
 def uninstall(installation: Installation, users_of: Callable[[Installation], Sequence[str]]) -> None:
@@ -290,7 +296,7 @@ def _build(
     if newest and set(unpacked.packages) == set(prefix.read_packages(newest.root)):
         return None
     prefix.make_readable(partial)
-    installation = _describe(version, unpacked, partial)
+    installation = _describe(version, unpacked, partial, report)
     final = prefix.free_path(partial.parent / installation.full_version)
     if isinstance(version.recipe, MavenRecipe):
         maven.prepare(version.recipe, partial, final, unpacked.libraries, report)
@@ -335,14 +341,18 @@ def _find_skopeo(report: Report) -> list[str]:
     return ["env", f"LD_LIBRARY_PATH={libraries}", str(installed.bin / "skopeo")]
 
 
-def _describe(version: Version, unpacked: Unpacked, root: Path) -> Installation:
+def _describe(version: Version, unpacked: Unpacked, root: Path, report: Report) -> Installation:
     """Ask the server for its version, which also proves that it runs on this machine."""
     directory = root / (unpacked.bin or version.recipe.bin)
     libraries = tuple(root / each for each in unpacked.libraries)
     program = directory / version.command
     full = _run_version_command(program, version.version_argument, libraries, root if unpacked.whole else None)
     if not _matches(version, full):
-        raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
+        if not _follows(version, full):
+            raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
+        report(
+            f"warning: {unpacked.source} is newer than this release of dbyard knows, and is taken as {version.version}"
+        )
     if isinstance(version.recipe, PythonRecipe):
         full = version.recipe.product
     return Installation(
@@ -389,6 +399,13 @@ def _enter(root: Path) -> list[str]:
 
 def _matches(version: Version, full: str) -> bool:
     return full.startswith(f"{version.version}.")
+
+
+def _follows(version: Version, full: str) -> bool:
+    """Whether it is what a release of Debian that moves on has instead: newer, with the same first number."""
+    is_rolling = isinstance(version.recipe, DebianRootRecipe) and version.recipe.rolling
+    wanted, found = _version_key(version.version), _version_key(full)
+    return is_rolling and wanted[0] == found[0] and wanted < found
 
 
 def _version_key(full: str) -> tuple[int, ...]:
