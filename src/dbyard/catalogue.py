@@ -108,6 +108,8 @@ def _technology(slug: str, table: shape.Technology) -> Technology:
     _refuse_repeated(f"{slug} version", (each.version for each in versions))
     if sum(each.default for each in versions) != 1:
         raise ValueError(f"{slug} must have one default version")
+    if sum(each.stands_in for each in versions) > 1 or any(each.stands_in and each.on_request for each in versions):
+        raise ValueError(f"{slug}: one version at most stands in for the default one, and it is installed by default")
     return Technology(
         slug,
         table.engine or slug,
@@ -153,6 +155,7 @@ def _version(technology: str, table: shape.Version) -> Version:
         on_request=table.on_request,
         running_spares=table.running_spares,
         preferred=table.preferred,
+        stands_in=table.stands_in,
         version_argument=table.version_argument,
         works_with=table.works_with,
         lacks=table.lacks,

@@ -156,7 +156,7 @@ def _install_as_said(version: Version, report: Report, upgrade: bool, bundle: Bu
     if isinstance(version.recipe, ImageRecipe) and bundle is None and (found := next(_find_system(version), None)):
         return found
 
-    if isinstance(version.recipe, DebianRootRecipe) and bundle is None and not has_sandbox():
+    if isinstance(version.recipe, DebianRootRecipe | ImageRecipe) and bundle is None and not has_sandbox():
         raise InstallationError(f"{title(version)} runs in a sandbox only, and there is none on this machine")
 
     def report_titled(line: str) -> None:

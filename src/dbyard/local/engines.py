@@ -97,7 +97,11 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, image: s
 
     if quiet:
         click.echo(f"Installing {len(versions)} database servers; that takes some minutes")
-    _all_at_once(versions, lambda version: _hold_back(work, version) if quiet else work(version, click.echo))
+    _all_at_once(
+        versions,
+        lambda version: _hold_back(work, version) if quiet else work(version, click.echo),
+        must_succeed=bool(wanted or bundle),
+    )
     if wanted and not installations.find_tool("bwrap"):
         click.echo("bwrap is missing, so servers run without a sandbox: `dbyard engines install` installs it")
 
@@ -115,7 +119,9 @@ def pack(directory: Path, wanted: Sequence[str]) -> None:
 
     bundles.refuse_filled(directory)
     versions = _named(wanted) if wanted else _default_servers()
-    installed = _all_at_once(versions, lambda version: installations.install(version, click.echo))
+    installed = _all_at_once(
+        versions, lambda version: installations.install(version, click.echo), must_succeed=bool(wanted)
+    )
     written = bundles.write(installed, directory, click.echo)
     size = sum(each.size for each in written.archives) / 1_000_000
     click.echo(f"{len(written.archives)} servers are in {directory}, {size:.0f} MB")
@@ -281,10 +287,13 @@ def _hold_back(work: Callable[[Version, Report], Installation], version: Version
     return done
 
 
-def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installation]) -> list[Installation]:
+def _all_at_once(
+    versions: Sequence[Version], work: Callable[[Version], Installation], *, must_succeed: bool
+) -> list[Installation]:
     """In parallel: one waits for the network while another unpacks. The command fails after all have ended.
 
-    Tools come before servers: whether there is a sandbox decides what is installed.
+    Unless each must succeed, a server for which another one stands in may be missing in the end. Tools come before
+    servers: whether there is a sandbox decides what is installed.
     """
     from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -296,15 +305,29 @@ def _all_at_once(versions: Sequence[Version], work: Callable[[Version], Installa
         by_version: dict[Version, Future[Installation]] = {each: pool.submit(work, each) for each in tools}
         try:
             wait(by_version.values())
-            futures = [by_version.get(each) or pool.submit(work, each) for each in versions]
-            errors = [error for future in futures if (error := future.exception())]
+            futures = {each: by_version.get(each) or pool.submit(work, each) for each in versions}
+            errors = {each: error for each, future in futures.items() if (error := future.exception())}
         except KeyboardInterrupt:
             os._exit(130)  # without waiting for the others: the next install removes what they leave behind
-    for error in errors:
+    for error in errors.values():
         if not isinstance(error, InstallationError):
             raise error
-    for text in dict.fromkeys(map(str, errors)):
+    replaced = {each: stand_in for each in errors if not must_succeed and (stand_in := _find_stand_in(each))}
+    for version, stand_in in replaced.items():
+        command = f"dbyard engines install {version.technology}@{version.version}"
+        click.echo(f"{errors[version]}. Until `{command}` succeeds, {stand_in} is {version.technology}", err=True)
+    failed = [error for version, error in errors.items() if version not in replaced]
+    for text in dict.fromkeys(map(str, failed)):
         click.echo(f"Error: {text}", err=True)
-    if errors:
+    if failed:
         sys.exit(1)
-    return [future.result() for future in futures]
+    return [future.result() for version, future in futures.items() if version not in errors]
+
+
+def _find_stand_in(version: Version) -> str | None:
+    """The installed server that a create without a version takes instead of this one."""
+    from dbyard import catalogue, installations
+
+    technology = catalogue.load().technologies.get(version.technology)
+    other = technology.stand_in if technology and version.default else None
+    return other.server if other and installations.find(other.technology, other.version) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ class Version:
     """How to install it where `recipe` cannot be: without a sandbox, or where its source is out of reach."""
     preferred: bool = False
     """If it is installed, a create without a version takes it instead of the default one."""
+    stands_in: bool = False
+    """If the default one is not installed, a create without a version takes this one."""
     works_with: str = ""
     """What a client can rely on, as text for display; may be empty."""
     lacks: str = ""
@@ -93,6 +96,17 @@ class Technology:
     @property
     def default_version(self) -> Version:
         return next(version for version in self.versions if version.default)
+
+    @property
+    def stand_in(self) -> Version | None:
+        return next((version for version in self.versions if version.stands_in), None)
+
+    def pick(self, is_installed: Callable[[Version], bool]) -> Version:
+        """The version that a create without one takes on a machine: the default one, if none is installed."""
+        preferred = [version for version in self.versions if version.preferred]
+        stand_in = [self.stand_in] if self.stand_in else []
+        candidates = (*preferred, self.default_version, *stand_in)
+        return next(filter(is_installed, candidates), self.default_version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,7 @@ def _version(service: Service, technology: Technology | None, value: object, wro
     if technology is None:
         return None
     if value is None:
-        preferred = (each for each in technology.versions if each.preferred)
-        installed = (each for each in preferred if service.resolve(each.technology, each.version))
-        return next(installed, technology.default_version)
+        return technology.pick(lambda version: service.resolve(version.technology, version.version) is not None)
     found = next((version for version in technology.versions if version.version == value), None)
     if found is None:
         wrong.add("version", one_of(version.version for version in technology.versions))

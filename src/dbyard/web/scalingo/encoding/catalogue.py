@@ -43,6 +43,7 @@ def provider_name(technology: Technology) -> str:
 
 
 def _provider(technology: Technology, is_installed: Callable[[Version], bool]) -> wire.AddonProvider:
+    taken = technology.pick(is_installed)
     return wire.AddonProvider(
         id=technology.slug,
         name=provider_name(technology),
@@ -53,17 +54,17 @@ def _provider(technology: Technology, is_installed: Callable[[Version], bool]) -
         provider_url="",
         logo_url="",
         hds_available=False,
-        versions=[_version(each, is_installed(each)) for each in technology.versions],
+        versions=[_version(each, is_installed(each), default=each == taken) for each in technology.versions],
         plans=[encode_plan(technology, plan) for plan in technology.plans],
     )
 
 
-def _version(version: Version, installed: bool) -> wire.ServerVersion:
+def _version(version: Version, installed: bool, *, default: bool) -> wire.ServerVersion:
     return wire.ServerVersion(
         version=version.version,
         server=version.server,
         licence=version.licence,
-        default=version.default,
+        default=default,
         on_request=version.on_request,
         works_with=version.works_with,
         lacks=version.lacks,
