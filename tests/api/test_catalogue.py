@@ -19,12 +19,20 @@ class TestProviders:
     def test_say_which_server_really_answers_and_whether_it_is_here(self, anonymous: TestClient, world: World) -> None:
         world.missing = {("postgresql", "15")}
         providers = {each["id"]: each for each in anonymous.get("/v1/addon_providers").json()["addon_providers"]}
-        assert "MariaDB" in providers["mysql"]["versions"][0]["server"]
+        assert "SecantusDB" in providers["mongodb"]["versions"][0]["server"]
         assert {each["version"]: each["installed"] for each in providers["postgresql"]["versions"]} == {
             "17": True,
             "15": False,
             "18": True,
         }
+
+    @pytest.mark.parametrize(("missing", "default"), [(set(), "9.7"), ({("mysql", "9.7")}, "10.11")])
+    def test_say_which_version_a_create_takes(
+        self, anonymous: TestClient, world: World, missing: set[tuple[str, str]], default: str
+    ) -> None:
+        world.missing = missing
+        providers = {each["id"]: each for each in anonymous.get("/v1/addon_providers").json()["addon_providers"]}
+        assert [each["version"] for each in providers["mysql"]["versions"] if each["default"]] == [default]
 
     def test_of_a_category(self, anonymous: TestClient) -> None:
         (category,) = anonymous.get("/v1/addon_categories").json()["addon_categories"]

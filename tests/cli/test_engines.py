@@ -60,6 +60,10 @@ def installed(engines: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     return asked
 
 
+def refuse(version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None) -> Installation:
+    raise InstallationError("no network")
+
+
 def put(version: Version, full_version: str = "") -> Installation:
     """A server as `install` leaves it, with the packages that the catalogue names, but a script."""
     full_version = full_version or f"{version.version}.1"
@@ -111,25 +115,25 @@ class TestList:
         assert len(set(commands)) == len(commands)
 
     def test_json_of_what_is_there(self, engines: Path) -> None:
-        put(known("mysql"))
-        put(known("mysql"), "10.11.0")
-        row = next(row for row in json.loads(run("--json").stdout) if row["technology"] == "mysql")
+        put(known("redis"))
+        put(known("redis"), "7.0.0")
+        row = next(row for row in json.loads(run("--json").stdout) if row["technology"] == "redis")
         assert row == {
-            "technology": "mysql",
-            "version": "10.11",
-            "full_version": "10.11.1",
+            "technology": "redis",
+            "version": "7.0",
+            "full_version": "7.0.1",
             "default": True,
             "on_request": False,
-            "server": "MariaDB 10.11 (MySQL protocol)",
-            "licence": "GPL-2.0",
-            "path": str(engines / "mysql" / "10.11.1" / "bin"),
+            "server": "Redis 7.0",
+            "licence": "BSD-3-Clause",
+            "path": str(engines / "redis" / "7.0.1" / "bin"),
             "source": "by hand of the test",
             "digest": None,
             "shared_with": None,
-            "older": ["10.11.0"],
+            "older": ["7.0.0"],
             "packages": [],
-            "works_with": known("mysql").works_with,
-            "lacks": known("mysql").lacks,
+            "works_with": known("redis").works_with,
+            "lacks": known("redis").lacks,
             "notice": "",
             "install": None,
         }
@@ -159,7 +163,7 @@ class TestList:
     def test_table_says_what_to_install(self, engines: Path) -> None:
         put(known("postgresql"))
         advice = run().stdout.splitlines()[-2]
-        assert advice.startswith("`dbyard engines install` installs postgresql@15, mysql, redis,")
+        assert advice.startswith("`dbyard engines install` installs postgresql@15, mysql, mysql@10.11, mariadb, redis,")
         assert "influxdb@1.8" not in advice
 
 
@@ -190,11 +194,24 @@ class TestInstall:
         put(known("mysql"))
         result = run("install")
         wanted = {(each.technology, each.version) for each in brought()}
-        assert sorted(installed) == sorted(wanted - {("mysql", "10.11")} | {("bubblewrap", "0")})
+        assert sorted(installed) == sorted(wanted - {("mysql", "9.7")} | {("bubblewrap", "0")})
         assert ("mongodb", "8.0") not in wanted
         assert result.exit_code == 1
         assert result.stderr.count("Error: redis-server could not be downloaded") == 1
         assert "PostgreSQL 15: unpacking\n" in result.stdout
+
+    @pytest.mark.parametrize(("wanted", "code"), [((), 0), (("mysql",), 1)])
+    def test_a_server_that_another_one_stands_in_for_may_be_missing(
+        self, installed: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, wanted: tuple[str, ...], code: int
+    ) -> None:
+        for version in (*brought(), *catalogue.load().tools.values()):
+            if version != known("mysql"):
+                put(version)
+        monkeypatch.setattr(installations, "install", refuse)
+        result = run("install", *wanted)
+        assert result.exit_code == code
+        told = "no network. Until `dbyard engines install mysql@9.7` succeeds, MariaDB 10.11 (MySQL protocol) is mysql"
+        assert (told in result.stderr) is (code == 0)
 
     def test_nothing_is_missing(self, installed: list[tuple[str, str]]) -> None:
         for version in (*brought(), *catalogue.load().tools.values()):
@@ -217,17 +234,17 @@ class TestInstall:
         result = CliRunner().invoke(main, ["engines", "install", "--quiet", "--upgrade", "influxdb", "mysql"])
         assert result.exit_code == 1
         assert [line for line in result.stdout.splitlines() if "InfluxDB" in line] == ["InfluxDB 1.6: is there"]
-        assert "MariaDB 10.11 (MySQL protocol): unpacking something newer" in result.stderr
+        assert "MySQL 9.7 LTS: unpacking something newer" in result.stderr
         assert "the disk is full" in result.stderr
 
     def test_named_ones_only(self, installed: list[tuple[str, str]]) -> None:
         result = run("install", "postgresql@15", "mysql")
         assert result.exit_code == 0
-        assert sorted(installed) == [("mysql", "10.11"), ("postgresql", "15")]
+        assert sorted(installed) == [("mysql", "9.7"), ("postgresql", "15")]
 
     def test_one_named_twice_is_installed_once(self, installed: list[tuple[str, str]]) -> None:
-        run("install", "mysql", "mysql@10.11")
-        assert installed == [("mysql", "10.11")]
+        run("install", "mysql", "mysql@9.7")
+        assert installed == [("mysql", "9.7")]
 
     def test_a_shared_server_is_installed_once(self, installed: list[tuple[str, str]]) -> None:
         run("install", "elasticsearch", "opensearch")
@@ -246,7 +263,7 @@ class TestInstall:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("oracle", "technology must be one of postgresql, mysql, redis"),
+            ("oracle", "technology must be one of postgresql, mysql, mariadb, redis"),
             ("postgresql@9", "version must be one of 17, 15"),
         ],
     )

@@ -24,7 +24,7 @@ SERVERS = [
     (each.slug, each.default_version.version)
     for each in catalogue.load().technologies.values()
     if each.slug == each.engine
-]
+] + [("mariadb", "10.11")]
 NUMBERS = count(1)
 LARGER = {"redis": Applied}
 """What a running server makes of a larger plan; the others need a restart."""

@@ -40,6 +40,7 @@ class Contracted:
 
     home: Platform
     technology: str
+    version: str
     connection: wire.Connection
 
     @property
@@ -57,7 +58,7 @@ class Contracted:
     @property
     def modules(self) -> list[TenantModule]:
         """With those of its aliases, whose clients use the same server."""
-        own = [each.slug for each, version in ALIASES if _is_shared(version, self.technology)]
+        own = [each.slug for each, version in ALIASES if _is_shared(version, self.technology, self.version)]
         return [self.module, *map(_load, own)]
 
     def tenant(self) -> Tenant:
@@ -97,8 +98,8 @@ def database(home: Platform, server: tuple[str, str]) -> Contracted:
     with home.client() as client:
         there = any(each.name == NAME for each in client.list_databases())
     if there:
-        return Contracted(home, technology, home.await_usable(NAME, seconds=SECONDS))
-    return Contracted(home, technology, home.create(NAME, technology, version, seconds=SECONDS))
+        return Contracted(home, technology, version, home.await_usable(NAME, seconds=SECONDS))
+    return Contracted(home, technology, version, home.create(NAME, technology, version, seconds=SECONDS))
 
 
 @pytest.fixture
@@ -266,8 +267,8 @@ def _other(version: Version) -> tuple[Technology, Version]:
     return other, next(each for each in other.versions if each.version == version.version)
 
 
-def _is_shared(version: Version, technology: str) -> bool:
-    return isinstance(version.recipe, SharedRecipe) and version.recipe.technology == technology
+def _is_shared(version: Version, technology: str, of: str) -> bool:
+    return isinstance(version.recipe, SharedRecipe) and (version.recipe.technology, version.version) == (technology, of)
 
 
 def _load(technology: str) -> TenantModule:

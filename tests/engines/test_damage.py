@@ -14,7 +14,7 @@ from tests.engines.test_configure import open_tenant
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch
 
-VERSIONS = {"postgresql": "17", "mysql": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
+VERSIONS = {"postgresql": "17", "mysql": "9.7", "mariadb": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
 LINES = 60
 
 
@@ -39,8 +39,11 @@ def append_zeros(path: Path) -> None:
 DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "control file": ("postgresql", lambda data: garble(data / "global/pg_control", 400)),
     "write-ahead log": ("postgresql", lambda data: garble_all(data, "pg_wal/0*", 1 << 20)),
-    "tablespace": ("mysql", lambda data: garble(data / "ibdata1", 1 << 20)),
-    "redo log": ("mysql", lambda data: garble(data / "ib_logfile0", 1 << 16)),
+    "tablespace": ("mariadb", lambda data: garble(data / "ibdata1", 1 << 20)),
+    "redo log": ("mariadb", lambda data: garble(data / "ib_logfile0", 1 << 16)),
+    "tablespace of MySQL": ("mysql", lambda data: garble(data / "ibdata1", 1 << 20)),
+    "dictionary of MySQL": ("mysql", lambda data: garble(data / "mysql.ibd", 1 << 20)),
+    "redo log of MySQL": ("mysql", lambda data: garble_all(data / "#innodb_redo", "#ib_redo*[0-9]", 1 << 16)),
     "end of the file": ("redis", lambda data: append_zeros(data / "appendonlydir/appendonly.aof.1.incr.aof")),
     "middle of the file": ("redis", lambda data: garble(data / "appendonlydir/appendonly.aof.1.incr.aof", 20, 40)),
     "manifest": ("redis", lambda data: (data / "appendonlydir/appendonly.aof.manifest").write_text("rubbish\n")),
@@ -67,4 +70,4 @@ def test_is_told(launch: Launch, damage: str) -> None:
         server.start()
     assert server.process is not None
     assert server.process.poll() is not None
-    assert server.engine.find_damage(server.log().splitlines()[-LINES:])
+    assert server.engine.find_damage(server.log().splitlines()[-LINES:]), server.log()

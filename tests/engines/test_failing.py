@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
 SECONDS = 30.0
-VERSIONS = {"postgresql": "17", "mysql": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
+VERSIONS = {"postgresql": "17", "mysql": "9.7", "mariadb": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
 
 
 @pytest.fixture
@@ -137,9 +137,12 @@ class TestRedis:
             server.stop()
 
 
+@pytest.mark.parametrize("technology", ["mysql", "mariadb"])
 class TestMysql:
-    def test_ends_itself_when_its_disk_fails_and_keeps_what_it_acknowledged(self, start: Callable[..., Server]) -> None:
-        server = start("mysql")
+    def test_ends_itself_when_its_disk_fails_and_keeps_what_it_acknowledged(
+        self, technology: str, start: Callable[..., Server]
+    ) -> None:
+        server = start(technology)
         acknowledged: list[int] = []
         with closing(mysql(server)) as tenant, tenant.cursor() as cursor:
             cursor.execute("CREATE TABLE items (id INT PRIMARY KEY, x LONGBLOB)")

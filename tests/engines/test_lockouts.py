@@ -28,7 +28,7 @@ from tests.engines.test_held import mysql, soon
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
-VERSIONS = {"postgresql": "17", "mysql": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
+VERSIONS = {"postgresql": "17", "mysql": "9.7", "mariadb": "10.11", "redis": "7.0", "mongodb": "0.7", "influxdb": "1.6"}
 
 POSTGRESQL = (
     "ALTER DATABASE {me} CONNECTION LIMIT 0",
@@ -219,9 +219,10 @@ class TestPostgresql:
             assert tenant.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("technology", ["mysql", "mariadb"])
 class TestMysql:
-    def test_all_connections_taken_by_itself_are_no_lockout(self, launch: Launch) -> None:
-        server = launch("mysql", "10.11", start=False)
+    def test_all_connections_taken_by_itself_are_no_lockout(self, technology: str, launch: Launch) -> None:
+        server = launch(technology, VERSIONS[technology], start=False)
         server.node = replace(server.node, plan=replace(server.node.plan, connections=3))
         server.start().configure()
         with ExitStack() as stack:

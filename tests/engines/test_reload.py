@@ -77,7 +77,9 @@ def serial_of(certificate: Certificate) -> int:
     return x509.load_pem_x509_certificate(certificate.certificate.encode()).serial_number
 
 
-@pytest.mark.parametrize(("technology", "version"), [("postgresql", "15"), ("postgresql", "17"), ("mysql", "10.11")])
+@pytest.mark.parametrize(
+    ("technology", "version"), [("postgresql", "15"), ("postgresql", "17"), ("mysql", "9.7"), ("mysql", "10.11")]
+)
 class TestCertificate:
     def test_a_renewed_one_is_served_while_sessions_live_on(
         self, technology: str, version: str, launch: Launch, authority: Authority

@@ -17,7 +17,7 @@ from dbyard.model import Restriction
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
 
-VERSIONS = [("postgresql", "17"), ("postgresql", "15"), ("mysql", "10.11"), ("redis", "7.0")]
+VERSIONS = [("postgresql", "17"), ("postgresql", "15"), ("mysql", "9.7"), ("mariadb", "10.11"), ("redis", "7.0")]
 REFUSED = (psycopg.Error, pymysql.Error, redis.RedisError)
 
 
@@ -72,7 +72,8 @@ def mysql(server: Server) -> Iterator[Session]:
     def write() -> None:
         if _one(execute("SELECT count(*) FROM information_schema.tables WHERE table_name = 'written'")) == 0:
             execute("CREATE TABLE written (text text)")
-        execute("INSERT INTO written SELECT repeat('x', 1000) FROM seq_1_to_100")
+        numbers = "numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100)"
+        execute(f"INSERT INTO written WITH RECURSIVE {numbers} SELECT repeat('x', 1000) FROM numbers")  # noqa: S608
 
     try:
         yield Session(

@@ -1,4 +1,4 @@
-"""MySQL, by PyMySQL."""
+"""MySQL, by PyMySQL. MariaDB, which may be the server behind it, knows the words of its attempts, too."""
 
 from __future__ import annotations
 
@@ -19,24 +19,28 @@ ESCAPES: Mapping[str, Sequence[str]] = {
     "files": [
         "SELECT 1 INTO OUTFILE '/tmp/stolen'",
         "LOAD DATA INFILE '/etc/passwd' INTO TABLE written",
-        "CREATE TABLE c (a INT) ENGINE=CONNECT TABLE_TYPE=DOS FILE_NAME='/etc/passwd'",
-        "CREATE TABLE c (a INT) ENGINE=S3",
     ],
-    "programs": ["INSTALL SONAME 'ha_archive'", "CREATE FUNCTION f RETURNS STRING SONAME 'libc.so.6'"],
+    "programs": [
+        "INSTALL PLUGIN x SONAME 'ha_archive.so'",
+        "CREATE FUNCTION f RETURNS STRING SONAME 'libc.so.6'",
+    ],
     "other databases": [
-        "CREATE DATABASE other",
         "DROP DATABASE mysql",
-        "SELECT * FROM mysql.global_priv",
+        "SELECT * FROM mysql.user",
+        "SELECT * FROM mysql.db",
+        "CREATE VIEW v AS SELECT * FROM mysql.db",
+        "RENAME TABLE written TO mysql.written",
         "CREATE TABLE c (a INT) ENGINE=FEDERATED CONNECTION='mysql://root@127.0.0.1:1/test/c'",
-        "CREATE TABLE c (a INT) ENGINE=SPIDER",
         "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')",
     ],
     "settings": ["SET GLOBAL max_connections = 1", "FLUSH TABLES", "SHUTDOWN"],
-    "snapshots": ["SHOW BINARY LOGS", "BACKUP STAGE START", "CHANGE MASTER TO MASTER_HOST='127.0.0.1'"],
+    "snapshots": ["PURGE BINARY LOGS BEFORE NOW()"],
     "users": [
         "CREATE USER other",
-        "SET PASSWORD FOR dbyard = PASSWORD('x')",
+        "DROP USER dbyard",
         "GRANT ALL ON *.* TO CURRENT_USER",
+        "GRANT SELECT ON written TO dbyard",
+        "CREATE DEFINER = dbyard@`%` VIEW v AS SELECT 1",
     ],
 }
 _PIECE, _PIECES = 8_000_000, 200

@@ -32,7 +32,8 @@ class TestLoad:
             defaults.items()
             >= {
                 "postgresql": "17",
-                "mysql": "10.11",
+                "mysql": "9.7",
+                "mariadb": "10.11",
                 "redis": "7.0",
                 "mongodb": "0.7",
                 "elasticsearch": "2.19",
@@ -45,7 +46,15 @@ class TestLoad:
         assert catalogue.parse(TEXT) == loaded
 
     def test_mysql_says_what_it_is(self, loaded: catalogue.Catalogue) -> None:
-        assert loaded.version("mysql").server == "MariaDB 10.11 (MySQL protocol)"
+        assert loaded.version("mysql").server == "MySQL 9.7 LTS"
+        assert loaded.version("mysql", "10.11").server == "MariaDB 10.11 (MySQL protocol)"
+
+    def test_what_a_create_takes_follows_what_is_installed(self, loaded: catalogue.Catalogue) -> None:
+        mysql, mongodb = loaded.technologies["mysql"], loaded.technologies["mongodb"]
+        assert mysql.pick(lambda _: True).version == "9.7"
+        assert mysql.pick(lambda version: version.version == "10.11").version == "10.11"
+        assert mysql.pick(lambda _: False).version == "9.7"
+        assert mongodb.pick(lambda _: True).version == "8.0"
 
     def test_recipes(self, loaded: catalogue.Catalogue) -> None:
         default, debian = loaded.version("postgresql", "17"), loaded.version("postgresql", "15").recipe
@@ -157,7 +166,7 @@ class TestLookup:
         with pytest.raises(Invalid) as caught:
             loaded.version("postgresql", "9")
         assert caught.value.fields == {"version": ["must be one of 17, 15, 18"]}
-        with pytest.raises(Invalid, match="technology must be one of postgresql, mysql, redis"):
+        with pytest.raises(Invalid, match="technology must be one of postgresql, mysql, mariadb, redis"):
             loaded.version("oracle")
 
 
@@ -195,6 +204,6 @@ class TestRefused:
             catalogue.parse(TEXT.replace(old, new, 1))
 
     def test_a_version_without_a_recipe(self) -> None:
-        recipe = re.compile(r"\[technologies\.mysql\.versions\.recipe\]\n(\w+ = .*\n)+")
+        recipe = re.compile(r"\[technologies\.redis\.versions\.recipe\]\n(\w+ = .*\n)+")
         with pytest.raises(ConfigError, match="recipe"):
             catalogue.parse(recipe.sub("", TEXT, count=1))

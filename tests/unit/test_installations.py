@@ -503,14 +503,14 @@ def _system_python() -> str:
 # ---- what is installed here -------------------------------------------------------------------------------------
 
 PROGRAMS = {
-    "postgresql": ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_basebackup"),
-    "mysql": ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
-    "redis": ("redis-server", "redis-cli"),
-    "mongodb": ("secantusd",),
+    "postgres": ("initdb", "psql", "pg_dump", "pg_restore", "pg_basebackup"),
+    "mysqld": ("mysql_tzinfo_to_sql", "mysql", "mysqldump", "mysqlbinlog"),
+    "mariadbd": ("mariadb-install-db", "my_print_defaults", "resolveip", "mariadb", "mariadb-dump"),
+    "redis-server": ("redis-cli",),
     "elasticsearch": ("java",),
-    "opensearch": ("opensearch", "java"),
-    "influxdb": ("influxd",),
+    "opensearch": ("java",),
 }
+"""By the server's own: what belongs to it."""
 
 
 @pytest.mark.parametrize(
@@ -521,6 +521,6 @@ def test_servers_of_this_machine_bring_their_programs(technology: str, version: 
     found = installations.find(technology, version)
     if found is None or not found.root.is_relative_to(engines_home()):
         pytest.skip(f"needs `dbyard engines install {technology}@{version}`")
-    programs = (catalogue.load().version(technology, version).command, *PROGRAMS.get(technology, ()))
-    missing = [name for name in programs if not os.access(found.bin / name, os.X_OK)]
+    command = catalogue.load().version(technology, version).command
+    missing = [name for name in (command, *PROGRAMS.get(command, ())) if not os.access(found.bin / name, os.X_OK)]
     assert missing == []

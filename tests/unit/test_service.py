@@ -100,6 +100,13 @@ class TestValidate:
         request = CreateRequest("my-mongo-db", "mongodb", "mongo-starter-256", version="0.7")
         assert validate(service, request).version.version == "0.7"
 
+    def test_one_stands_in_for_the_default_server_that_is_missing(self, service: Service, world: World) -> None:
+        world.missing = {("mysql", "9.7")}
+        request = CreateRequest("my-mysql-db", "mysql", "mysql-starter-512")
+        assert validate(service, request).version.version == "10.11"
+        with pytest.raises(Invalid, match=r"MySQL 9\.7 LTS is not installed .* `dbyard engines install mysql`"):
+            validate(service, CreateRequest("my-mysql-db", "mysql", "mysql-starter-512", version="9.7"))
+
 
 class TestCreate:
     def test_keeps_secrets_sealed(self, service: Service, admin: Principal, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""MySQL, served by MariaDB 10.11. The admin and the tenant log in over TCP; there is no socket file and no root.
+"""MySQL, and MariaDB, which speaks its protocol. The admin and the tenant log in over TCP; there is no root.
 
 With `RenderInput.admin_only` the server runs a script before it takes its first connection, which locks every account
-but the platform's; `configure` unlocks the tenant's as its last step.
+but the platform's, and no event of a tenant runs; `configure` unlocks the tenant's as its last step, and runs events.
 """
 
 from dbyard.engines.mysql.access import configure

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dbyard.engines.mysql.passwords import password_hash
-from dbyard.engines.mysql.render import pool_mb
+from dbyard.engines.mysql.servers import Server
 from dbyard.engines.mysql.session import connect, guard, identifier
+from dbyard.engines.mysql.sizes import pool_mb
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction, User
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _END_SECONDS = 1.0
 _NO_SUCH_THREAD = 1094
-_GROWING = (
-    "INSERT, UPDATE, CREATE, ALTER, INDEX, REFERENCES, CREATE TEMPORARY TABLES, CREATE VIEW, CREATE ROUTINE,"
-    " ALTER ROUTINE, EVENT, TRIGGER"
-)
+_ALL = "`%`"
+"""Of databases: the tenant makes and drops them as it likes."""
+_GUARDS = {"mysql": "SHOW VIEW", "sys": "SHOW VIEW", "performance_schema": "SELECT"}
+"""But not these: the server goes by the grant that names a database most exactly, and these give nothing away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Observed:
     locked: Mapping[str, bool]
     """Of the desired users those that exist, and whether their account is locked."""
     may_write: Mapping[str, bool]
-    """Of the desired users those that have rights on the database, and whether these are all."""
+    """Of the desired users those that have rights as this platform gives them, and whether these are all."""
     connections: int = 0
     pool: int = 0
     pool_step: int = 0
@@ -48,23 +48,25 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
 
     DROP and TRUNCATE give space back; what DELETE frees is used again by the same table. A session keeps the rights
     that it began with, so the tenant's end when some are taken; when it gets all rights back, only those that do
-    nothing just then. All of it outlives a restart of the server.
+    nothing just then. Events run with what their definer may do, also of a locked one: while something is taken, and
+    while the database is closed, none runs. All of it outlives a restart of the server.
     """
     with connect(address, admin_password) as session:
-        guard(session)
-        observed = _observe(session, desired)
-        for statement in plan_missing(observed, desired):
+        server = guard(session)
+        observed = _observe(session, server, desired)
+        for statement in plan_missing(server, observed, desired):
             session.execute(statement)
         for user in desired.users:
             if user.name in observed.locked:
-                _change(session, observed, desired, user)
+                _change(session, server, observed, desired, user)
+        _run_events(session, desired)
     if has_plan(observed, desired.plan):
         return Applied()
     return RestartNeeded("the plan's memory and connections are set at a start")
 
 
-def plan_missing(observed: Observed, desired: Desired) -> list[str]:
-    """The statements that make what is missing. Pure."""
+def plan_missing(server: Server, observed: Observed, desired: Desired) -> list[str]:
+    """The statements that make what is missing. Pure but for the salt of a password."""
     if not desired.users:
         return []
     statements = []
@@ -72,24 +74,24 @@ def plan_missing(observed: Observed, desired: Desired) -> list[str]:
         statements.append(f"CREATE DATABASE IF NOT EXISTS {identifier(desired.database)}")
     for user in desired.users:
         if user.name not in observed.locked:
-            secret = password_hash(user.password)
-            how = f"IDENTIFIED VIA mysql_native_password USING '{secret}'"
             lock = " ACCOUNT LOCK" if desired.restriction is Restriction.CLOSED else ""
-            statements.append(f"CREATE USER IF NOT EXISTS {_account(user)} {how}{lock}")
-            statements += _plan_rights(desired, user)
+            statements.append(f"CREATE USER IF NOT EXISTS {_account(user)} {server.identified(user.password)}{lock}")
+            statements += _plan_rights(server, desired, user)
     return statements
 
 
-def plan_taking(observed: Observed, desired: Desired, user: User) -> list[str] | None:
-    """What changes a user whose sessions have ended and whose account is locked; None for one that stays. Pure."""
+def plan_taking(server: Server, observed: Observed, desired: Desired, user: User) -> list[str] | None:
+    """What changes a user whose sessions have ended and whose account is locked; None for one that stays.
+
+    Pure but for the salt of a password.
+    """
     may_write = observed.may_write.get(user.name)
     is_less = desired.restriction is not Restriction.NONE and may_write is not False
     if not (user.reset or is_less or desired.restriction is Restriction.CLOSED):
         return None
-    statements = _plan_rights(desired, user) if may_write is not _may_write(desired) else []
+    statements = _plan_rights(server, desired, user) if may_write is not _may_write(desired) else []
     if user.reset:
-        secret = password_hash(user.password)
-        statements.append(f"ALTER USER {_account(user)} IDENTIFIED VIA mysql_native_password USING '{secret}'")
+        statements.append(f"ALTER USER {_account(user)} {server.identified(user.password)}")
     return statements
 
 
@@ -99,15 +101,16 @@ def has_plan(observed: Observed, plan: Plan) -> bool:
     return observed.connections == plan.connections and wanted <= observed.pool < wanted + max(observed.pool_step, 1)
 
 
-def _change(session: Cursor, observed: Observed, desired: Desired, user: User) -> None:
-    taking = plan_taking(observed, desired, user)
+def _change(session: Cursor, server: Server, observed: Observed, desired: Desired, user: User) -> None:
+    taking = plan_taking(server, observed, desired, user)
     if taking is not None:
         session.execute(f"ALTER USER {_account(user)} ACCOUNT LOCK")
+        session.execute("SET GLOBAL event_scheduler = OFF")
         _end_sessions(session, user)
         for statement in taking:
             session.execute(statement)
     elif observed.may_write.get(user.name) is not _may_write(desired):
-        for statement in _plan_rights(desired, user):
+        for statement in _plan_rights(server, desired, user):
             session.execute(statement)
         _end_idle_sessions(session, user)
     is_locked = taking is not None or observed.locked[user.name]
@@ -115,33 +118,42 @@ def _change(session: Cursor, observed: Observed, desired: Desired, user: User) -
         session.execute(f"ALTER USER {_account(user)} ACCOUNT UNLOCK")
 
 
-def _plan_rights(desired: Desired, user: User) -> list[str]:
-    """Granting all first: where nothing is granted there is nothing to revoke, which the server takes for a mistake."""
-    scope = f"{identifier(as_pattern(desired.database))}.*"
-    statements = [f"GRANT ALL PRIVILEGES ON {scope} TO {_account(user)}"]
-    if desired.restriction is not Restriction.NONE:
-        statements.append(f"REVOKE {_GROWING} ON {scope} FROM {_account(user)}")
-    return statements
+def _run_events(session: Cursor, desired: Desired) -> None:
+    wanted = "OFF" if desired.restriction is Restriction.CLOSED else "ON"
+    session.execute("SELECT @@global.event_scheduler")
+    row: Any = session.fetchone()
+    if row[0] != wanted:
+        session.execute(f"SET GLOBAL event_scheduler = {wanted}")
+
+
+def _plan_rights(server: Server, desired: Desired, user: User) -> list[str]:
+    """From nothing on, so that no other grant is left that would count for more."""
+    account = _account(user)
+    rights = "ALL PRIVILEGES" if _may_write(desired) else server.RIGHTS_OF_READERS
+    return [
+        f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}",
+        *(f"GRANT {right} ON {database}.* TO {account}" for database, right in _GUARDS.items()),
+        f"GRANT {rights} ON {_ALL}.* TO {account}",
+    ]
 
 
 def _may_write(desired: Desired) -> bool:
     return desired.restriction is Restriction.NONE
 
 
-def _observe(session: Cursor, desired: Desired) -> Observed:
+def _observe(session: Cursor, server: Server, desired: Desired) -> Observed:
     session.execute(
-        """
+        f"""
         SELECT EXISTS (SELECT * FROM information_schema.schemata WHERE schema_name = %(database)s),
-               (SELECT json_objectagg(User, coalesce(json_value(Priv, '$.account_locked'), 0)) FROM mysql.global_priv
-                WHERE User IN %(users)s AND Host = '%%'),
+               ({server.LOCKED_USERS}),
                (SELECT json_objectagg(User, Insert_priv = 'Y') FROM mysql.db
-                WHERE Db = %(pattern)s AND User IN %(users)s AND Host = '%%'),
+                WHERE Db = '%%' AND User IN %(users)s AND Host = '%%' AND {_GUARDED}),
                @@global.max_user_connections, @@innodb_buffer_pool_size, @@innodb_buffer_pool_chunk_size
-        """,
+        """,  # noqa: S608
         {
             "database": desired.database,
             "users": tuple(user.name for user in desired.users) or ("",),
-            "pattern": as_pattern(desired.database),
+            "grants": len(_GUARDS) + 1,
         },
     )
     row: Any = session.fetchone()
@@ -149,13 +161,12 @@ def _observe(session: Cursor, desired: Desired) -> Observed:
     return Observed(bool(database), _flags(locked), _flags(rights), *map(int, sizes))
 
 
+_GUARDED = "(SELECT count(*) FROM mysql.db grants WHERE grants.User = db.User AND grants.Host = '%%') = %(grants)s"
+"""Whether a user has neither more nor fewer grants than it should."""
+
+
 def _flags(text: str | None) -> dict[str, bool]:
     return {name: value in (1, "1", True, "true") for name, value in json.loads(text or "{}").items()}
-
-
-def as_pattern(database: str) -> str:
-    """As a grant names a database: there `_` stands for any character, and would let the tenant make others."""
-    return database.replace("_", "\\_")
 
 
 def _account(user: User) -> str:
@@ -164,24 +175,25 @@ def _account(user: User) -> str:
 
 def _end_sessions(session: Cursor, user: User) -> None:
     """End them, and give what they are doing a second: one that still rolls back cannot begin anything new."""
-    session.execute(f"KILL CONNECTION USER {_account(user)}")
     deadline = time.monotonic() + _END_SECONDS
-    while time.monotonic() < deadline:
-        session.execute("SELECT count(*) FROM information_schema.processlist WHERE user = %s", (user.name,))
-        row: Any = session.fetchone()
-        if not row[0]:
-            return
+    while _kill(session, user, "true") and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
 def _end_idle_sessions(session: Cursor, user: User) -> None:
+    _kill(session, user, "command = 'Sleep'")
+
+
+def _kill(session: Cursor, user: User, which: str) -> int:
+    """How many there were."""
     from pymysql import OperationalError
 
-    idle = "SELECT id FROM information_schema.processlist WHERE user = %s AND command = 'Sleep'"
-    session.execute(idle, (user.name,))
-    for (number,) in session.fetchall():
+    session.execute(f"SELECT id FROM information_schema.processlist WHERE user = %s AND {which}", (user.name,))  # noqa: S608
+    found = session.fetchall()
+    for (number,) in found:
         try:
             session.execute("KILL CONNECTION %s", (number,))
         except OperationalError as error:
             if error.args[0] != _NO_SUCH_THREAD:
                 raise
+    return len(found)

@@ -30,4 +30,4 @@ def check_login(address: Address, credentials: Credentials) -> None:
         if not isinstance(code, int) or code in _LOST:
             raise NotReady(message(error)) from error
         if code not in _ALL_TAKEN:
-            raise LockedOut(f"MariaDB refuses: {message(error)}") from error
+            raise LockedOut(f"the server refuses: {message(error)}") from error

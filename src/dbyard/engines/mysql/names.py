@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbyard.model import Address, Credentials
 
 ADMIN = "dbyard"
+SYSTEM_DATABASES = ("mysql", "sys", "performance_schema", "information_schema")
 
 _NAME_LIMIT = 32  # MySQL's for a user; MariaDB's own is longer
 

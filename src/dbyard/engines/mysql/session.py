@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbyard.engines.bounded_socket import open_socket
 from dbyard.engines.mysql.names import ADMIN
+from dbyard.engines.mysql.servers import Server, server_at
 from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -17,15 +18,11 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 1.0
 _STATEMENT_SECONDS = 15.0
-_SETTINGS = (
-    "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_statement_time = 10,"
-    " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
-)
 _TOO_MANY_CONNECTIONS = 1040
 _NO_CONNECTION = 2003
 _OF_THE_SERVER = range(1000, 2000)
 _PASSING = (1045, 1053)  # the password is wrong; the server stops
-_HELD = (1205, 1969)  # a lock was not to be had in time; a statement took too long
+_HELD = (1205, 1969, 3024)  # a lock was not to be had in time; a statement took too long
 
 
 @contextmanager
@@ -49,7 +46,7 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
             yield session
         except pymysql.MySQLError as error:
             code = "held" if error.args and error.args[0] in _HELD else "configure_failed"
-            raise TemporaryError(f"MariaDB refuses: {message(error)}", code=code) from error
+            raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
 
 
 def log_in(
@@ -67,15 +64,17 @@ def log_in(
     try:
         server = open_socket(address, ANSWER_SECONDS)
     except OSError as error:
-        raise pymysql.OperationalError(_NO_CONNECTION, f"MariaDB does not answer: {error}") from error
+        raise pymysql.OperationalError(_NO_CONNECTION, f"the server does not answer: {error}") from error
     connection.connect(server)
     server.begin(seconds)
     return connection
 
 
-def guard(session: Cursor) -> None:
-    """Wait a second at most for any lock, and not for ever for anything."""
-    session.execute(_SETTINGS)
+def guard(session: Cursor) -> Server:
+    """Wait a second at most for any lock, and not for ever for anything. Which server it is."""
+    server = server_at(session)
+    session.execute(server.SESSION_SETTINGS)
+    return server
 
 
 def ping(address: Address, credentials: Credentials) -> None:
@@ -89,11 +88,7 @@ def ping(address: Address, credentials: Credentials) -> None:
 def reload(address: Address, admin_password: str) -> None:
     """The certificate; there is no access file. A server without one keeps on having none."""
     with connect(address, admin_password) as session:
-        guard(session)
-        session.execute("SELECT @@have_ssl")
-        row: Any = session.fetchone()
-        if row[0] == "YES":
-            session.execute("FLUSH SSL")
+        guard(session).reload_tls(session)
 
 
 def identifier(name: str) -> str:

@@ -1,0 +1,70 @@
+"""The two servers that speak this protocol, and which of them one is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dbyard.engines.mysql import mariadb, mysqld
+from dbyard.model import Command, Layout, Plan
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+_FIRST_OF_MARIADB = 10
+"""Its versions go on from there; MySQL's, as far as the catalogue knows them, end at 9."""
+
+
+class Server(Protocol):
+    """What the two servers, each a module, do in their own ways; otherwise one is as the other."""
+
+    @property
+    def NAME(self) -> str: ...
+    @property
+    def PROGRAM(self) -> str: ...
+    @property
+    def SESSION_SETTINGS(self) -> str:
+        """A statement: no statement of the platform's waits or works for long."""
+
+    @property
+    def LOCKED_USERS(self) -> str:
+        """A query of one value: JSON, of the `users` of host % whether each is locked."""
+
+    @property
+    def RIGHTS_OF_READERS(self) -> str:
+        """All on a database that neither take space nor let anybody make more of it."""
+
+    @property
+    def STATUS_TABLE(self) -> str:
+        """Where the server keeps what it counts."""
+
+    @property
+    def LOCK_ALL(self) -> tuple[str, ...]:
+        """Statements that lock every account but the platform's, whoever they are. Each is a line."""
+
+    def render_install(self, layout: Layout) -> Command:
+        """Makes the first files, with the time zones and what `admin.sql` says; the runtime makes them durable."""
+
+    def render_settings(self, plan: Plan, layout: Layout) -> Mapping[str, str]:
+        """Those that the other server does not have, or has in another way."""
+
+    def render_admin(self, user: str, password: str) -> tuple[str, ...]:
+        """Statements after which this account is the only one with a way in."""
+
+    def identified(self, password: str) -> str:
+        """The clause of CREATE USER and ALTER USER that sets a password without telling it."""
+
+    def reload_tls(self, session: Cursor) -> None:
+        """Have the server read its certificate again, if it has one."""
+
+
+def server_of(layout: Layout) -> Server:
+    major = int(layout.full_version.partition(".")[0] or _FIRST_OF_MARIADB)
+    return mariadb if major >= _FIRST_OF_MARIADB else mysqld
+
+
+def server_at(session: Cursor) -> Server:
+    """By what the server says of itself."""
+    session.execute("SELECT version()")
+    row: Any = session.fetchone()
+    return mariadb if "MariaDB" in row[0] else mysqld
