@@ -132,6 +132,7 @@ def _plan_rights(server: Server, desired: Desired, user: User) -> list[str]:
     rights = "ALL PRIVILEGES" if _may_write(desired) else server.RIGHTS_OF_READERS
     return [
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}",
+        f"GRANT PROCESS ON *.* TO {account}",  # mysqldump asks for tablespaces, and monitors for what the server does
         *(f"GRANT {right} ON {database}.* TO {account}" for database, right in _GUARDS.items()),
         f"GRANT {rights} ON {_ALL}.* TO {account}",
     ]

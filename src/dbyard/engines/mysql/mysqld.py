@@ -62,6 +62,8 @@ def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
         "mysqlx": "OFF",
         "log-error-suppression-list": _NO_WARNINGS,
         "disable-log-bin": "ON",
+        "gtid-mode": "OFF",  # else mysqldump wants to flush tables, and what it writes is refused
+        "enforce-gtid-consistency": "OFF",
         "innodb-redo-log-capacity": f"{log_mb(plan)}M",
         "innodb-log-buffer-size": f"{max(1, min(plan.memory_mb // 256, 64))}M",
         "innodb-read-io-threads": str(_io_threads(plan)),
