@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from dbyard import catalogue, installations
 from dbyard.__main__ import main
 from dbyard.errors import InstallationError
-from dbyard.installations import prefix, sources
+from dbyard.installations import debian_root, prefix, sources
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Package
 from dbyard.installations.programs import Report
@@ -82,7 +82,7 @@ def _packages(version: Version) -> Iterator[Package]:
     """As by its recipe and by its fallback: which one it would be depends on the machine."""
     for recipe in (version.recipe, version.fallback):
         if isinstance(recipe, DebianRootRecipe):
-            yield Package(recipe.packages[0], "1", "0" * 64)
+            yield from (Package(name, "1", "0" * 64) for name in (*recipe.packages, *debian_root.BASE))
         elif recipe is not None:
             yield from sources.pinned(recipe)
 

@@ -36,6 +36,7 @@ from dbyard.installations import (
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
+from dbyard.installations.versions import follows, matches, version_key
 from dbyard.model import Installation, Version, engines_home
 from dbyard.recipes import (
     DebianRecipe,
@@ -74,7 +75,7 @@ def find(technology: str, version: str, full_version: str | None = None, *, whol
     for each in candidates:
         if each.full_version == full_version:
             return each
-        newer = newer or (each if _version_key(each.full_version) > _version_key(full_version) else None)
+        newer = newer or (each if version_key(each.full_version) > version_key(full_version) else None)
     return newer
 
 
@@ -93,7 +94,7 @@ def list_managed(version: Version) -> list[Installation]:
 def list_all_managed(technology: str) -> list[Installation]:
     """All of a technology in DBYARD_ENGINES, newest first, also versions that have left the catalogue."""
     found = [each for path in (engines_home() / technology).glob("[!.]*") if (each := prefix.read(path))]
-    return sorted(found, key=lambda each: _version_key(each.root.name), reverse=True)
+    return sorted(found, key=lambda each: version_key(each.root.name), reverse=True)
 
 
 def needs_install(version: Version) -> bool:
@@ -236,7 +237,7 @@ def _candidates(version: Version) -> Iterator[Installation]:
 
 def _find_system(version: Version) -> Iterator[Installation]:
     for program in _programs(version):
-        if program.exists() and _matches(
+        if program.exists() and matches(
             version, full := _system_version(program, version.version_argument, program.stat().st_mtime_ns)
         ):
             directory = program.parent
@@ -347,8 +348,8 @@ def _describe(version: Version, unpacked: Unpacked, root: Path, report: Report) 
     libraries = tuple(root / each for each in unpacked.libraries)
     program = directory / version.command
     full = _run_version_command(program, version.version_argument, libraries, root if unpacked.whole else None)
-    if not _matches(version, full):
-        if not _follows(version, full):
+    if not matches(version, full):
+        if not follows(version, full):
             raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
         report(
             f"warning: {unpacked.source} is newer than this release of dbyard knows, and is taken as {version.version}"
@@ -395,18 +396,3 @@ def _enter(root: Path) -> list[str]:
     if bubblewrap is None:
         raise InstallationError("it runs in a sandbox only, and there is none: `dbyard engines install bubblewrap`")
     return roots.enter(bubblewrap, root, _PROBE_UID if os.geteuid() == 0 else None)
-
-
-def _matches(version: Version, full: str) -> bool:
-    return full.startswith(f"{version.version}.")
-
-
-def _follows(version: Version, full: str) -> bool:
-    """Whether it is what a release of Debian that moves on has instead: newer, with the same first number."""
-    is_rolling = isinstance(version.recipe, DebianRootRecipe) and version.recipe.rolling
-    wanted, found = _version_key(version.version), _version_key(full)
-    return is_rolling and wanted[0] == found[0] and wanted < found
-
-
-def _version_key(full: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", full))
