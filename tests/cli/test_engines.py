@@ -83,6 +83,7 @@ def _packages(version: Version) -> Iterator[Package]:
     for recipe in (version.recipe, version.fallback):
         if isinstance(recipe, DebianRootRecipe):
             yield from (Package(name, "1", "0" * 64) for name in (*recipe.packages, *debian_root.BASE))
+            yield from debian_root.edits(recipe)
         elif recipe is not None:
             yield from sources.pinned(recipe)
 
