@@ -79,7 +79,8 @@ def _copy(home: Path, new: sqlite3.Connection, old: sqlite3.Connection) -> None:
         _insert(old, table, map(dict, new.execute(f"SELECT * FROM {table}")))  # noqa: S608
     rows = new.execute("SELECT project_id, account_id, created_at FROM project_collaborator")
     _insert(old, "collaborator", map(dict, rows))
-    _insert(old, "database", map(dict, new.execute("SELECT * FROM database")))
+    databases = map(dict, new.execute("SELECT * FROM database"))
+    _insert(old, "database", ({name: row[name] for name in row if name != "settings"} for row in databases))
     _insert(old, "instance", (_instance(home, row) for row in new.execute("SELECT * FROM instance")))
     _insert(old, "credential", _credentials(home, new))
     columns = "id, database_id, kind, step, status, attempt, run_at, deadline_at, created_at, finished_at"

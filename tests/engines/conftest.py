@@ -105,10 +105,13 @@ class Server:
         unlock: bool = False,
         plan: Plan | None = None,
         credentials: Credentials | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> Applied | RestartNeeded:
         """Bring the server to its credentials, as the platform does."""
         credentials = credentials or self.credentials
-        desired = desire(credentials, plan or self.node.plan, restriction, reset=reset, unlock=unlock)
+        settings = self.node.settings if settings is None else settings
+        plan = plan or self.node.plan
+        desired = desire(credentials, plan, restriction, reset=reset, unlock=unlock, settings=settings)
         return self.engine.configure(self.endpoint, credentials.admin_password, desired)
 
     def restart(self, *, signum: int | None = None, **changes: object) -> Server:

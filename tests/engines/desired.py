@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbyard.model import Credentials, Desired, Plan, Restriction, User
 
 SMALL_PLAN = Plan("id", "plan", "Plan", "", "", 256, 5120, 100, 1.0, 1)
@@ -14,7 +16,8 @@ def desire(
     *,
     reset: bool = False,
     unlock: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Desired:
     """Of the credentials' tenant; without one if they name none."""
     users = (User(credentials.user, credentials.password, reset),) if credentials.user else ()
-    return Desired(credentials.database, users, restriction, plan, unlock)
+    return Desired(credentials.database, users, restriction, plan, unlock, settings or {})

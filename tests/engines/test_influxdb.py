@@ -20,8 +20,9 @@ import pytest
 
 from dbyard import installations
 from dbyard.engines import influxdb as engine
-from dbyard.engines.influxdb.access import Observed, plan_statements
-from dbyard.engines.influxdb.session import ask
+from dbyard.engines.influxdb.access import Observed, plan_statements, read_hours
+from dbyard.engines.influxdb.session import ask, rows
+from dbyard.engines.influxdb.settings import retention_hours, shard_hours
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
 from tests.engines.desired import desire
@@ -131,6 +132,45 @@ class TestRender:
     def test_url(self) -> None:
         url = engine.url(Address("127.0.0.1", 20001), CREDENTIALS)
         assert url == "http://app_1234:tenant-secret-0123@127.0.0.1:20001/app_1234"
+
+
+class TestRetention:
+    @pytest.mark.parametrize(
+        ("value", "hours", "shard"),
+        [("INF", 0, 168), ("1h", 1, 1), ("2d", 48, 1), ("30d", 720, 24), ("52w", 8736, 168)],
+    )
+    def test_files_are_as_long_as_the_server_itself_would_choose(self, value: str, hours: int, shard: int) -> None:
+        assert retention_hours(value) == hours
+        assert shard_hours(hours) == shard
+
+    @pytest.mark.parametrize(("told", "hours"), [("0s", 0), ("720h0m0s", 720), ("1h30m0s", 1.5)])
+    def test_what_the_server_says(self, told: str, hours: float) -> None:
+        assert read_hours(told) == hours
+
+    def test_a_policy_that_keeps_so_long_is_left_alone(self) -> None:
+        observed = Observed(True, {"app_1234": "ALL PRIVILEGES"}, policies={"autogen": "720h0m0s"})
+        assert plan_statements(observed, desire(CREDENTIALS, settings={"retention": "30d"})) == []
+
+    def test_a_real_server_forgets_and_keeps_again(self, server: Server) -> None:
+        def told() -> list[tuple[Any, ...]]:
+            (found,) = ask(
+                server.endpoint,
+                server.credentials.password,
+                [f'SHOW RETENTION POLICIES ON "{server.credentials.database}"'],
+                5.0,
+                server.credentials.user,
+            )
+            return [(row["name"], row["duration"], row["shardGroupDuration"], row["default"]) for row in rows(found)]
+
+        server.configure()
+        assert told() == [("autogen", "0s", "168h0m0s", True)]
+        server.configure(settings={"retention": "30d"})
+        server.configure(settings={"retention": "30d"})
+        assert told() == [("autogen", "720h0m0s", "24h0m0s", True)]
+        server.configure(Restriction.READ_ONLY, settings={"retention": "1h"})
+        assert told() == [("autogen", "1h0m0s", "1h0m0s", True)]
+        server.configure()
+        assert told() == [("autogen", "0s", "168h0m0s", True)]
 
 
 class TestPlanStatements:

@@ -12,6 +12,7 @@ import pytest
 from dbyard import catalogue, engines
 from dbyard.engines import (
     Client,
+    Configurable,
     ConnectionForms,
     Engine,
     Reload,
@@ -37,6 +38,7 @@ ENGINES: dict[str, Engine] = {
 }
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
+CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
@@ -45,6 +47,7 @@ PROTOCOLS: dict[type, dict[str, object]] = {
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
     ConnectionForms: {**FORMS},
+    Configurable: {**CONFIGURABLE},
     Client: {**CLIENTS},
 }
 CONFORMING = [
@@ -66,6 +69,7 @@ def test_is_what_is_loaded(name: str) -> None:
     assert isinstance(engines.load(name), Reload) is (name in RELOADS)
     assert isinstance(engines.load(name), Repair) is (name in REPAIRS)
     assert isinstance(engines.load(name), ConnectionForms) is (name in FORMS)
+    assert isinstance(engines.load(name), Configurable) is (name in CONFIGURABLE)
     assert engines.load_client(name) is CLIENTS.get(name)
 
 
@@ -84,7 +88,12 @@ def test_has_the_same_signatures(protocol: type, module: ModuleType) -> None:
 def test_has_nothing_else_that_is_public(name: str) -> None:
     """Beyond the names of its own users a module offers nothing that callers could come to need."""
     promised = set(public(Engine))
-    for protocol, engines_of_it in ((Reload, RELOADS), (Repair, REPAIRS), (ConnectionForms, FORMS)):
+    for protocol, engines_of_it in (
+        (Reload, RELOADS),
+        (Repair, REPAIRS),
+        (ConnectionForms, FORMS),
+        (Configurable, CONFIGURABLE),
+    ):
         promised |= set(public(protocol)) if name in engines_of_it else set()
     exported = set(vars(ENGINES[name])["__all__"])
     assert exported - promised <= {"ADMIN", "TENANT"}
@@ -96,6 +105,17 @@ def test_a_client_program_is_found_without_any_driver(name: str) -> None:
     code = f"import sys; from dbyard import engines; assert engines.load_client({name!r}); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert DRIVERS & set(modules) == set()
+
+
+@pytest.mark.parametrize("name", CONFIGURABLE)
+def test_settings_take_their_own_defaults(name: str) -> None:
+    settings = CONFIGURABLE[name].SETTINGS
+    assert len({each.name for each in settings}) == len(settings)
+    for setting in settings:
+        assert setting.takes(setting.default)
+        assert setting.description
+        assert bool(setting.values) != bool(setting.pattern)
+        assert not setting.takes('"\nrequirepass x')
 
 
 def public(protocol: type) -> dict[str, object]:

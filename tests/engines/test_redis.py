@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from dbyard.engines import redis as engine
+from dbyard.engines.redis import rules
 from dbyard.errors import NotReady
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput
 from tests.e2e.platforms import wait_for
@@ -38,7 +39,13 @@ ALLOWED = [
     "INFO",
     "ROLE",
     "DBSIZE",
-    "SELECT 4",
+    "SELECT 15",
+    "CONFIG GET notify-keyspace-events",
+    "CONFIG GET databases maxmemory-policy",
+    "MODULE LIST",
+    "ACL WHOAMI",
+    "COMMAND",
+    "MEMORY DOCTOR",
     "LPUSH l 3 1 2",
     "SORT l",
     "SORT l STORE m",
@@ -65,12 +72,14 @@ ALLOWED = [
     "FLUSHALL",
 ]
 FORBIDDEN = [
-    "CONFIG GET dir",
     "CONFIG SET dir /tmp",
+    "CONFIG SET notify-keyspace-events KEA",
+    "CONFIG SET maxmemory-policy allkeys-lru",
+    "CONFIG RESETSTAT",
     "CONFIG REWRITE",
     "DEBUG SLEEP 0",
     "SHUTDOWN",
-    "MODULE LIST",
+    "MODULE LOADEX /tmp/x.so",
     "MODULE LOAD /tmp/x.so",
     "ACL LIST",
     "ACL SETUSER default nopass",
@@ -124,7 +133,9 @@ class TestRender:
             "appendonly yes",
             "appendfsync everysec",
             "maxmemory 256mb",
-            "maxmemory-policy noeviction",
+            'maxmemory-policy "noeviction"',
+            'notify-keyspace-events ""',
+            "databases 16",
             "maxclients 1000",
             "set-proc-title no",
             "repl-diskless-sync-delay 0",
@@ -226,6 +237,58 @@ class TestConfigure:
     def test_repeating_is_free(self, server: Server) -> None:
         server.configure()
         server.configure()
+
+
+class TestSettings:
+    @pytest.fixture
+    def chosen(self, server: Server) -> Server:
+        server.node = replace(server.node, plan=plan(16))
+        server.restart(settings={"maxmemory-policy": "allkeys-lru", "notify-keyspace-events": "Egx"})
+        server.configure()
+        return server
+
+    def test_are_in_the_configuration(self) -> None:
+        node = RenderInput("i1", 1, plan(), 256, settings={"maxmemory-policy": "volatile-ttl"})
+        (file,) = engine.render(node, LAYOUT, CREDENTIALS).files
+        assert 'maxmemory-policy "volatile-ttl"' in file.content.splitlines()
+
+    def test_by_default_a_full_server_refuses_and_tells_of_no_key(self, server: Server) -> None:
+        server.configure()
+        with connect(server) as client:
+            told = client.config_get("maxmemory-policy", "notify-keyspace-events")
+        assert told == {"maxmemory-policy": "noeviction", "notify-keyspace-events": ""}
+
+    def test_old_keys_make_room(self, chosen: Server) -> None:
+        with connect(chosen) as client:
+            for number in range(300):
+                client.set(f"cache:{number}", "x" * 100_000, ex=3600)
+            assert client.info("stats")["evicted_keys"] > 0
+            assert client.get("cache:299") is not None
+
+    def test_a_key_that_expires_is_told(self, chosen: Server) -> None:
+        with connect(chosen) as client, client.pubsub() as listener:
+            assert set(client.config_get("notify-keyspace-events")["notify-keyspace-events"]) == set("Egx")
+            listener.psubscribe("__keyevent@0__:expired")
+            assert listener.get_message(timeout=5) is not None
+            client.set("short", "1", px=10)
+            message = listener.get_message(timeout=5)
+        assert message is not None
+        assert (message["type"], message["data"]) == ("pmessage", b"short")
+
+    def test_stay_over_a_restart_and_go_back(self, chosen: Server) -> None:
+        chosen.restart()
+        with connect(chosen) as client:
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
+            chosen.configure(settings={})
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+    def test_nothing_that_config_tells_is_a_secret(self, server: Server) -> None:
+        server.configure()
+        with connect(server) as client:
+            told = str(client.config_get("*"))
+        secrets = (server.credentials.password, server.credentials.admin_password)
+        hashes = [rules.password_hash(secret)[1:] for secret in secrets]
+        assert not any(secret in told for secret in (*secrets, *hashes))
 
 
 class TestPing:

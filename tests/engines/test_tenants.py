@@ -94,7 +94,6 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "SHOW BINARY LOGS",
     ),
     "redis": (
-        "CONFIG GET *",
         "CONFIG SET dir /tmp",
         "CONFIG REWRITE",
         "ACL LIST",

@@ -17,7 +17,7 @@ from dbyard.model import (
     Restriction,
 )
 from dbyard.reconciler.drift import DriftReconciler
-from dbyard.service.databases import database_users
+from dbyard.service.databases import database_users, settings
 from dbyard.service.databases.connection import get as get_connection
 from dbyard.store import instances
 from tests.conftest import Clock
@@ -101,6 +101,45 @@ class TestApply:
         bench.queue._apply(operation, outcome)
         with bench.context.store.read() as connection:
             assert [each.id for each in instances.list_unconfigured(connection)] == [bench.instance(database_id).id]
+
+
+class TestSettings:
+    POLICY = "maxmemory-policy"
+
+    def told(self, bench: Bench) -> str:
+        with redis.Redis.from_url(get_connection(bench.service, bench.principal, NAME).url) as client:
+            return str(client.config_get(self.POLICY)[self.POLICY])
+
+    def choose(self, bench: Bench, value: str | None) -> None:
+        settings.change(bench.service, bench.principal, NAME, {self.POLICY: value})
+
+    def test_hold_at_once_and_after_a_heal(self, bench: Bench, database_id: str, drift: DriftReconciler) -> None:
+        pid = bench.pid(bench.instance(database_id))
+        self.choose(bench, "allkeys-lfu")
+        bench.finish()
+        assert (self.told(bench), bench.pid(bench.instance(database_id))) == ("allkeys-lfu", pid)
+        bench.stop(bench.instance(database_id).id)
+        drift.server_ended(bench.instance(database_id).id)
+        bench.finish()
+        assert self.told(bench) == "allkeys-lfu"
+        self.choose(bench, None)
+        bench.finish()
+        assert self.told(bench) == "noeviction"
+        drift.reconcile()
+        assert bench.queue.claim() is None
+
+    def test_that_did_not_get_to_the_server_are_asked_for_again(
+        self, bench: Bench, database_id: str, drift: DriftReconciler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.choose(bench, "allkeys-lfu")
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "configure", _refuse)
+            bench.finish()
+            clock.advance(700)
+            bench.finish()
+        drift.reconcile()
+        bench.finish()
+        assert self.told(bench) == "allkeys-lfu"
 
 
 class TestHeld:

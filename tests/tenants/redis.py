@@ -14,9 +14,9 @@ DELAY = 2.0
 """With `appendfsync everysec` a write waits so long for the end of an fsync that is under way."""
 ESCAPES: Mapping[str, Sequence[str]] = {
     "files": ["CONFIG SET dir /tmp", "SAVE", "DEBUG SET-ACTIVE-EXPIRE 1"],
-    "programs": ["MODULE LOAD /tmp/x.so", "MODULE LIST"],
+    "programs": ["MODULE LOAD /tmp/x.so", "MODULE UNLOAD x"],
     "other databases": ["REPLICAOF 127.0.0.1 1", "MIGRATE 127.0.0.1 1 k 0 10", "CLUSTER RESET"],
-    "settings": ["CONFIG GET *", "CONFIG SET maxmemory 0", "SHUTDOWN", "FAILOVER"],
+    "settings": ["CONFIG SET maxmemory 0", "CONFIG RESETSTAT", "CONFIG REWRITE", "SHUTDOWN", "FAILOVER"],
     "snapshots": ["BGSAVE", "BGREWRITEAOF", "PSYNC ? -1"],
     "users": ["ACL LIST", "ACL SETUSER default nopass", "MONITOR"],
 }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +25,7 @@ from dbyard.wire import (
     details,
     logs,
     projects,
+    settings,
     tokens,
 )
 from dbyard.wire.dashboard import DatabaseSummary
@@ -100,6 +101,14 @@ class Client(Transport):
     def repair(self, database: str) -> wire.Operation:
         """The operation that brings its server to what is wanted of it."""
         return self.ask("POST", _path(database, "repair"), wire.OperationAnswer).operation
+
+    def get_settings(self, database: str) -> settings.SettingsAnswer:
+        return self.ask("GET", _path(database, "settings"), settings.SettingsAnswer)
+
+    def change_settings(self, database: str, changes: Mapping[str, str | None]) -> settings.SettingsAnswer:
+        """None for the default; `current_operation_id` is set until the server has them."""
+        body = settings.ChangeSettings(dict(changes))
+        return self.ask("PATCH", _path(database, "settings"), settings.SettingsAnswer, body=body)
 
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""

@@ -21,6 +21,7 @@ from dbyard.model import (
     Layout,
     RenderInput,
     RestartNeeded,
+    Setting,
 )
 
 
@@ -103,6 +104,13 @@ class Reload(Protocol):
 class ConnectionForms(Protocol):
     def connection_forms(self, address: Address, credentials: Credentials) -> Mapping[str, str]:
         """The URL as clients want it that do not take the one of `url`, each under a name of its own. Pure."""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    @property
+    def SETTINGS(self) -> tuple[Setting, ...]:
+        """What the owner of a database may choose: `render` and `configure` take it from their `settings`."""
 
 
 class Login(Protocol):

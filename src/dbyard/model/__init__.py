@@ -21,6 +21,7 @@ from dbyard.model.operations import (
     OperationStatus,
 )
 from dbyard.model.paths import Region, default_home, engines_home
+from dbyard.model.settings import Setting, Settings
 from dbyard.model.specs import (
     Address,
     Allocation,
@@ -98,6 +99,8 @@ __all__ = [
     "Restriction",
     "Role",
     "Scope",
+    "Setting",
+    "Settings",
     "Technology",
     "Token",
     "Transfer",

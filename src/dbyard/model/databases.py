@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dbyard.model.settings import Settings
 from dbyard.model.specs import Address, Placement
 from dbyard.model.states import Restriction
 
@@ -41,6 +42,7 @@ class Database:
     plan: str
     created_at: float
     deleted_at: float | None
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

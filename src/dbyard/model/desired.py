@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dbyard.model.catalogue import Plan
@@ -31,6 +32,8 @@ class Desired:
     plan: Plan
     unlock: bool = False
     """Forget the settings of the tenant's own that may keep it from logging in."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the engine's `SETTINGS` those that are not the default."""
 
 
 @dataclass(frozen=True, slots=True)

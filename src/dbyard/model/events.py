@@ -22,6 +22,7 @@ class EventType(StrEnum):
     DATABASE_UNRESTRICTED = "database.unrestricted"
     DATABASE_LOCKED_OUT = "database.locked_out"
     DATABASE_REPAIRED = "database.repaired"
+    SETTINGS_CHANGED = "database.settings_changed"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"

@@ -182,6 +182,7 @@ def save_configured(context: Context, target: Target, login_error: str | None = 
         save_up(context, target),
         lambda connection: instances.set_login_error(connection, instance.id, login_error),
         lambda connection: instances.set_applied_restriction(connection, instance.id, instance.restriction),
+        lambda connection: instances.set_applied_settings(connection, instance.id, target.database.settings),
         lambda connection: stored_credentials.set_applied(connection, target.database.id, credential.password),
     )
 

@@ -147,9 +147,10 @@ def credentials_of(context: Context, target: Target) -> Credentials:
 
 
 def desired(context: Context, target: Target) -> Desired:
-    """What the server should be like now: its users, what its disk allows them, its plan."""
+    """What the server should be like now: its users, what its disk allows them, its plan, its settings."""
     user = User(target.credential.username, password_of(context, target), reset=target.credential.pending)
-    return Desired(target.credential.dbname, (user,), target.instance.restriction, target.plan)
+    instance, settings = target.instance, target.database.settings
+    return Desired(target.credential.dbname, (user,), instance.restriction, target.plan, settings=settings)
 
 
 def render(context: Context, target: Target, *, admin_only: bool = False) -> InstanceSpec:
@@ -160,6 +161,7 @@ def render(context: Context, target: Target, *, admin_only: bool = False) -> Ins
         target.technology.overhead_mb,
         target.instance.restriction,
         admin_only=admin_only,
+        settings=target.database.settings,
     )
     return target.engine.render(given, layout_of(context, target), credentials_of(context, target))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from sqlite3 import Row
 
-from dbyard.model import Database, Principal, Version
+from dbyard.model import Database, Principal, Settings, Version
 from dbyard.store import Connection
 
-_COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at"
+_COLUMNS = "d.id, d.name, d.project_id, d.technology, d.version, d.plan, d.created_at, d.deleted_at, d.settings"
 # The databases that a principal may use: those of projects that it owns or works in, and those that are shared with it
 # alone, as far as its token reaches.
 _PROJECTS = """
@@ -110,6 +111,18 @@ def set_plan(connection: Connection, database_id: str, plan: str, now: float) ->
     connection.execute("UPDATE database SET plan = ?, updated_at = ? WHERE id = ?", (plan, now, database_id))
 
 
+def set_settings(connection: Connection, database_id: str, settings: Settings, now: float) -> None:
+    """The settings that its server is brought to by an operation."""
+    connection.execute(
+        "UPDATE database SET settings = ?, updated_at = ? WHERE id = ?", (write_settings(settings), now, database_id)
+    )
+
+
+def write_settings(settings: Settings) -> str:
+    """As they are stored: the same settings are the same text."""
+    return json.dumps(dict(settings), sort_keys=True)
+
+
 def revert_plan(connection: Connection, database_id: str, plan: str) -> None:
     """Back to the plan that it had: its server does not run with the other."""
     connection.execute("UPDATE database SET plan = ? WHERE id = ?", (plan, database_id))
@@ -139,4 +152,5 @@ def _visibility(principal: Principal) -> dict[str, str | None]:
 
 
 def _database(row: Row) -> Database:
-    return Database(*row)
+    values = {name: row[name] for name in row.keys()}  # noqa: SIM118 (a Row iterates over values)
+    return Database(**{**values, "settings": json.loads(row["settings"])})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Instance, Placement, Restriction, Role
-from dbyard.store import Connection
+from dbyard.model import Instance, Placement, Restriction, Role, Settings
+from dbyard.store import Connection, databases
 
 _COLUMNS = (
     "i.id, i.database_id, i.generation, i.full_version, i.role, i.placement, i.lineage, i.ready_at, i.down_at,"
@@ -108,7 +108,8 @@ def list_monitored(connection: Connection) -> list[MonitoredInstance]:
 
 def list_unconfigured(connection: Connection) -> list[Instance]:
     """Those that should run whose server was not brought yet to what is wanted of it."""
-    differs = f" AND (i.restriction <> i.applied_restriction OR (i.role = 'primary' AND {_PENDING_PASSWORD}))"
+    differs = " AND (i.restriction <> i.applied_restriction OR i.applied_settings <> d.settings"
+    differs += f" OR (i.role = 'primary' AND {_PENDING_PASSWORD}))"
     return [_instance(row) for row in connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN}{differs}").fetchall()]
 
 
@@ -163,6 +164,12 @@ def set_restriction(
 def set_applied_restriction(connection: Connection, instance_id: str, restriction: Restriction) -> None:
     """The server was brought to this; what is wanted may be another one by now."""
     connection.execute("UPDATE instance SET applied_restriction = ? WHERE id = ?", (restriction, instance_id))
+
+
+def set_applied_settings(connection: Connection, instance_id: str, settings: Settings) -> None:
+    """The server was brought to these."""
+    text = databases.write_settings(settings)
+    connection.execute("UPDATE instance SET applied_settings = ? WHERE id = ?", (text, instance_id))
 
 
 def set_login_error(connection: Connection, instance_id: str, reason: str | None) -> None:

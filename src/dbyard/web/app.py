@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web.api import accounts, audit, collaborators, databases, docs, logs, platform, projects, tokens
+from dbyard.web.api import accounts, audit, collaborators, databases, docs, logs, platform, projects, settings, tokens
 from dbyard.web.authentication import Guard
 from dbyard.web.endpoint import HttpEndpoint, Shared
 from dbyard.web.rate_limit import RateLimit
@@ -93,6 +93,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
     """Everything that the platform answers; its description says whether requests are limited."""
     documented = [
         *databases.routes(dashboard.get, dashboard.list_all),
+        *settings.routes(),
         *logs.routes(),
         *apps.routes(),
         *addons.routes(),

@@ -13,11 +13,13 @@ from dbyard.engines.influxdb.logs import find_damage, log_time
 from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
 from dbyard.engines.influxdb.render import render
 from dbyard.engines.influxdb.session import check_login, ping
+from dbyard.engines.influxdb.settings import SETTINGS
 from dbyard.engines.influxdb.stats import stats
 
 __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
+    "SETTINGS",
     "TECHNOLOGY",
     "check_login",
     "configure",

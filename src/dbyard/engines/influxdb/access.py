@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dbyard.engines.influxdb.render import sizes
 from dbyard.engines.influxdb.session import STATEMENT_SECONDS, Refused, ask, identifier, rows, text
+from dbyard.engines.influxdb.settings import RETENTION, retention_hours, shard_hours
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction
 
+_POLICY = "autogen"
 _CONFIGURATION = ("config-data", "config-httpd")
 _NO_PRIVILEGES = "NO PRIVILEGES"
 _PRIVILEGES = {
@@ -27,15 +30,17 @@ class Observed:
     privileges: Mapping[str, str]
     """Of the desired users those that exist, and what they may do with the database."""
     has_plan: bool = True
+    policies: Mapping[str, str] = field(default_factory=lambda: {_POLICY: "0s"})
+    """How long the database's retention policies keep points, as the server says it."""
     has_policy: bool = True
-    """Whether the database has a default retention policy, without which it takes no point."""
+    """Whether the database has a default one, without which it takes no point."""
 
 
 def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
     """The server keeps users and privileges over restarts. None of these deletes and does not write.
 
-    A tenant that may only read waits for its retention policies to free space, or takes a bigger plan. Each request
-    logs in by itself: those that run are queries, and end where all is taken away.
+    A tenant that may only read waits for its retention policy to free space, which its owner can set, or takes a
+    bigger plan. Each request logs in by itself: those that run are queries, and end where all is taken away.
     """
     observed = _observe(address, admin_password, desired)
     ask(address, admin_password, plan_statements(observed, desired), STATEMENT_SECONDS)
@@ -51,8 +56,7 @@ def plan_statements(observed: Observed, desired: Desired) -> list[str]:
     database, statements = identifier(desired.database), []
     if not observed.database:
         statements.append(f"CREATE DATABASE {database}")
-    elif not observed.has_policy:
-        statements.append(f'CREATE RETENTION POLICY "autogen" ON {database} DURATION 0s REPLICATION 1 DEFAULT')
+    statements += _plan_policy(observed, database, retention_hours(RETENTION.of(desired.settings)))
     for user in desired.users:
         name, found = identifier(user.name), observed.privileges.get(user.name)
         wanted = _PRIVILEGES[desired.restriction]
@@ -65,6 +69,24 @@ def plan_statements(observed: Observed, desired: Desired) -> list[str]:
         if wanted not in (found, _NO_PRIVILEGES):
             statements.append(f"GRANT {wanted.removesuffix(' PRIVILEGES')} ON {database} TO {name}")
     return statements
+
+
+def _plan_policy(observed: Observed, database: str, hours: int) -> list[str]:
+    """A new database has a policy that keeps points for ever."""
+    keeps = f"DURATION {hours}h REPLICATION 1 SHARD DURATION {shard_hours(hours)}h DEFAULT"
+    if observed.database and _POLICY not in observed.policies:
+        return [f'CREATE RETENTION POLICY "{_POLICY}" ON {database} {keeps}']
+    found = observed.policies[_POLICY] if observed.database else "0s"
+    if observed.has_policy and read_hours(found) == hours:
+        return []
+    return [f'ALTER RETENTION POLICY "{_POLICY}" ON {database} {keeps}']
+
+
+def read_hours(duration: str) -> float:
+    """Of what the server says: `720h0m0s`, `0s`. Pure."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(\d+)s", duration)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 1)
+    return hours + minutes / 60 + seconds / 3600
 
 
 def _observe(address: Address, admin_password: str, desired: Desired) -> Observed:
@@ -82,6 +104,7 @@ def _observe(address: Address, admin_password: str, desired: Desired) -> Observe
         has_database,
         {name: _privilege(found, desired.database) for name, found in grants},
         _has_plan(settings, desired),
+        {str(row["name"]): str(row["duration"]) for result in found_policies for row in rows(result)},
         any(row["default"] for result in found_policies for row in rows(result)) or not has_database,
     )
 

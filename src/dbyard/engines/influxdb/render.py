@@ -79,6 +79,7 @@ def _settings(plan: Plan, layout: Layout) -> Mapping[str, Mapping[str, object]]:
             "max-select-buckets": plan.memory_mb * _BUCKETS_PER_MB,
         },
         "monitor": {"store-enabled": False},
+        "retention": {"enabled": True, "check-interval": "1m"},  # a full disk waits for it
         "subscriber": {"enabled": False},
         "continuous_queries": {"log-enabled": False},
         "http": {

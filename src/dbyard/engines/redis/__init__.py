@@ -11,11 +11,13 @@ from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
 from dbyard.engines.redis.render import render
 from dbyard.engines.redis.repair import render_repair
 from dbyard.engines.redis.session import check_login, ping
+from dbyard.engines.redis.settings import SETTINGS
 from dbyard.engines.redis.stats import stats
 
 __all__ = [
     "ADMIN",
     "PASSWORD_ENCRYPTION",
+    "SETTINGS",
     "TECHNOLOGY",
     "TENANT",
     "check_login",

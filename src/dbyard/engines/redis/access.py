@@ -6,6 +6,7 @@ from typing import Any
 
 from dbyard.engines.redis.rules import TENANT_RULES, password_hash
 from dbyard.engines.redis.session import Refused, Session, connect
+from dbyard.engines.redis.settings import SETTINGS
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction
 
 
@@ -17,6 +18,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
     """
     with connect(address, admin_password) as session:
         limits = _change_users(session, desired)
+        chosen = (word for setting in SETTINGS for word in (setting.name, setting.of(desired.settings)))
+        session.ask(("CONFIG", "SET", *chosen))
         if desired.restriction is not Restriction.NONE:
             _rewrite(session)
         outcome = _resize(session, limits, desired.plan)

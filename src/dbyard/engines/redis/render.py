@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dbyard.engines.redis.names import ADMIN, TENANT, private_host
 from dbyard.engines.redis.rules import TENANT_RULES, password_hash
+from dbyard.engines.redis.settings import SETTINGS
 from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
 
-_DATABASES = 5
+_DATABASES = 16
 _STOP_SECONDS = 30.0
 
 # The files that a server without any makes at its first start, with a sync for each while somebody waits.
@@ -72,7 +73,7 @@ def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) 
         f"maxmemory {plan.memory_mb}mb",
         # Answers that nobody reads and requests without an end lie beside the data: who has most of it is dropped.
         f"maxmemory-clients {node.overhead_mb // 2}mb",
-        "maxmemory-policy noeviction",
+        *(f'{setting.name} "{setting.of(node.settings)}"' for setting in SETTINGS),
         f"databases {_DATABASES}",
         "appendonly yes",
         "appendfsync everysec",

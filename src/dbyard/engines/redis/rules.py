@@ -7,11 +7,12 @@ import hashlib
 from dbyard.model import Restriction
 
 # Everything but what reaches beyond the tenant's own data: other servers, files, the server's settings and its users.
-# Of what Redis counts as dangerous, applications and their libraries need these.
+# Of what Redis counts as dangerous, applications and their libraries need these. No rule narrows CONFIG GET to some
+# settings: it tells paths of this machine as well, and no secret, because users stand in rules with their hashes.
 _TENANT_COMMANDS = (
     "+@all -@admin -@dangerous"
     " +flushdb +flushall +swapdb +keys +sort +sort_ro +restore +info +role"
-    " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len -script|debug"
+    " +client|list +client|kill +client|unblock +slowlog|get +slowlog|len +config|get +module|list -script|debug"
 )
 # Writes that only ever make a data set smaller.
 _SHRINKING_COMMANDS = (

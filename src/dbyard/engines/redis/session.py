@@ -34,10 +34,13 @@ class Session:
         self._answers = answers
         self._log_in: tuple[str, ...] = ("AUTH", user, password)
 
-    def ask(self, *commands: str) -> list[Any]:
-        """The answers to commands, whose words have no spaces, in one round trip. Raises Refused by the first error."""
+    def ask(self, *commands: str | tuple[str, ...]) -> list[Any]:
+        """The answers to commands in one round trip. Raises Refused by the first error.
+
+        A command is a text whose words have no spaces, or its words.
+        """
         words = [self._log_in] if self._log_in else []
-        words += [tuple(command.split()) for command in commands]
+        words += [tuple(command.split()) if isinstance(command, str) else command for command in commands]
         self._log_in = ()
         self._connection.sendall(b"".join(map(_encode, words)))
         return [self._read() for _ in words][-len(commands) :]
