@@ -301,6 +301,7 @@ class TestConfigure:
 def drop_spare(server: Server) -> None:
     with admin(server) as connection:
         connection.execute("DROP DATABASE spare")
+        connection.execute("DROP OWNED BY spare")  # a right to a setting
         connection.execute("DROP ROLE spare")
 
 

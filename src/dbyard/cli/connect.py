@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dbyard.engines import Client
 
 
+_PAGERS = ("PAGER", "PSQL_PAGER")
+
+
 @dataclass(frozen=True)
 class Program:
     """A client program, the libraries that it needs, and what must stand in front of it."""
@@ -138,6 +141,8 @@ def _bubblewrap() -> Path:
 
 def _environment(program: Program, connection: wire.Connection) -> dict[str, str]:
     environment = {**os.environ, program.client.PASSWORD_VARIABLE: connection.password}
+    if program.prefix:  # a whole root has no pager but `more`, which psql takes by itself
+        environment = {name: value for name, value in environment.items() if name not in _PAGERS}
     if program.libraries:
         environment["LD_LIBRARY_PATH"] = _joined(program.libraries, os.environ.get("LD_LIBRARY_PATH"))
     return environment

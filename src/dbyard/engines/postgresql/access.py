@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dbyard.engines.postgresql.names import ADMIN, SPARE
 from dbyard.engines.postgresql.passwords import tenant_verifier
-from dbyard.engines.postgresql.render import MONITOR, OPEN_MAINTENANCE, sizes
+from dbyard.engines.postgresql.render import GRANTS, OPEN_MAINTENANCE, sizes
 from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
@@ -36,7 +36,7 @@ class Observed:
     is_shut_out: bool
     """Whether the owner may have no connection at all, which is how a server is closed."""
     has_freedoms: bool
-    """Whether the owner, or the spare, may make databases, and roles where that is safe, and monitor the server."""
+    """Whether the owner, or the spare, may make databases, and roles where that is safe, and has all grants."""
     has_maintenance: bool
     """Whether everybody may connect to the maintenance database, and write nothing there."""
     may_make_roles: bool
@@ -95,7 +95,7 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
         batches[-1] += [f"ALTER DATABASE {database} OWNER TO {name}", f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"]
     if not observed.has_freedoms:
         batches[-1].append(f"ALTER ROLE {name} CREATEDB{' CREATEROLE' if observed.may_make_roles else ''}")
-        batches[-1].append(f"GRANT {MONITOR} TO {name}")
+        batches[-1] += [f"{grant} TO {name}" for grant in GRANTS]
     if not observed.has_maintenance:
         batches[-1] += OPEN_MAINTENANCE
     batches[-1] += _plan_log_in(owner, observed)
@@ -144,7 +144,8 @@ def _observe(session: Session, desired: Desired) -> Observed:
                EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolconnlimit = 0),
                EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {owner_or_spare} AND rolcreatedb
                        AND (rolcreaterole OR NOT {_NARROW_CREATEROLE})
-                       AND pg_catalog.pg_has_role(oid, '{MONITOR}', 'MEMBER')),
+                       AND pg_catalog.pg_has_role(oid, 'pg_monitor', 'MEMBER')
+                       AND pg_catalog.has_parameter_privilege(oid, 'session_replication_role', 'SET')),
                pg_catalog.has_database_privilege('public', pg_catalog.current_database(), 'CONNECT')
                AND NOT pg_catalog.has_function_privilege('public', 'pg_catalog.lo_create(oid)', 'EXECUTE'),
                {_NARROW_CREATEROLE},

@@ -29,8 +29,11 @@ OPEN_MAINTENANCE = (
     f"GRANT CONNECT ON DATABASE {ADMIN_DATABASE} TO PUBLIC",
 )
 """Tools connect to that database to make or drop another one; it is the one in which the platform works as well."""
-MONITOR = "pg_monitor"
-"""The role that reads statistics and settings; all that there is in a server is its tenant's."""
+GRANTS = (
+    "GRANT pg_monitor",  # reads statistics and settings; all that there is in a server is its tenant's
+    # Loads that switch triggers and foreign keys off. It holds for the tables of whoever may write them anyway.
+    "GRANT SET ON PARAMETER session_replication_role",
+)
 _NARROW_CREATEROLE = 16
 """Since this version a role that makes others has power over these alone."""
 
@@ -76,7 +79,7 @@ def _init(layout: Layout, server: Sequence[str], admin_password: str) -> tuple[C
         f"REVOKE ALL ON DATABASE {ADMIN_DATABASE}, template1 FROM PUBLIC",
         *OPEN_MAINTENANCE,
         f"CREATE ROLE {SPARE} NOLOGIN CREATEDB{_may_make_roles(layout)}",
-        f"GRANT {MONITOR} TO {SPARE}",
+        *(f"{grant} TO {SPARE}" for grant in GRANTS),
         f"CREATE DATABASE {SPARE} OWNER {SPARE}",
     )
     single = (str(layout.bin / "postgres"), "--single", *server, "-c", "exit_on_error=on", ADMIN_DATABASE)
