@@ -26,6 +26,15 @@ class DebianRecipe(_Recipe, frozen=True, tag="debian"):
     """The bin directory of the server inside the unpacked tree."""
 
 
+class DebianAddon(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a whole root may have beside its server, for who asks for it; other fields as those of its recipe."""
+
+    name: Slug
+    packages: Annotated[tuple[Slug, ...], Meta(min_length=1)]
+    links: tuple[tuple[RelativePath, str], ...] = ()
+    added_lines: tuple[tuple[RelativePath, Text], ...] = ()
+
+
 class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
     """A server from any release of Debian, with all that it needs of a system. It runs in a sandbox only."""
 
@@ -44,6 +53,8 @@ class DebianRootRecipe(_Recipe, frozen=True, tag="debian_root"):
     """Files of the tree, and the line that each is given at its end."""
     locales: tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}_[A-Z]{2}$")], ...] = ()
     """Locales that are compiled for UTF-8, beside C.UTF-8: `en_US`. The package `locales` has their sources."""
+    addons: tuple[DebianAddon, ...] = ()
+    """An installation that has some keeps them when a newer one takes its place."""
 
 
 class WheelRecipe(_Recipe, frozen=True, tag="wheel"):

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,9 @@ def installed(engines: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     """The requests to `install`, which here only writes a manifest and fails for Redis."""
     asked: list[tuple[str, str]] = []
 
-    def install(version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None) -> Installation:
+    def install(
+        version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None, with_addons: Sequence[str]
+    ) -> Installation:
         asked.append((version.technology, version.version))
         if version.technology == "redis":
             raise InstallationError("redis-server could not be downloaded: no network. To continue, mend it.")
@@ -60,7 +62,9 @@ def installed(engines: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     return asked
 
 
-def refuse(version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None) -> Installation:
+def refuse(
+    version: Version, report: Report, *, upgrade: bool, bundle: Bundle | None, with_addons: Sequence[str]
+) -> Installation:
     raise InstallationError("no network")
 
 
@@ -131,6 +135,7 @@ class TestList:
             "source": "by hand of the test",
             "digest": None,
             "shared_with": None,
+            "addons": {},
             "older": ["7.0.0"],
             "packages": [],
             "works_with": known("redis").works_with,
@@ -138,6 +143,11 @@ class TestList:
             "notice": "",
             "install": None,
         }
+
+    def test_addons_are_listed_with_whether_they_are_there(self, engines: Path) -> None:
+        (row,) = json.loads(run("show", "postgresql@17", "--json").stdout)
+        assert row["addons"] == {"postgis": False}
+        assert "postgis: no" in run("show", "postgresql@17").stdout
 
     def test_a_shared_server_is_there_for_both(self, engines: Path) -> None:
         put(known("opensearch"))

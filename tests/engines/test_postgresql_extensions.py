@@ -62,6 +62,8 @@ REFUSED = (
     "xml2",
 )
 
+POSTGIS_REFUSED = ("postgis_raster", "postgis_sfcgal", "postgis_tiger_geocoder", "postgis_topology")
+
 
 @pytest.fixture(scope="module", params=["17", "18"])
 def server(request: pytest.FixtureRequest, launch_shared: Launch) -> Server:
@@ -86,7 +88,16 @@ class TestExtensions:
 
     def test_are_all_decided_upon(self, server: Server) -> None:
         found = set(run(server, "SELECT name FROM pg_available_extensions"))
-        assert found - {*ALLOWED, *REFUSED, "plpgsql", "pg_logicalinspect"} == set()
+        known = {
+            *ALLOWED,
+            *REFUSED,
+            *(f"{each}-3" for each in POSTGIS_REFUSED),
+            "plpgsql",
+            "pg_logicalinspect",
+            "postgis",
+            "postgis-3",
+        }
+        assert {each for each in found - known if not each.startswith("address_standardizer")} == set()
 
     def test_run_nothing_of_the_tenants_as_the_admin_while_they_are_made(self, server: Server) -> None:
         """Their scripts run as a superuser, in schemas that the tenant may have filled before."""
@@ -102,6 +113,45 @@ class TestExtensions:
         before = ("CREATE SCHEMA cubes", "CREATE SCHEMA h", "CREATE EXTENSION cube SCHEMA cubes")
         made = (*before, "CREATE TABLE h.ran (who text)", *hostile, "CREATE EXTENSION earthdistance SCHEMA h")
         assert run(server, *made, "SELECT who FROM h.ran", dbname="hostile") == []
+
+
+class TestPostgis:
+    @pytest.fixture(autouse=True)
+    def _installed(self, server: Server) -> None:
+        if not (server.installation.root / "usr" / "share" / "proj").is_dir():
+            pytest.skip(f"dbyard engines install postgresql@{server.installation.version} --with postgis")
+
+    def test_is_created_and_used(self, server: Server) -> None:
+        run(server, "CREATE EXTENSION IF NOT EXISTS postgis", "CREATE TABLE IF NOT EXISTS place (at geometry)")
+        run(
+            server,
+            "CREATE INDEX ON place USING gist (at)",
+            "INSERT INTO place VALUES (ST_SetSRID(ST_Point(16.4, 48.2), 4326))",
+        )
+        moved = "SELECT round(ST_X(ST_Transform(at, 3857))::numeric) FROM place LIMIT 1"
+        assert run(server, moved) == [1825640]
+
+    def test_its_script_runs_nothing_of_the_tenants_as_the_admin(self, server: Server) -> None:
+        run(server, "DROP DATABASE IF EXISTS maps", "CREATE DATABASE maps")
+        body = "BEGIN INSERT INTO h.ran VALUES (current_user); RETURN NULL; END"
+        names = ("split_part(text, text, int)", "substring(text, text)", "version()", "abs(float8)", "format(text)")
+        hostile = [f"CREATE FUNCTION h.{name} RETURNS text LANGUAGE plpgsql AS '{body}'" for name in names]
+        operators = [
+            f"CREATE FUNCTION h.{name}(unknown_{name} text, other name) RETURNS bool LANGUAGE plpgsql AS '{body}'"
+            for name in ("is", "isnt")
+        ]
+        defined = [
+            f"CREATE OPERATOR h.{sign} (LEFTARG = text, RIGHTARG = name, FUNCTION = h.{name})"
+            for sign, name in (("=", "is"), ("!=", "isnt"))
+        ]
+        before = ("CREATE SCHEMA h", "CREATE TABLE h.ran (who text)", *hostile, *operators, *defined)
+        made = (*before, "CREATE EXTENSION postgis SCHEMA h", "SELECT who FROM h.ran")
+        assert run(server, *made, dbname="maps") == []
+
+    @pytest.mark.parametrize("name", POSTGIS_REFUSED)
+    def test_what_reaches_further_is_refused(self, server: Server, name: str) -> None:
+        with pytest.raises(psycopg.Error, match="is not available"):
+            run(server, f"CREATE EXTENSION {name}")
 
 
 class TestMonitoring:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from dbyard import installations
 from dbyard.errors import InstallationError
 from dbyard.installations import bundles, debian_root
 from dbyard.model import Installation, Version
-from dbyard.recipes import DebianRecipe, DebianRootRecipe
+from dbyard.recipes import DebianAddon, DebianRecipe, DebianRootRecipe
 from dbyard.roots import enter_with_all_else
 from tests.unit.conftest import Repository, program
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 # It says where its shell is from: the tree's `/usr`, not the machine's.
 SERVER = '#!/bin/sh\necho "Redis server v=8.0.99 $(cat /usr/share/toy/name 2>/dev/null)"\n'
 LINKS = (("usr/share/toy/control", "control-3"),)
+CONTROL = {"usr/share/toy/control-3": "x"}
 LINES = (("usr/share/toy/control-3", "trusted = true"),)
 
 
@@ -53,7 +55,7 @@ def release(base: Repository, repository: Repository, monkeypatch: pytest.Monkey
         {
             "usr/bin/redis-server": SERVER,
             "usr/share/toy/name": "of the tree",
-            "usr/share/toy/control-3": "x",
+            **CONTROL,
             "usr/share/toy/large": "x",
             "lib/toy/old-place": "x",
             "etc/toy/toy.conf": "x",
@@ -158,6 +160,53 @@ class TestDebianRoot:
         assert (installation.version, installation.full_version) == ("8.0", "8.4.1")
         assert any(line.startswith("Redis 8.0: warning: ") for line in lines)
         assert installations.list_managed(toy(rolling=True)) == [installation]
+
+
+class TestAddons:
+    """What a server may have beside, for who asks for it."""
+
+    @pytest.fixture
+    def version(self, release: Repository) -> Version:
+        release.add("toy-maps", {"usr/share/toy/maps-3": "x"}, version="3.5-1")
+        lines = (("usr/share/toy/maps-3", "trusted = true"),)
+        maps = DebianAddon("maps", ("toy-maps",), links=(("usr/share/toy/maps", "maps-3"),), added_lines=lines)
+        return toy(addons=(maps,))
+
+    @staticmethod
+    def install(version: Version, *addons: str, **options: Any) -> Installation:
+        return installations.install(version, lambda _: None, with_addons=addons, **options)
+
+    def test_come_when_they_are_asked_for(self, engines: Path, version: Version) -> None:
+        plain = self.install(version)
+        assert not (plain.root / "usr/share/toy/maps").exists()
+        mapped = self.install(version, "maps")
+        assert (mapped.root.name, mapped.full_version) == ("8.0.99+2", "8.0.99")
+        assert (mapped.root / "usr/share/toy/maps").read_text().endswith("trusted = true\n")
+        assert (mapped.root / "usr/share/toy/control").read_text().endswith("trusted = true\n")
+        assert installations.find("redis", "8.0", "8.0.99") == mapped, "for databases that exist as well"
+        assert self.install(version, "maps") == self.install(version) == mapped
+
+    def test_stay_when_a_newer_server_comes(self, engines: Path, release: Repository, version: Version) -> None:
+        self.install(version, "maps")
+        (engines / ".apt" / "toy" / "refreshed").unlink()  # as if it were long ago
+        release.add("toy-server", {"usr/bin/redis-server": SERVER.replace("99", "100"), **CONTROL}, version="8.0.100-1")
+        newer = self.install(version, upgrade=True)
+        assert newer.full_version == "8.0.100"
+        assert (newer.root / "usr/share/toy/maps").exists()
+
+    def test_are_packed_with_their_server(self, tmp_path: Path, engines: Path, version: Version) -> None:
+        bundle = bundles.write([self.install(version, "maps")], tmp_path / "bundle", lambda _: None)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("DBYARD_ENGINES", str(tmp_path / "other-engines"))
+            unpacked = installations.install(version, lambda _: None, bundle=bundle)
+            assert (unpacked.root / "usr/share/toy/maps").exists()
+            assert self.install(version) == unpacked
+
+    def test_of_another_name_are_refused(self, engines: Path, version: Version) -> None:
+        with pytest.raises(InstallationError, match="no add-on charts: it has maps"):
+            self.install(version, "charts")
+        with pytest.raises(InstallationError, match="it has none"):
+            self.install(toy(), "maps")
 
 
 class TestFallback:

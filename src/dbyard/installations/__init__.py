@@ -8,9 +8,7 @@ recognised too, but managed ones come first: no system upgrade replaces them und
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from pathlib import Path
 from dbyard import catalogue, roots
 from dbyard.errors import InstallationError, Invalid
 from dbyard.installations import (
+    addons,
     bundles,
     debian,
     debian_root,
@@ -36,7 +35,7 @@ from dbyard.installations import (
 from dbyard.installations.bundles import Bundle
 from dbyard.installations.prefix import Unpacked
 from dbyard.installations.programs import Report
-from dbyard.installations.versions import follows, matches, version_key
+from dbyard.installations.versions import PROBE_UID, ask_version, follows, matches, version_key
 from dbyard.model import Installation, Version, engines_home
 from dbyard.recipes import (
     DebianRecipe,
@@ -51,8 +50,6 @@ from dbyard.recipes import (
 
 _SYSTEM = Path("/usr")
 _PARTIAL = ".partial-"
-_PROBE_UID = 222222
-_VERSION_TIMEOUT = 30.0
 
 
 def find(technology: str, version: str, full_version: str | None = None, *, whole: bool = True) -> Installation | None:
@@ -132,13 +129,22 @@ def find_tool(command: str) -> Path | None:
     return managed[0].bin / command if managed else None
 
 
-def install(version: Version, report: Report, *, upgrade: bool = False, bundle: Bundle | None = None) -> Installation:
+def install(
+    version: Version,
+    report: Report,
+    *,
+    upgrade: bool = False,
+    bundle: Bundle | None = None,
+    with_addons: Sequence[str] = (),
+) -> Installation:
     """Install what the catalogue names beside older installations; `report` gets a line before each slow step.
 
     `upgrade` also looks for newer Debian packages; with `bundle` nothing is downloaded. Where the recipe cannot be
-    followed, the version's fallback is. Concurrent installs are safe, and an install may be killed at any moment.
-    Raises InstallationError.
+    followed, the version's fallback is, unless add-ons are wanted, which it does not have. Concurrent installs are
+    safe, and an install may be killed at any moment. Raises InstallationError.
     """
+    if with_addons:
+        return _install_as_said(addons.merge(version, None, with_addons), report, upgrade, bundle)
     version = _with_possible_recipe(version)
     if version.fallback is None or bundle is not None:
         return _install_as_said(version, report, upgrade, bundle)
@@ -167,6 +173,7 @@ def _install_as_said(version: Version, report: Report, upgrade: bool, bundle: Bu
         prefix.make_home(home)
         with _locked(version, lambda: report_titled("waiting for another install of it to finish")):
             newest = next(iter(list_managed(version)), None)
+            version = addons.merge(version, newest)
             if newest and not upgrade and _is_current(newest, version):
                 return newest
             return _install(version, home, report_titled, newest, bundle)
@@ -226,6 +233,7 @@ def _locked(what: Version | Installation, waiting: Callable[[], None] = lambda: 
 
 
 def _is_current(installation: Installation, version: Version) -> bool:
+    version = addons.merge(version, installation)
     return sources.is_current(version.recipe, prefix.read_packages(installation.root))
 
 
@@ -261,7 +269,7 @@ def _programs(version: Version) -> Iterator[Path]:
 @lru_cache
 def _system_version(program: Path, argument: str, _changed: int) -> str:
     try:
-        return _run_version_command(program, argument, ())
+        return ask_version(program, argument)
     except InstallationError:
         return ""
 
@@ -346,8 +354,10 @@ def _describe(version: Version, unpacked: Unpacked, root: Path, report: Report) 
     """Ask the server for its version, which also proves that it runs on this machine."""
     directory = root / (unpacked.bin or version.recipe.bin)
     libraries = tuple(root / each for each in unpacked.libraries)
-    program = directory / version.command
-    full = _run_version_command(program, version.version_argument, libraries, root if unpacked.whole else None)
+    program, entering = directory / version.command, _enter(root) if unpacked.whole else []
+    if entering:
+        program = Path("/") / program.relative_to(root)
+    full = ask_version(program, version.version_argument, libraries, entering)
     if not matches(version, full):
         if not follows(version, full):
             raise InstallationError(f"{unpacked.source} is version {full}, but {version.server} was requested")
@@ -361,38 +371,8 @@ def _describe(version: Version, unpacked: Unpacked, root: Path, report: Report) 
     )
 
 
-def _run_version_command(program: Path, argument: str, libraries: tuple[Path, ...], root: Path | None = None) -> str:
-    """Run it as an unprivileged uid, as servers run; one of a whole `root` in there."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    if libraries:
-        environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
-    uid = _PROBE_UID if os.geteuid() == 0 and prefix.is_searchable(Path("/")) else None
-    argv: list[str | Path] = [program, argument]
-    if root is not None:
-        argv, uid = [*_enter(root), Path("/") / program.relative_to(root), argument], None
-    try:
-        done = subprocess.run(
-            argv,
-            cwd="/",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_TIMEOUT,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InstallationError(f"{program} does not run on this machine: {error}") from error
-    found = re.search(r"\d+(\.\d+)+", done.stdout.replace(str(program), ""))
-    if done.returncode != 0 or found is None:
-        raise InstallationError(f"{program} does not run on this machine: {(done.stderr or done.stdout).strip()}")
-    return found.group()
-
-
 def _enter(root: Path) -> list[str]:
     bubblewrap = find_tool("bwrap")
     if bubblewrap is None:
         raise InstallationError("it runs in a sandbox only, and there is none: `dbyard engines install bubblewrap`")
-    return roots.enter(bubblewrap, root, _PROBE_UID if os.geteuid() == 0 else None)
+    return roots.enter(bubblewrap, root, PROBE_UID if os.geteuid() == 0 else None)

@@ -54,7 +54,7 @@ def unpack(recipe: DebianRootRecipe, tree: Path, scratch: Path, apt: Path, repor
 
 def edits(recipe: DebianRootRecipe) -> tuple[Package, ...]:
     """What was made of the tree beside unpacking, listed as a package: another one makes another installation."""
-    edited = (recipe.links, recipe.added_lines, recipe.locales)
+    edited = [sorted(each) for each in (recipe.links, recipe.added_lines, recipe.locales)]
     return (Package("edits", "1", hashlib.sha256(msgspec.json.encode(edited)).hexdigest()),) if any(edited) else ()
 
 

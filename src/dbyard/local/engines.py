@@ -68,8 +68,13 @@ def show(name: str, as_json: bool) -> None:
 @click.option(
     "--image", metavar="REFERENCE", help="Take it from this image: REGISTRY/PATH:TAG or REGISTRY/PATH@sha256:…"
 )
+@click.option(
+    "--with", "addons", multiple=True, metavar="ADDON", help="What a server may have beside, such as postgis."
+)
 @click.option("--quiet", is_flag=True, help="One line for each server, and all lines of one that fails.")
-def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, image: str | None, quiet: bool) -> None:
+def install(
+    wanted: Sequence[str], upgrade: bool, offline: Path | None, image: str | None, addons: Sequence[str], quiet: bool
+) -> None:
     """Install database servers; without arguments all default servers that are missing.
 
     Servers that are listed as on request are installed by name only. Nothing is configured or started, and nothing
@@ -85,6 +90,8 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, image: s
     versions = _named(wanted) if wanted else _missing(upgrade, bundle)
     if image is not None:
         versions = _from_image(versions if wanted and not bundle else [], image)
+    if addons and (len(versions) != 1 or bundle or image):
+        raise click.BadParameter("name the one server that is to have it, and no bundle or image", param_hint="--with")
     if not versions:
         click.echo(f"All database servers are installed: {engines_home()}")
         return
@@ -93,7 +100,7 @@ def install(wanted: Sequence[str], upgrade: bool, offline: Path | None, image: s
             click.echo(f"{version.server}: {version.notice}")
 
     def work(version: Version, report: Report) -> Installation:
-        return installations.install(version, report, upgrade=upgrade, bundle=bundle)
+        return installations.install(version, report, upgrade=upgrade, bundle=bundle, with_addons=addons)
 
     if quiet:
         click.echo(f"Installing {len(versions)} database servers; that takes some minutes")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dbyard import installations
-from dbyard.installations import prefix, sources
+from dbyard.installations import addons, prefix, sources
 from dbyard.model import Installation, Version
 
 Row = dict[str, object]
@@ -34,6 +34,7 @@ def row(version: Version) -> Row:
         "digest": sources.digest(recipe, packages),
         "path": str(found.bin) if found else None,
         "shared_with": _other(version),
+        "addons": _addons(version, found),
         "older": [each.full_version for each in _older(version, found)],
         "packages": [{"name": each.name, "version": each.version, "digest": each.sha256} for each in packages],
         "works_with": version.works_with,
@@ -78,6 +79,10 @@ def _fields(version: Version) -> Iterator[tuple[str, str]]:
     yield "source", str(shown["source"])
     yield "digest", str(shown["digest"] or "")
     yield "shared with", str(shown["shared_with"] or "")
+    yield (
+        "add-ons",
+        ", ".join(f"{name}: {'installed' if has else 'no'}" for name, has in _addons(version, found).items()),
+    )
     yield "older", ", ".join(each.full_version for each in _older(version, found))
     yield "works with", version.works_with
     yield "lacks", version.lacks
@@ -112,6 +117,12 @@ def _other(version: Version) -> str | None:
     """The technology whose server this one shares."""
     other = installations.resolve_shared(version).technology
     return other if other != version.technology else None
+
+
+def _addons(version: Version, found: Installation | None) -> dict[str, bool]:
+    """What its server may have beside, and whether it has."""
+    there = addons.find_installed(version, prefix.read_packages(found.root)) if found else []
+    return {each.name: each.name in there for each in addons.list_addons(version)}
 
 
 def _older(version: Version, found: Installation | None) -> list[Installation]:
