@@ -21,8 +21,8 @@ from tests.e2e.platforms import Platform, cgroups_of, new_database, platform, re
 from tests.e2e.test_killed_platform import KILLER
 
 NAME = "spared-db"
-VERSIONS = {"redis": "7.0", "elasticsearch": "2.19"}
-SHARED = {"elasticsearch": "opensearch"}
+VERSIONS = {"redis": "7.0", "mysql": "9.7", "mariadb": "10.11", "elasticsearch": "2.19"}
+SHARED = {"elasticsearch": "opensearch", "mariadb": "mysql"}
 SECONDS = 180
 
 pytestmark = pytest.mark.skipif(
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def technology(request: pytest.FixtureRequest) -> str:
-    """One that starts fast and one that starts slowly."""
+    """Some that start fast and one that starts slowly."""
     require(request.param, VERSIONS[request.param])
     return str(request.param)
 
