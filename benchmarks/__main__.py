@@ -14,7 +14,9 @@ from benchmarks.servers import Missing
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "postgresql": partial(creates.first_query, "postgresql"),
-    "mysql": partial(creates.first_query, "mysql"),
+    "mysql": partial(creates.first_query, "mysql", most=1.3),
+    "mysql-spare": partial(creates.first_query, "mysql", running_spares=1),
+    "mariadb": partial(creates.first_query, "mariadb"),
     "redis": partial(creates.first_query, "redis"),
     "redis-spare": partial(creates.first_query, "redis", running_spares=1),
     "mongodb": partial(creates.first_query, "mongodb"),

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.measure import wait_until
 from benchmarks.places import free_port, scratch
 from benchmarks.tenant import Tenant, await_answer
-from dbyard import config, daemon, model
+from dbyard import config, daemon, installations, model
 from dbyard.catalogue import load
 
 _CREATE_SECONDS = 300.0
@@ -116,12 +116,17 @@ def serving(home: Path, **settings: str) -> Iterator[Platform]:
 
 
 def _only(technologies: Sequence[str], place: Path) -> Path:
-    """The place of database servers without the other technologies, whose spares would only take time."""
+    """The place of database servers with the default ones of these alone: spares of others would only take time."""
     place.mkdir(mode=0o755)
-    others = load().technologies.keys() - set(technologies)
+    known = load().technologies
+    wanted = {installations.resolve_shared(known[each].default_version) for each in technologies}
     for entry in model.engines_home().iterdir():
-        if entry.name not in others:
+        if entry.name not in known:
             (place / entry.name).symlink_to(entry)
+    for version in wanted:
+        (place / version.technology).mkdir(exist_ok=True)
+        for each in installations.list_managed(version):
+            (place / version.technology / each.root.name).symlink_to(each.root)
     return place
 
 

@@ -96,6 +96,7 @@ def _ask_influxdb(tenant: Tenant) -> None:
 _ASK: dict[str, Callable[[Tenant], None]] = {
     "postgresql": _ask_postgresql,
     "mysql": _ask_mysql,
+    "mariadb": _ask_mysql,
     "redis": _ask_redis,
     "mongodb": _ask_mongodb,
     "opensearch": _ask_opensearch,

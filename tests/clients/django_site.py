@@ -6,15 +6,23 @@ import sys
 from urllib.parse import urlsplit
 
 import django  # type: ignore[import-untyped]
+import pymysql
 from django.conf import settings  # type: ignore[import-untyped]
 from django.db import connection  # type: ignore[import-untyped]
 from django.test.runner import DiscoverRunner  # type: ignore[import-untyped]
 
+QUESTIONS = {
+    "postgresql": "SELECT current_database(), string_agg(DISTINCT app, ', ' ORDER BY app) FROM django_migrations",
+    "mysql": "SELECT database(), group_concat(DISTINCT app ORDER BY app SEPARATOR ', ') FROM django_migrations",
+}
+
 
 def main(url: str) -> None:
     parts = urlsplit(url)
+    pymysql.install_as_MySQLdb()
+    pymysql.version_info = (2, 2, 8, "final", 0)  # of the client that Django expects
     database = {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": f"django.db.backends.{parts.scheme}",
         "NAME": parts.path.removeprefix("/"),
         "USER": parts.username,
         "PASSWORD": parts.password,
@@ -30,7 +38,7 @@ def main(url: str) -> None:
     runner = DiscoverRunner(verbosity=0, interactive=False)
     made = runner.setup_databases()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_database(), string_agg(DISTINCT app, ', ' ORDER BY app) FROM django_migrations")
+        cursor.execute(QUESTIONS[parts.scheme])
         name, applications = cursor.fetchone()
     runner.teardown_databases(made)
     print(name, applications)  # noqa: T201

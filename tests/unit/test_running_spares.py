@@ -36,7 +36,9 @@ class Played:
     sandbox: bool = True
     made: int = 0
 
-    missing: set[tuple[str, str]] = field(default_factory=lambda: {("redis", "7.0")})
+    missing: set[tuple[str, str]] = field(
+        default_factory=lambda: {("redis", "7.0"), ("mysql", "9.7"), ("mariadb", "10.11")}
+    )
 
     def resolve(self, technology: str, version: str, full_version: str | None = None) -> Release | None:
         return None if (technology, version) in self.missing else Release(technology, version, f"{version}.1")
