@@ -286,7 +286,6 @@ class TestTenant:
             ("GET", "/_snapshot", None),
             ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 9}}),
             ("POST", "/_cluster/reroute", {}),
-            ("GET", "/_nodes", None),
             ("GET", "/_nodes/stats", None),
             ("GET", "/_nodes/hot_threads", None),
             ("GET", "/_plugins/_security/api/internalusers", None),
@@ -335,7 +334,8 @@ class TestTenant:
             ("DELETE", "/_plugins/_security/api/cache", None),
             ("GET", "/_remote/info", None),
             ("PUT", "/_cluster/settings", {"transient": {"cluster.remote.x.seeds": ["127.0.0.1:1"]}}),
-            ("GET", "/_cat/plugins", None),
+            ("GET", "/_cat/nodes", None),
+            ("GET", "/_nodes/usage", None),
         ],
     )
     def test_may_not_reach_beyond_its_data(self, server: Server, method: str, path: str, body: object) -> None:
@@ -426,6 +426,50 @@ class TestClients:
             assert session.count(index="books")["count"] == 3
             assert session.info()["version"]["number"] == "2.19.4"
             session.indices.delete(index="books")
+
+    @pytest.mark.parametrize("client", [opensearchpy.OpenSearch, elasticsearch.Elasticsearch])
+    def test_find_the_server_by_asking_for_nodes(self, server: Server, client: Callable[..., Any]) -> None:
+        """Such a client wants user and password by themselves: those of a URL go with its first address only."""
+        url = f"http://{server.endpoint.host}:{server.endpoint.port}"
+        login = (server.credentials.user, server.credentials.password)
+        options = {"http_auth": login, "sniff_on_start": True, "sniff_on_connection_fail": True}
+        with closing(client(url, timeout=60, **options)) as session:
+            (found,) = session.transport.connection_pool.connections
+            assert found.host == url
+            assert session.cat.indices(format="json", index="none*") == []
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("GET", "/_nodes?filter_path=nodes.*.version,nodes.*.http.publish_address,nodes.*.ip", None),
+            ("GET", "/_nodes/_local?filter_path=nodes.*.settings.cluster.metadata", None),
+            ("GET", "/_nodes/http", None),
+            ("GET", "/_cat/shards", None),
+            ("GET", "/_cat/plugins", None),
+            ("GET", "/_cat/templates/.kibana*", None),
+            ("GET", "/_cluster/health", None),
+            ("GET", "/_resolve/index/*", None),
+            ("GET", "/_plugins/_security/authinfo", None),
+            ("PUT", "/.kibana_1", {"mappings": {"dynamic": "strict", "properties": {"a": {"type": "keyword"}}}}),
+            ("POST", "/_aliases", {"actions": [{"add": {"index": ".kibana_1", "alias": ".kibana"}}]}),
+            ("GET", "/_alias/.kibana", None),
+            ("PUT", "/.kibana/_doc/config:2.19.4?refresh=true", {"a": "x"}),
+            ("POST", "/.kibana/_search", {"query": {"term": {"a": "x"}}}),
+            ("POST", "/.kibana_1/_update/config:2.19.4", {"doc": {"a": "y"}}),
+            ("DELETE", "/.kibana_1", None),
+            ("PUT", "/.kibana", {}),
+            ("POST", "/.kibana/_doc/1", {"a": 1}),
+            ("DELETE", "/.kibana", None),
+        ],
+    )
+    def test_dashboards_begin_and_keep_their_things(self, server: Server, method: str, path: str, body: object) -> None:
+        """In this order, as OpenSearch Dashboards does."""
+        assert call(server, method, path, body)[0] in (200, 201)
+
+    def test_what_nodes_tell_is_no_secret(self, server: Server) -> None:
+        told = str(ask(server, "GET", "/_nodes"))
+        assert not any(secret in told for secret in (*secrets_of(server), server.credentials.admin_password))
+        assert server.credentials.password not in told
 
 
 class TestRestrict:
@@ -607,7 +651,6 @@ class TestElasticsearch:
         [
             ("GET", "/_snapshot", None),
             ("PUT", "/_cluster/settings", {"persistent": {"cluster.blocks.read_only_allow_delete": None}}),
-            ("GET", "/_nodes", None),
             ("GET", "/_nodes/stats", None),
             ("GET", "/_security/user", None),
             ("PUT", "/_security/role/tenant", {"cluster": ["all"]}),

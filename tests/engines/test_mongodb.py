@@ -37,7 +37,8 @@ CREDENTIALS = Credentials(
     "admin-secret-0123456789", "my_db_1234", "tenant-secret-0123", "my_db_1234", Certificate("CERT", "KEY", "CA")
 )
 LAYOUT = Layout("127.0.0.1", 20000, 20001, *PATHS)
-READ_WRITE = {"user": "my_db_1234", "roles": [{"role": "readWrite", "db": "my_db_1234"}]}
+ROLES = [{"role": "readWrite", "db": "my_db_1234"}, {"role": "dbyardTenant", "db": "my_db_1234"}]
+READ_WRITE = {"user": "my_db_1234", "roles": ROLES}
 UNAUTHORIZED = 13
 REFUSED = {UNAUTHORIZED, 9, 59, 73}  # …, not understood, unknown command, no such namespace
 
@@ -162,8 +163,9 @@ class TestPlanCommands:
 
     def test_the_tenant_never_owns_its_database(self) -> None:
         desired = desire(CREDENTIALS)
-        (command,) = users.plan_commands(desired.users[0], None, False, desired)
-        assert command["roles"] == [{"role": "readWrite", "db": "my_db_1234"}]
+        role, command = users.plan_commands(desired.users[0], None, False, desired)
+        assert role["privileges"] == [{"resource": {"db": "my_db_1234", "collection": ""}, "actions": ["dropDatabase"]}]
+        assert command["roles"] == ROLES
         assert command["mechanisms"] == ["SCRAM-SHA-256"]
 
     def test_each_restriction(self) -> None:
@@ -194,6 +196,13 @@ def secured(server: Server) -> Server:
 def connect(server: Server, **options: Any) -> Iterator[Client]:
     url = mongodb.url(server.endpoint, server.credentials)
     with MongoClient(url, **{"serverSelectionTimeoutMS": 5000, **options}) as connected:
+        yield connected
+
+
+@contextmanager
+def connect_without_login(server: Server) -> Iterator[Client]:
+    connected: Client = MongoClient(server.endpoint.host, server.endpoint.port, directConnection=True)
+    with connected:
         yield connected
 
 
@@ -282,7 +291,10 @@ ESCAPES: dict[str, Callable[[Client], object]] = {
     "stepping down": lambda mine: mine.admin.command("replSetStepDown", 1000),
     "everybody's sessions": lambda mine: mine.admin.command("killAllSessions", []),
     "users": lambda mine: mine.admin["system.users"].find_one(),
-    "all databases": lambda mine: mine.admin.command("listDatabases"),
+    "dropping another's database": lambda mine: mine.drop_database("other"),
+    "a role of its own with more": lambda mine: mine.get_default_database().command(
+        "updateRole", "dbyardTenant", privileges=[], roles=["root"]
+    ),
     "its own rights": lambda mine: mine.get_default_database().command(
         "grantRolesToUser", mine.get_default_database().name, roles=["dbOwner"]
     ),
@@ -330,6 +342,51 @@ class TestEscapes:
             assert len(database.view.find_one({})["others"]) == 1  # type: ignore[index]
             database.items.rename("things")
             assert database.things.count_documents({}) == 1
+
+
+class TestOwnDatabase:
+    """What mongosh, Compass and the set-up of tests ask."""
+
+    def test_is_the_only_one_that_is_shown(self, secured: Server) -> None:
+        with as_admin(secured) as server, connect(secured) as mine:
+            server["other"].items.insert_one({})
+            assert mine.list_database_names() == []
+            mine.get_default_database().items.insert_one({"_id": 1})
+            name = secured.credentials.database
+            assert mine.list_database_names() == [name]
+            assert [each["name"] for each in mine.list_databases()] == [name]
+            whole = mine.admin.command("listDatabases")
+            assert whole["totalSize"] == whole["databases"][0]["sizeOnDisk"] > 0
+            assert {"other", name} <= set(server.list_database_names())
+
+    def test_nobody_is_shown_any_without_a_login(self, secured: Server) -> None:
+        with (
+            connect_without_login(secured) as anybody,
+            pytest.raises(OperationFailure, match="requires authentication"),
+        ):
+            anybody.list_database_names()
+
+    def test_is_dropped_and_used_again(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            database = mine.get_default_database()
+            database.items.insert_one({"_id": 1})
+            mine.drop_database(database.name)
+            assert database.list_collection_names() == []
+            database.items.insert_one({"_id": 2})
+            assert [each["_id"] for each in database.items.find()] == [2]
+        secured.configure()
+        with connect(secured) as mine:
+            assert mine.get_default_database().items.count_documents({}) == 1
+
+    def test_of_a_database_from_before(self, secured: Server) -> None:
+        """A tenant that was made with the server's own role only."""
+        name = secured.credentials.database
+        with as_admin(secured) as server:
+            server[name].command("revokeRolesFromUser", secured.credentials.user, roles=["dbyardTenant"])
+            server[name].command("dropRole", "dbyardTenant")
+        secured.configure()
+        with connect(secured) as mine:
+            mine.drop_database(name)
 
 
 class TestConfigure:

@@ -31,7 +31,7 @@ ESCAPES: Mapping[str, Sequence[Escape]] = {
         lambda database: database.client["other"].items.find_one(),
         lambda database: database.client.local["oplog.rs"].find_one(),
         lambda database: list(database.written.aggregate([{"$out": {"db": "other", "coll": "items"}}])),
-        _admin("listDatabases"),
+        lambda database: database.client.drop_database("other"),
     ],
     "settings": [_admin("setParameter", logLevel=2), _admin("configureFailPoint", "failCommand", mode="alwaysOn")],
     "snapshots": [

@@ -28,7 +28,7 @@ ESCAPES: Mapping[str, Sequence[tuple[str, str, object]]] = {
             "/_reindex",
             {"source": {"remote": {"host": "http://127.0.0.1:1"}, "index": "a"}, "dest": {"index": "b"}},
         ),
-        ("GET", "/_nodes", None),
+        ("GET", "/_nodes/stats", None),
     ],
     "settings": [
         ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 9}}),

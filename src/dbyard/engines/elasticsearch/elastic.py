@@ -24,6 +24,7 @@ _LOOK = (
     "cluster:monitor/state",
     "cluster:monitor/stats",
     "cluster:monitor/task*",
+    "cluster:monitor/nodes/info",
     "cluster:monitor/xpack/info",
     "cluster:monitor/xpack/license/get",
 )

@@ -43,14 +43,16 @@ ROLES: Mapping[Restriction, list[str]] = {
 _NOT_SYSTEM = [r"/(?!\.(dbyard|opendistro)_security).*/"]
 """Every index that is the tenant's own, as a regular expression."""
 
-# Beyond its own data and settings are repositories and snapshots (files), settings and routing of the cluster, users,
-# and whatever tells paths of the host.
+# Beyond its own data and settings are repositories and snapshots (files), settings and routing of the cluster, and
+# users. Clients look for nodes before anything else, so a tenant may, though that tells paths of the machine.
 _LOOK = (
     "cluster:monitor/main",
     "cluster:monitor/health",
     "cluster:monitor/state",
     "cluster:monitor/stats",
     "cluster:monitor/task*",
+    "cluster:monitor/nodes/info",
+    "cluster:monitor/shards",
 )
 _TENANT_ON_CLUSTER = (
     *_LOOK,
@@ -90,6 +92,7 @@ _ON_ALL_INDICES = (
     "indices:admin/get",
     "indices:admin/aliases/get",
     "indices:admin/mappings/*get",
+    "indices:admin/resolve/index",
     "indices:admin/refresh*",
     "indices:admin/flush*",
     "indices:admin/forcemerge*",
@@ -214,6 +217,7 @@ _BASIC = {
 }
 _DYNAMIC = {
     "http": {"anonymous_auth_enabled": False},
+    "kibana": {"multitenancy_enabled": False},  # or `.kibana` would be no index like others
     "authc": {"basic": _BASIC},
     "do_not_fail_on_forbidden": True,  # who reads all indices reads all those that it may
 }

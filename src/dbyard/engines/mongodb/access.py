@@ -32,8 +32,7 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
 def _apply(server: Client, user: User, desired: Desired) -> None:
     database = server[desired.database]
     found = database.command("usersInfo", user.name)["users"]
-    wants_role = desired.restriction is Restriction.READ_ONLY
-    has_role = wants_role and bool(database.command("rolesInfo", users.FREE_SPACE_ROLE)["roles"])
+    has_role = bool(database.command("rolesInfo", users.own_role(desired))["roles"])
     if not found and desired.restriction is not Restriction.NONE:  # a run before may have been killed here
         _end_connections(server, user, desired.database)
     for command in users.plan_commands(user, found[0] if found else None, has_role, desired):

@@ -8,6 +8,9 @@ from typing import Any
 from dbyard.model import Desired, Restriction, User
 
 FREE_SPACE_ROLE = "dbyardFreeSpace"
+TENANT_ROLE = "dbyardTenant"
+"""What a tenant may do beside reading and writing. Not the server's own `dbOwner`: that may give rights away."""
+_TENANT_ACTIONS = ("dropDatabase",)
 _FREE_SPACE_ACTIONS = (
     "find",
     "listCollections",
@@ -25,12 +28,13 @@ Document = Mapping[str, Any]
 
 
 def plan_commands(user: User, found: Document | None, has_role: bool, desired: Desired) -> list[dict[str, Any]]:
-    """The commands that are missing on the database; `found` is what `usersInfo` tells of the user."""
+    """The commands that are missing on the database; `found` is what `usersInfo` tells of the user.
+
+    `has_role` says whether the role of `own_role` is there.
+    """
     if desired.restriction is Restriction.CLOSED:
         return [{"dropUser": user.name}] if found else []
-    commands: list[dict[str, Any]] = []
-    if desired.restriction is Restriction.READ_ONLY and not has_role:
-        commands.append(_create_role(desired.database))
+    commands = [] if has_role else [_create_role(desired)]
     if found and has_roles(found, desired):
         return [*commands, {"updateUser": user.name, "pwd": user.password}] if user.reset else commands
     if found:  # made anew, so that nobody logs in with the old roles while connections end
@@ -38,9 +42,13 @@ def plan_commands(user: User, found: Document | None, has_role: bool, desired: D
     return [*commands, {"createUser": user.name, "pwd": user.password, "roles": _roles(desired), **_SCRAM}]
 
 
+def own_role(desired: Desired) -> str:
+    """The role of dbyard's own that a tenant has."""
+    return FREE_SPACE_ROLE if desired.restriction is Restriction.READ_ONLY else TENANT_ROLE
+
+
 def has_roles(found: Document, desired: Desired) -> bool:
-    wanted = [(each["role"], each["db"]) for each in _roles(desired)]
-    return [(each["role"], each["db"]) for each in found["roles"]] == wanted
+    return _names(found["roles"]) == _names(_roles(desired))
 
 
 def list_connections(operations: Sequence[Document], user: User, database: str) -> list[Any]:
@@ -52,11 +60,17 @@ def list_connections(operations: Sequence[Document], user: User, database: str) 
 _SCRAM = {"mechanisms": ["SCRAM-SHA-256"]}
 
 
-def _create_role(database: str) -> dict[str, Any]:
-    privilege = {"resource": {"db": database, "collection": ""}, "actions": list(_FREE_SPACE_ACTIONS)}
-    return {"createRole": FREE_SPACE_ROLE, "privileges": [privilege], "roles": []}
+def _create_role(desired: Desired) -> dict[str, Any]:
+    name = own_role(desired)
+    actions = _FREE_SPACE_ACTIONS if name == FREE_SPACE_ROLE else _TENANT_ACTIONS
+    privilege = {"resource": {"db": desired.database, "collection": ""}, "actions": list(actions)}
+    return {"createRole": name, "privileges": [privilege], "roles": []}
 
 
 def _roles(desired: Desired) -> list[Document]:
-    role = FREE_SPACE_ROLE if desired.restriction is Restriction.READ_ONLY else "readWrite"
-    return [{"role": role, "db": desired.database}]
+    names = [own_role(desired)] if desired.restriction is Restriction.READ_ONLY else ["readWrite", own_role(desired)]
+    return [{"role": name, "db": desired.database} for name in names]
+
+
+def _names(roles: Sequence[Document]) -> set[tuple[str, str]]:
+    return {(each["role"], each["db"]) for each in roles}

@@ -193,6 +193,22 @@ def is_reading(order: Any, database: str) -> bool:
     return all(each == (commands.A_FIND, database) for each in wanted)
 
 
+def list_databases(own: Callable[[Any, Any], dict[str, Any]], order: Any, context: Any) -> dict[str, Any]:
+    """Everybody may ask, as of a mongod: who may not see all databases is told of those that it may read."""
+
+    def may(action: str, database: str | None) -> bool:
+        roles, cluster = context.connection_auth.effective_roles, database is None
+        resolve = context.storage.get_role
+        allowed = commands.check_privilege(roles, action, target_db=database, cluster=cluster, role_resolver=resolve)
+        return bool(allowed)
+
+    answer = own(order, context)
+    if "databases" not in answer or may(commands.A_LIST_DATABASES, None):
+        return answer
+    seen = [each for each in answer["databases"] if may(commands.A_FIND, each["name"])]
+    return {**answer, "databases": seen, "totalSize": sum(each.get("sizeOnDisk", 0) for each in seen)}
+
+
 def tell_options(limit: int, _order: object, context: Any) -> dict[str, object]:
     """What a mongod tells of its command line, with the limits that are in force."""
     cache = {"wiredTiger": {"engineConfig": {"cacheSizeGB": int(context.storage.cache_size.removesuffix("M")) / 1024}}}
@@ -213,6 +229,8 @@ def main() -> int:
     cli.SecantusDBServer = functools.partial(Server, max_connections=limit * PER_LOGIN + PLATFORM)
     commands._HANDLERS["getCmdLineOpts"] = functools.partial(tell_options, limit)
     commands._COMMAND_ACTIONS.update(FORGOTTEN)
+    del commands._COMMAND_ACTIONS["listDatabases"]
+    commands._HANDLERS["listDatabases"] = functools.partial(list_databases, commands._HANDLERS["listDatabases"])
     commands._resource_for_command = functools.partial(resource, commands._resource_for_command)
     return int(cli.main())
 
