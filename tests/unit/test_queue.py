@@ -27,6 +27,7 @@ from dbyard.model import (
     Progress,
 )
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait
+from dbyard.polling import wait_until
 from dbyard.reconciler import queue as queues
 from dbyard.reconciler.drift import repeat_delay
 from dbyard.reconciler.queue import Queue, back_off
@@ -223,6 +224,19 @@ class TestClaim:
         queue._run_listed(claimed)
         assert script == []
         assert not queue.is_busy()
+
+    @pytest.mark.parametrize(("seconds", "busy"), [(1.0, True), (60.0, False)])
+    def test_keeps_the_queue_busy_over_a_moment_of_waiting(
+        self, queue: Queue, order: Callable[[], str], script: Script, seconds: float, busy: bool
+    ) -> None:
+        """Or spares would be made beside a server that is starting."""
+        order()
+        script.append(lambda: Wait(seconds, "it starts"))
+        claimed = queue.claim()
+        assert claimed is not None
+        queue._run_listed(claimed)
+        assert queue.is_busy() is busy
+        assert wait_until(lambda: not queue.is_busy(), 30)
 
     def test_is_void_at_the_next_start(self, queue: Queue, order: Callable[[], str]) -> None:
         order()

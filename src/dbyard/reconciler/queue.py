@@ -6,6 +6,7 @@ import errno
 import logging
 import random
 import threading
+import time
 
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, Unavailable
 from dbyard.model import OPERATIONS, Operation
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _POLL = 1.0
 _STORE_PAUSE = 1.0
+_MOMENT = 1.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CANCELLED = "it was cancelled"
 _UNEXPECTED = "an unexpected error, see the platform's log"
@@ -33,6 +35,8 @@ class Queue:
         self._hints = 0
         self._running: dict[str, Operation] = {}
         """The operations whose steps run in this process, by their tokens."""
+        self._resumes_at = 0.0
+        """When the last operation that waits for a moment only is at work again, by the monotonic clock."""
         self.threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
 
     def start(self) -> None:
@@ -50,7 +54,8 @@ class Queue:
             self._due.notify_all()
 
     def is_busy(self) -> bool:
-        return bool(self._running)
+        """Whether an operation is at work, or waits for a moment only: for a server that is starting."""
+        return bool(self._running) or time.monotonic() < self._resumes_at
 
     def void_claims(self) -> None:
         with self._context.store.tx() as connection:
@@ -181,6 +186,8 @@ class Queue:
         if not outcome.counts or (policy.stall and outcome.progress != operation.progress):
             deadline = max(deadline, run_at + policy.patience)
         progress = outcome.progress or operation.progress
+        if outcome.seconds <= _MOMENT:
+            self._resumes_at = max(self._resumes_at, time.monotonic() + 2 * outcome.seconds)
         return operations.wait(connection, operation, min(run_at, deadline), deadline, outcome.reason, progress)
 
     def _retry(self, operation: Operation, code: str, message: str) -> None:
