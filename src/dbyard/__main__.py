@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),
         "cancel": (f"{_CLI}.history:cancel", "Cancel an operation of a database."),
+        "upgrade": (f"{_CLI}.changes:upgrade", "Restart a database by the newest build of its version."),
         "repair": (f"{_CLI}.changes:repair", "Let a tenant that locked itself out of a database log in again."),
         "retry": (f"{_CLI}.history:retry", "Retry a failed operation of a database."),
         "events": (f"{_CLI}.history:events", "Show who did what, to a database or in your account."),

@@ -163,6 +163,18 @@ class TestRetry:
         assert (answer.status_code, answer.json()["current_operation_id"]) == (409, heal)
 
 
+class TestUpgrade:
+    def test_is_an_operation(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
+        get_ready(service)
+        answer = api.post(f"/v1/databases/{made['name']}/upgrade")
+        found = answer.json()["operation"]
+        assert (answer.status_code, found["kind"], found["status"]) == (202, "upgrade", "pending")
+        newest = api.get("/v1/audit/events").json()["events"][0]
+        assert (newest["type"], newest["data"]["operation_id"]) == ("database.upgraded", found["id"])
+        refused = api.get(f"/v1/databases/{made['name']}/connection")
+        assert (refused.status_code, refused.json()["current_operation_id"]) == (409, found["id"])
+
+
 class TestRepair:
     def test_is_a_configure(self, api: TestClient, service: Service, made: dict[str, Any]) -> None:
         get_ready(service)

@@ -135,6 +135,30 @@ def show(database: wire.Database, error: str | None) -> details.DetailsAnswer:
     return details.DetailsAnswer(details.DatabaseDetails(**fields))
 
 
+class TestUpgrade:
+    @pytest.mark.parametrize(("status", "code", "words"), [("done", 0, "runs on"), ("error", 1, "keeps its build: no")])
+    def test_waits_for_the_end(
+        self,
+        run: Run,
+        one: FakePlatform,
+        database: wire.Database,
+        operation: wire.Operation,
+        status: str,
+        code: int,
+        words: str,
+    ) -> None:
+        begun = msgspec.structs.replace(operation, kind="upgrade", status="pending")
+        error = wire.OperationError("server_exited", "no") if status == "error" else None
+        ended = msgspec.structs.replace(begun, status=status, error=error)
+        one.on("POST", f"/v1/databases/{database.id}/upgrade", (202, wire.OperationAnswer(begun)))
+        answers = [(200, wire.OperationsAnswer([each])) for each in (begun, ended)]
+        one.on("GET", f"/v1/databases/{database.name}/operations", *answers)
+        one.on("GET", f"/api/databases/{database.id}", (200, show(database, None)))
+        result = run("upgrade", database.name)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert words in result.stderr
+
+
 class TestRepair:
     @pytest.fixture
     def repaired(self, one: FakePlatform, database: wire.Database, operation: wire.Operation) -> FakePlatform:

@@ -145,6 +145,44 @@ def test_resize_with_a_restart(bench: FakeBench, instance_id: str) -> None:
         assert operations.exclusive_of(connection, databases.get(bench.service, bench.principal, NAME).id) is None
 
 
+def full_version(bench: FakeBench) -> str:
+    with bench.context.store.read() as connection:
+        instance = instances.get_primary(connection, databases.get(bench.service, bench.principal, NAME).id)
+    assert instance is not None
+    return instance.full_version
+
+
+@pytest.fixture
+def newer(bench: FakeBench, instance_id: str) -> str:
+    """The full version of a build that was installed after the database was made."""
+    bench.runtime.builds["redis", "7.0"] = [full_version(bench), "7.0.99"]
+    return "7.0.99"
+
+
+def test_upgrade(bench: FakeBench, newer: str) -> None:
+    before = connections.get(bench.service, bench.principal, NAME)
+    database_operations.upgrade(bench.service, bench.principal, NAME)
+    operation = bench.claim()
+    assert bench.run(operation, twice=True) == ["stop", "start", "await_ready", "configure"]
+    assert bench.latest(operation).result["chosen"] == full_version(bench) == newer
+    assert connections.get(bench.service, bench.principal, NAME) == before
+
+
+def test_an_upgrade_that_does_not_run_goes_back(bench: FakeBench, newer: str, clock: Clock) -> None:
+    before = full_version(bench)
+    database_operations.upgrade(bench.service, bench.principal, NAME)
+    operation = bench.claim()
+    bench.engine.answer = _refuse
+    bench.run(operation)
+    clock.advance(700)
+    bench.run(bench.claim())
+    assert bench.latest(operation).status is OperationStatus.ERROR
+    assert full_version(bench) == before
+    bench.engine.answer = lambda _: Applied()
+    drift(bench)
+    assert is_done(bench)[0] == "diagnose"
+
+
 def test_renew_certificate_before_it_ends(bench: FakeBench, instance_id: str, clock: Clock) -> None:
     with bench.context.store.read() as connection:
         before = instances.certificate_of(connection, instance_id)

@@ -109,6 +109,27 @@ def repair(database: str, timeout: float) -> None:
     click.echo(f"{found.name} is repaired", err=True)
 
 
+@click.command()
+@click.argument("database")
+@click.option("--timeout", type=click.FloatRange(min=0), default=150, show_default=True, help="Seconds to wait.")
+def upgrade(database: str, timeout: float) -> None:
+    """Restart a database by the newest build of its version.
+
+    DATABASE is its name or its id. `dbyard engines` shows what is installed. Sessions end; data, URL, password and
+    version stay. Where its server does not run with the new build, it goes back to the old one. If the wait is
+    interrupted the platform continues.
+    """
+    from dbyard.errors import PermanentError
+
+    with session() as client:
+        found = client.get_database(database)
+        ended = _await_end(client, found.name, client.upgrade(found.id).id, timeout)
+        if ended.error:
+            raise PermanentError(f"{found.name} keeps its build: {ended.error.message}", code=ended.error.code)
+        details = client.get_details(found.id)
+    click.echo(f"{found.name} runs on {details.readable_version}", err=True)
+
+
 def _await_end(client: Client, name: str, operation_id: str, timeout: float) -> Operation:
     from dbyard.errors import TimedOut
 
@@ -118,7 +139,7 @@ def _await_end(client: Client, name: str, operation_id: str, timeout: float) -> 
         if last.status in ("done", "error"):
             return last
         if time.monotonic() > deadline:
-            raise TimedOut(f"{name} is still being repaired; see `dbyard operations {name}`")
+            raise TimedOut(f"{name} is still being changed; see `dbyard operations {name}`")
         time.sleep(_POLL_SECONDS)
 
 

@@ -102,6 +102,10 @@ class Client(Transport):
         """The operation that brings its server to what is wanted of it."""
         return self.ask("POST", _path(database, "repair"), wire.OperationAnswer).operation
 
+    def upgrade(self, database: str) -> wire.Operation:
+        """The operation that starts its server by the newest build."""
+        return self.ask("POST", _path(database, "upgrade"), wire.OperationAnswer).operation
+
     def get_settings(self, database: str) -> settings.SettingsAnswer:
         return self.ask("GET", _path(database, "settings"), settings.SettingsAnswer)
 

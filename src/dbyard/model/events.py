@@ -15,6 +15,7 @@ class EventType(StrEnum):
 
     DATABASE_CREATED = "database.created"
     DATABASE_RESIZED = "database.resized"
+    DATABASE_UPGRADED = "database.upgraded"
     DATABASE_RENAMED = "database.renamed"
     DATABASE_MOVED = "database.moved"
     DATABASE_DELETED = "database.deleted"

@@ -18,6 +18,7 @@ class OperationKind(StrEnum):
     HEAL = "heal"
     CONFIGURE = "configure"
     RESIZE = "resize"
+    UPGRADE = "upgrade"
     RENEW_CERTIFICATE = "renew_certificate"
 
 
@@ -102,6 +103,13 @@ OPERATIONS: dict[str, OperationPolicy] = {
         deadline=600.0,
         status=DatabaseStatus.UPDATING,
         words="gets another plan",
+        starting=frozenset({"start", "await_ready"}),
+    ),
+    OperationKind.UPGRADE: OperationPolicy(
+        "stop",
+        deadline=600.0,
+        status=DatabaseStatus.UPDATING,
+        words="moves to another build of its server",
         starting=frozenset({"start", "await_ready"}),
     ),
     OperationKind.RENEW_CERTIFICATE: OperationPolicy("issue", deadline=600.0, owns_server=False),

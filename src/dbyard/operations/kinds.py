@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, configure, create, delete, heal, renew_certificate, resize
+from dbyard.operations import Kind, configure, create, delete, heal, renew_certificate, resize, upgrade
 
 KINDS: dict[str, Kind] = {
     OperationKind.CREATE: create.KIND,
@@ -11,5 +11,6 @@ KINDS: dict[str, Kind] = {
     OperationKind.HEAL: heal.KIND,
     OperationKind.CONFIGURE: configure.KIND,
     OperationKind.RESIZE: resize.KIND,
+    OperationKind.UPGRADE: upgrade.KIND,
     OperationKind.RENEW_CERTIFICATE: renew_certificate.KIND,
 }

@@ -101,12 +101,23 @@ def retry(service: Service, principal: Principal, key: str, operation_id: str) -
 
 def repair(service: Service, principal: Principal, key: str) -> OperationHistory:
     """Bring the server to what is wanted of it, as an operation. Raises Conflict as `queue` does."""
+    return _ask_for(service, principal, key, OperationKind.CONFIGURE, EventType.DATABASE_REPAIRED)
+
+
+def upgrade(service: Service, principal: Principal, key: str) -> OperationHistory:
+    """Start it by the newest build of its version, as an operation. Raises Conflict as `queue` does."""
+    return _ask_for(service, principal, key, OperationKind.UPGRADE, EventType.DATABASE_UPGRADED)
+
+
+def _ask_for(
+    service: Service, principal: Principal, key: str, kind: OperationKind, event: EventType
+) -> OperationHistory:
     now = service.clock()
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
-        new = queue(service, connection, database, OperationKind.CONFIGURE)
+        new = queue(service, connection, database, kind)
         data = {"operation_id": new}
-        events.record(connection, principal, EventType.DATABASE_REPAIRED, now, database=database, data=data)
+        events.record(connection, principal, event, now, database=database, data=data)
         _, found = _find(connection, principal, key, new)
     service.wake()
     return found

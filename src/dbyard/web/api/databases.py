@@ -47,6 +47,7 @@ def routes(show: Handler, list_dashboard: Handler) -> list[Route]:
         route("/v1/databases/{database}/connection", get=_CONNECTION),
         route("/v1/databases/{database}/operations", get=_OPERATIONS),
         route("/v1/databases/{database}/repair", post=_REPAIR),
+        route("/v1/databases/{database}/upgrade", post=_UPGRADE),
         route("/v1/databases/{database}/operations/{operation}/cancel", post=_CANCEL),
         route("/v1/databases/{database}/operations/{operation}/retry", post=_RETRY),
     ]
@@ -74,6 +75,10 @@ def retry_operation(call: Call) -> wire.OperationAnswer:
 
 def repair_database(call: Call) -> wire.OperationAnswer:
     return operation_encoding.encode(operations.repair(call.service, call.principal, call.path["database"]))
+
+
+def upgrade_database(call: Call) -> wire.OperationAnswer:
+    return operation_encoding.encode(operations.upgrade(call.service, call.principal, call.path["database"]))
 
 
 def read_create_request(fields: Mapping[str, object]) -> CreateRequest:
@@ -172,6 +177,15 @@ _OPERATIONS = Method(
 _REPAIR = Method(
     repair_database,
     "Bring a database's server to what is wanted of it, its tenant's way in included",
+    wire.OperationAnswer,
+    status=202,
+    writes=True,
+    parameters=(DATABASE,),
+    errors={404: wire.Error, 409: wire.NotUsable},
+)
+_UPGRADE = Method(
+    upgrade_database,
+    "Restart a database's server by the newest build of its version that is installed",
     wire.OperationAnswer,
     status=202,
     writes=True,
