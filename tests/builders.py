@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from dbyard import secrets
-from dbyard.model import MIB, Account, Address, InstanceSpec, Operation, Placement, ProcessSpec, Project, Token
+from dbyard.model import (
+    MIB,
+    Account,
+    Address,
+    Backup,
+    InstanceSpec,
+    Operation,
+    Placement,
+    Principal,
+    ProcessSpec,
+    Project,
+    Token,
+)
 from dbyard.service import Service
-from dbyard.store import accounts, endpoints, instances, operations, projects, tokens
+from dbyard.service.databases import backups as backup_service
+from dbyard.store import accounts, backups, endpoints, instances, operations, projects, tokens
 
 SPEC = InstanceSpec(
     id="54100930736f7563d5030000",
@@ -69,6 +83,17 @@ def get_ready(service: Service) -> None:
         endpoints.set_address(connection, endpoint.id, ADDRESS)
         instances.set_ready(connection, instance.id, service.clock())
         operations.finish(connection, operation, service.clock())
+
+
+def make_backup(service: Service, principal: Principal, key: str) -> Backup:
+    """A backup that is done, whose content the archive lacks; nothing proves it."""
+    asked = backup_service.create(service, principal, key)
+    with service.store.tx() as connection:
+        now = service.clock()
+        backups.set_started(connection, asked.id, now, asked.full_version)
+        backups.finish(connection, replace(asked, finished_at=now, size=10, stored=20, sha256="0" * 64))
+        operations.supersede(connection, asked.database_id, now)
+    return backup_service.get(service, principal, asked.id)
 
 
 def fail(service: Service, code: str, message: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from starlette.testclient import TestClient
 
 from dbyard import catalogue as catalogues
+from dbyard.archive.locations import Location
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
@@ -161,11 +162,15 @@ def store(empty_state: Path, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def service(store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock) -> Service:
-    return make_service(store, catalogue, authority, world, clock)
+def service(
+    store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock, tmp_path: Path
+) -> Service:
+    return make_service(store, catalogue, authority, world, clock, tmp_path / "archive")
 
 
-def make_service(store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock) -> Service:
+def make_service(
+    store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock, archive: Path
+) -> Service:
     return Service(
         store=store,
         catalogue=catalogue,
@@ -182,6 +187,7 @@ def make_service(store: Store, catalogue: Catalogue, authority: Authority, world
         wake=world.wake,
         on_revoke=world.revoked.append,
         region=Region("osc-fr1", "http://127.0.0.1:7878"),
+        archive=Location(f"file://{archive}"),
         clock=clock,
     )
 

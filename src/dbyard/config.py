@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,8 +40,23 @@ class Config:
     """Addresses and networks of the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     running_spares: int = 0
     """Servers kept running in advance, of each technology that starts slowly; each one holds memory."""
+    archive: str = ""
+    """Where backups lie: a directory, or `s3://BUCKET[/PREFIX]`; if empty, HOME/archive."""
+    archive_endpoint: str = ""
+    """The URL of the server that speaks S3; if empty, Amazon's."""
+    archive_region: str = ""
+    archive_access_key: str = ""
+    archive_secret_key: str = field(default="", repr=False)
+    """Without the two keys those of the machine's role are used."""
+    scheduled_backups: bool = True
+    """Whether databases are backed up every day without being asked."""
     unresponsive_after: int = 300
     """Seconds without an answer after which a running server is restarted; 0 to never restart it."""
+
+    @property
+    def archive_url(self) -> str:
+        """The archive as a URL."""
+        return self.archive if self.archive.startswith("s3://") else f"file://{self.archive or self.home / 'archive'}"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -55,8 +70,8 @@ def load(file: Path | None = None, *, environ: Mapping[str, str] | None = None, 
     Raises ConfigError with the name of the setting and the values that it takes.
     """
     environ = os.environ if environ is None else environ
-    names = {field.name for field in fields(Config)}
-    values: dict[str, object] = {field.name: field.default for field in fields(Config)} | {"home": default_home()}
+    names = {each.name for each in fields(Config)}
+    values: dict[str, object] = {each.name: each.default for each in fields(Config)} | {"home": default_home()}
     values |= _from_file(file, names) if file else {}
     values |= {name: environ[key] for name in names if (key := f"DBYARD_{name.upper()}") in environ}
     values |= {name: value for name, value in given.items() if value is not None}
@@ -88,6 +103,12 @@ def _check(values: Mapping[str, object]) -> Config:
         rate_limit=_number(values, "rate_limit", 0, 1_000_000),
         trusted_proxies=_networks(values["trusted_proxies"]),
         running_spares=_number(values, "running_spares", 0, 100),
+        archive=_archive(values["archive"]),
+        archive_endpoint=_endpoint(values["archive_endpoint"]),
+        archive_region=str(values["archive_region"]),
+        archive_access_key=str(values["archive_access_key"]),
+        archive_secret_key=str(values["archive_secret_key"]),
+        scheduled_backups=_flag(values, "scheduled_backups"),
         unresponsive_after=_number(values, "unresponsive_after", 0, 86400),
     )
     if config.first_port > config.last_port:
@@ -120,6 +141,31 @@ def _public_url(value: object) -> str:
             "public_url must have a host with a dot, which Scalingo's clients rely on: 127.0.0.1, not localhost"
         )
     return url
+
+
+def _archive(value: object) -> str:
+    """An absolute directory, or the URL of a bucket."""
+    text = str(value)
+    if text == "" or text.startswith("/"):
+        return text
+    parts = urlsplit(text)
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or parts.username:
+        raise ConfigError(f"archive must be an absolute directory or s3://BUCKET[/PREFIX], not {text!r}")
+    return text.rstrip("/")
+
+
+def _endpoint(value: object) -> str:
+    text = str(value).rstrip("/")
+    if text and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise ConfigError(f"archive_endpoint must be http(s)://HOST[:PORT], not {text!r}")
+    return text
+
+
+def _flag(values: Mapping[str, object], name: str) -> bool:
+    text = str(values[name]).lower()
+    if text not in ("true", "false", "1", "0"):
+        raise ConfigError(f"{name} must be true or false, not {values[name]!r}")
+    return text in ("true", "1")
 
 
 def _region(value: object) -> str:

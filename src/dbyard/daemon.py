@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from dbyard import catalogue, certificates, home_files, installations, isolation, secrets, state_mark
+from dbyard.archive.locations import Location
 from dbyard.clocks import steady_clock
 from dbyard.config import Config
 from dbyard.errors import ConfigError
@@ -86,8 +87,9 @@ def build(config: Config, url: str) -> Platform:
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
     metrics = Metrics()
+    archive = location_of(config)
     context = Context(
-        store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, time.time, _hosts(url)
+        store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, archive, time.time, _hosts(url)
     )
     move_certificates(context)
     if state_mark.is_behind(config.home, store):
@@ -100,6 +102,7 @@ def build(config: Config, url: str) -> Platform:
         spares=config.spares,
         running_spares=config.running_spares,
         timeout=config.unresponsive_after,
+        scheduled_backups=config.scheduled_backups,
     )
     service = Service(
         store=store,
@@ -117,10 +120,22 @@ def build(config: Config, url: str) -> Platform:
         wake=reconciler.wake,
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
         region=Region(config.region, url),
+        archive=archive,
         seen_down=reconciler.observed.reason,
         trouble=reconciler.observed.trouble,
     )
     return Platform(service, metrics, reconciler)
+
+
+def location_of(config: Config) -> Location:
+    """The archive that the settings name."""
+    return Location(
+        config.archive_url,
+        config.archive_endpoint,
+        config.archive_region,
+        config.archive_access_key,
+        config.archive_secret_key,
+    )
 
 
 def _check_key(store: Store, box: secrets.Box, home: Path) -> None:

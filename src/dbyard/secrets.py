@@ -65,8 +65,11 @@ class Box:
 
     def derive(self, purpose: str, seed: str) -> str:
         """A URL-safe password of 256 bits that is not stored: the same purpose and seed give the same password."""
-        digest = hmac.new(self._derivation, _joined(purpose, seed), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self.derive_key(purpose, seed)).rstrip(b"=").decode()
+
+    def derive_key(self, purpose: str, seed: str) -> bytes:
+        """A key of 32 bytes that is not stored: the same purpose and seed give the same key."""
+        return hmac.new(self._derivation, _joined(purpose, seed), hashlib.sha256).digest()
 
     def sign(self, audience: str, claims: Mapping[str, object]) -> str:
         """A signed JWT for that audience. Its claims are readable, so they must not contain a secret."""

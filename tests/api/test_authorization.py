@@ -30,7 +30,7 @@ from dbyard.store import accounts as stored
 from dbyard.web.app import create_app, list_routes
 from dbyard.web.routes import AuthScheme, Method
 from dbyard.web.scalingo import database_users as users_api
-from tests.builders import get_ready, open_account
+from tests.builders import get_ready, make_backup, open_account
 from tests.conftest import Clock, World, make_service
 
 Case = tuple[str, str, Method]
@@ -70,6 +70,7 @@ OWNER_ONLY = {
     ("POST", "/v1/apps/{app}/collaborators"),
     ("PATCH", "/v1/apps/{app}/collaborators/{collaborator}"),
     ("DELETE", "/v1/apps/{app}/collaborators/{collaborator}"),
+    ("DELETE", "/api/databases/{database}/backups/{backup}"),
 }
 """What a collaborator may not do: a new route is decided on here."""
 CHANGES_NOTHING = {("POST", "/v1/apps/{app}/addons"), ("POST", "/api/databases/{database}/firewall_rules")}
@@ -79,6 +80,7 @@ OF_NOBODY = {"/api/plans/{plan}"}
 PROJECT_CHANGES = {("POST", "/v1/projects"), ("PATCH", "/v1/projects/{project}"), ("DELETE", "/v1/projects/{project}")}
 BODIES: dict[str, object] = {
     "/v1/databases": {"name": "my-second-db", "technology": "redis", "plan": "redis-starter-256"},
+    "/api/databases/{database}": {"database": {"periodic_backups_enabled": False}},
     "/v1/apps/{app}": {"project_id": "pr-owner"},
     "/v1/apps/{app}/rename": {"current_name": "my-postgres-db", "new_name": "my-other-db"},
     "/v1/apps/{app}/collaborators": {"email": "other@example.org"},
@@ -108,7 +110,7 @@ class Template:
 def template(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, authority: Authority) -> Template:
     path, clock = tmp_path_factory.mktemp("template") / "state.db", Clock()
     store = Store(path)
-    service = make_service(store, catalogue, authority, World(), clock)
+    service = make_service(store, catalogue, authority, World(), clock, path.parent / "archive")
     found = {"admin": authentication.bootstrap(service, lambda _: None) or ""}
     names = ("owner", "third", "other", "gone", "full", "limited", "project", "project-limited", "elsewhere")
     people = {name: open_account(service, name) for name in names}
@@ -158,12 +160,14 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         collaborators.invite_to_project(service, owner, "pr-owner", request)
     with service.store.read() as connection:
         (operation,) = connection.execute("SELECT id FROM operation").fetchone()
+    backup = make_backup(service, owner, database)
     return {
         "database": database,
         "app": database,
         "addon": f"ad-{database}",
         "user": database_users.list_all(service, owner, database)[0].name,
         "operation": operation,
+        "backup": backup.id,
         "project": "pr-owner",
         "collaborator": "us-third",
         "plan": "postgresql-starter-512",
@@ -308,6 +312,6 @@ def _state(store: Store) -> list[tuple[int, ...]]:
     def count(connection: Connection, table: str) -> tuple[int, ...]:
         return tuple(connection.execute(f"SELECT count(*) FROM {table}").fetchone())  # noqa: S608
 
-    tables = ("event", "operation", "database", "token", "database_collaborator", "project_collaborator")
+    tables = ("event", "operation", "database", "backup", "token", "database_collaborator", "project_collaborator")
     with store.read() as connection:
         return [count(connection, table) for table in tables]

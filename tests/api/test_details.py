@@ -49,9 +49,9 @@ class TestDescribe:
         made = api.post("/v1/databases", json=body).json()["database"]
         found = describe(api, made["id"])
         assert found["type_name"] == "mysql"
-        assert found["readable_version"] == "10.11.1 (MariaDB 10.11, MySQL protocol)"
-        assert found["server"]["name"] == "MariaDB 10.11 (MySQL protocol)"
-        assert found["server"]["full_version"] == "10.11.1"
+        assert found["readable_version"] == "9.7.1 (MySQL 9.7 LTS)"
+        assert found["server"]["name"] == "MySQL 9.7 LTS"
+        assert found["server"]["full_version"] == "9.7.1"
 
     def test_says_what_holds_each_limit(self, api: TestClient, made: dict[str, Any]) -> None:
         assert describe(api, made["id"])["limits"] == {
@@ -221,7 +221,9 @@ class TestParts:
     def test_the_plan(self, api: TestClient, made: dict[str, Any]) -> None:
         plan = api.get(f"/api/databases/{made['id']}/plan").json()["plan"]
         assert (plan["name"], plan["memory"], plan["disk"]) == ("postgresql-starter-512", 512, 10240)
-        assert plan["manual_backups_count"] == 0
+        kept = ("backup", "daily_scheduled_backups", "weekly_scheduled_backups", "monthly_scheduled_backups")
+        assert [plan[each] for each in kept] == [True, 7, 4, 0]
+        assert (plan["manual_backups_count"], plan["pitr_backup_days"]) == (10, 0)
 
     def test_an_operation_that_is_done_has_finished(
         self, api: TestClient, service: Service, made: dict[str, Any]

@@ -64,7 +64,7 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             if isinstance(answer, Streamed):
                 self.send_stream(answer)
                 return
-            content = b"" if answer is None else msgspec.json.encode(answer)
+            content = answer if isinstance(answer, bytes) else b"" if answer is None else msgspec.json.encode(answer)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

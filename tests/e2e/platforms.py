@@ -231,7 +231,10 @@ def platform(**environment: str) -> Iterator[Platform]:
     (directory / "stderr.log").touch()
     first, last = bounds(PLATFORMS)
     ports = {"DBYARD_FIRST_PORT": str(first), "DBYARD_LAST_PORT": str(last)}
-    made = Platform(directory / "home", {**ports, "DBYARD_SPARES": "0", "PYTHONUNBUFFERED": "1", **environment})
+    made = Platform(
+        directory / "home",
+        {**ports, "DBYARD_SPARES": "0", "DBYARD_SCHEDULED_BACKUPS": "0", "PYTHONUNBUFFERED": "1", **environment},
+    )
     try:
         yield made
     finally:

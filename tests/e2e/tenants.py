@@ -52,13 +52,17 @@ def await_answer(technology: str, url: str, seconds: float) -> None:
 
 
 class Writer:
-    """Writes numbers one after the other until its server dies; `lasting` are those that must never be lost."""
+    """Writes numbers one after the other until its server dies, or it is stopped.
+
+    `lasting` are those that must never be lost.
+    """
 
     def __init__(self, technology: str, url: str, first: int) -> None:
         self.acknowledged: list[int] = []
         self._times: list[float] = []
         self._delay = TENANTS[technology].DELAY
         self._tenant = connect(technology, url)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(first,))
         self._thread.start()
 
@@ -75,14 +79,18 @@ class Writer:
         known = len(self._times)
         return set(self.acknowledged[: bisect_right(self._times, killed - self._delay) if self._delay else known])
 
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
     def join(self) -> None:
-        """Its server is dead, so it ends."""
+        """Its server is dead, or it was stopped, so it ends."""
         self._thread.join(30)
         assert not self._thread.is_alive()
         self._tenant.close()
 
     def _run(self, number: int) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 self._tenant.write(number)
             except ERRORS:

@@ -11,6 +11,7 @@ import pytest
 
 from dbyard import catalogue, engines
 from dbyard.engines import (
+    Backups,
     Client,
     Configurable,
     ConnectionForms,
@@ -39,6 +40,7 @@ ENGINES: dict[str, Engine] = {
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
 CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
+BACKUPS: dict[str, Backups] = {"postgresql": postgresql, "redis": redis}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
@@ -46,6 +48,7 @@ PROTOCOLS: dict[type, dict[str, object]] = {
     Engine: {**ENGINES},
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
+    Backups: {**BACKUPS},
     ConnectionForms: {**FORMS},
     Configurable: {**CONFIGURABLE},
     Client: {**CLIENTS},
@@ -68,6 +71,7 @@ def test_is_what_is_loaded(name: str) -> None:
     assert name == ENGINES[name].TECHNOLOGY
     assert isinstance(engines.load(name), Reload) is (name in RELOADS)
     assert isinstance(engines.load(name), Repair) is (name in REPAIRS)
+    assert isinstance(engines.load(name), Backups) is (name in BACKUPS)
     assert isinstance(engines.load(name), ConnectionForms) is (name in FORMS)
     assert isinstance(engines.load(name), Configurable) is (name in CONFIGURABLE)
     assert engines.load_client(name) is CLIENTS.get(name)
@@ -91,6 +95,7 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
     for protocol, engines_of_it in (
         (Reload, RELOADS),
         (Repair, REPAIRS),
+        (Backups, BACKUPS),
         (ConnectionForms, FORMS),
         (Configurable, CONFIGURABLE),
     ):

@@ -206,6 +206,7 @@ def bench(
         runtime.host,
         runtime.spares,
         Metrics(),
+        service.archive,
         clock,
     )
     with store.read() as connection:
@@ -252,6 +253,7 @@ def fake_bench(service: Service, store: Store, clock: Clock, token: str, monkeyp
         runtime.host,
         runtime.spares,
         Metrics(),
+        service.archive,
         clock,
     )
     with store.read() as connection:

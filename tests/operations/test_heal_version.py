@@ -64,6 +64,7 @@ def context(service: Service, runtime: Runtime) -> Context:
         authority=service.authority,
         runtime=runtime,  # type: ignore[arg-type]
         metrics=none,  # type: ignore[arg-type]
+        archive=service.archive,
         now=service.clock,
         host=none,  # type: ignore[arg-type]
         spares=none,  # type: ignore[arg-type]

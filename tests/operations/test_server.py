@@ -41,6 +41,7 @@ def context(service: Service, world: World) -> Context:
         authority=service.authority,
         runtime=Stopped(),  # type: ignore[arg-type]
         metrics=none,  # type: ignore[arg-type]
+        archive=service.archive,
         now=service.clock,
         host=none,  # type: ignore[arg-type]
         spares=none,  # type: ignore[arg-type]

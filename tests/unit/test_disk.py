@@ -144,6 +144,7 @@ def make_monitor(service: Service, disks: Disks, world: World) -> DiskMonitor:
         parts,
         parts,
         Metrics(),
+        service.archive,
         service.clock,
     )
     return DiskMonitor(context, threading.Event(), world.wake)

@@ -81,7 +81,16 @@ def context(service: Service, store: Store, clock: Clock) -> Context:
     """No step of these tests touches a runtime."""
     runtime: Any = None
     return Context(
-        store, service.catalogue, service.box, service.authority, runtime, runtime, runtime, Metrics(), now=clock
+        store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        runtime,
+        runtime,
+        runtime,
+        Metrics(),
+        service.archive,
+        now=clock,
     )
 
 

@@ -108,6 +108,7 @@ def context(service: Service, catalogue: Catalogue, world: World, played: Played
         parts,
         parts,
         Metrics(),
+        service.archive,
         lambda: 0.0,
     )
 

@@ -19,6 +19,7 @@ from dbyard.wire import (
     accounts,
     addons,
     apps,
+    backups,
     catalogue,
     collaborators,
     database_users,
@@ -113,6 +114,30 @@ class Client(Transport):
         """None for the default; `current_operation_id` is set until the server has them."""
         body = settings.ChangeSettings(dict(changes))
         return self.ask("PATCH", _path(database, "settings"), settings.SettingsAnswer, body=body)
+
+    def list_backups(self, database: str) -> list[backups.Backup]:
+        """Newest first."""
+        return self.ask("GET", f"{_details_path(database)}/backups", backups.BackupsAnswer).database_backups
+
+    def create_backup(self, database: str) -> backups.Backup:
+        """Ask for it; it is being made from then on."""
+        return self.ask("POST", f"{_details_path(database)}/backups", backups.BackupAnswer).database_backup
+
+    def get_backup(self, database: str, backup: str) -> backups.Backup:
+        return self.ask("GET", _backup_path(database, backup), backups.BackupAnswer).database_backup
+
+    def verify_backup(self, database: str, backup: str) -> backups.Backup:
+        """Ask for its proof once more."""
+        return self.ask("POST", f"{_backup_path(database, backup)}/verify", backups.BackupAnswer).database_backup
+
+    def delete_backup(self, database: str, backup: str) -> None:
+        self.send("DELETE", _backup_path(database, backup))
+
+    def download_backup(self, database: str, backup: str, start: int = 0) -> Iterator[bytes]:
+        """Its content from that byte on, in pieces, as the technology's own tools read it."""
+        link = self.ask("GET", f"{_backup_path(database, backup)}/archive", backups.DownloadAnswer)
+        path = link.download_url.partition("/api/")[2]  # of this platform, by whatever URL it is reached
+        return self.read_parts(f"{self.url}/api/{path}", start)
 
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""
@@ -242,6 +267,10 @@ def _collaborators(shared: Shared) -> str:
 
 def _details_path(database: str) -> str:
     return f"/api/databases/{_segment(database, 'Database')}"
+
+
+def _backup_path(database: str, backup: str) -> str:
+    return f"{_details_path(database)}/backups/{_segment(backup, 'Backup')}"
 
 
 def _segment(value: str, noun: str) -> str:

@@ -15,6 +15,7 @@ from typing import Protocol, cast, runtime_checkable
 from dbyard.model import (
     Address,
     Applied,
+    Count,
     Credentials,
     Desired,
     InstanceSpec,
@@ -22,6 +23,7 @@ from dbyard.model import (
     RenderInput,
     RestartNeeded,
     Setting,
+    Tool,
 )
 
 
@@ -111,6 +113,31 @@ class Configurable(Protocol):
     @property
     def SETTINGS(self) -> tuple[Setting, ...]:
         """What the owner of a database may choose: `render` and `configure` take it from their `settings`."""
+
+
+@runtime_checkable
+class Backups(Protocol):
+    """Backups of a server that runs, and servers made of them. A job's tool may be killed at any instant."""
+
+    @property
+    def BACKUP_SUFFIX(self) -> str:
+        """Of a file with the content of a backup, as the technology's own tools read it."""
+
+    def render_backup(self, layout: Layout, credentials: Credentials) -> Tool:
+        """What writes a backup of the running server to its standard output. Pure."""
+
+    def render_restore(self, layout: Layout) -> Tool:
+        """What reads a backup from its standard input into the empty data directory of another server, and checks it.
+
+        That server then starts as any other does, with the admin's password of the data's lineage. It ends with an exit
+        code other than 0 when the backup is not whole. Pure.
+        """
+
+    def render_check(self, layout: Layout, credentials: Credentials) -> Tool | None:
+        """The technology's own checker for the data of a running server; None if it has none. Pure."""
+
+    def count(self, address: Address, credentials: Credentials) -> Mapping[str, Count]:
+        """What is in the server, by name, as far as it is counted within a few seconds; raises as `stats` does."""
 
 
 class Login(Protocol):

@@ -1,6 +1,17 @@
 """Every noun of dbyard as a frozen dataclass or an enum; no behaviour beyond what a value knows of itself."""
 
 from dbyard.model.accounts import Access, Account, Principal, Project, Token
+from dbyard.model.backups import (
+    Backup,
+    BackupMethod,
+    BackupSchedule,
+    BackupStatus,
+    Count,
+    Retention,
+    Verification,
+    VerificationState,
+    retention_of,
+)
 from dbyard.model.catalogue import (
     Installation,
     Plan,
@@ -41,6 +52,7 @@ from dbyard.model.specs import (
     Progress,
     Release,
     RenderInput,
+    Tool,
     Transfer,
     Usage,
 )
@@ -58,9 +70,14 @@ __all__ = [
     "Address",
     "Allocation",
     "Applied",
+    "Backup",
+    "BackupMethod",
+    "BackupSchedule",
+    "BackupStatus",
     "Capacity",
     "Certificate",
     "Command",
+    "Count",
     "Credentials",
     "DataAccess",
     "Database",
@@ -97,16 +114,21 @@ __all__ = [
     "RenderInput",
     "RestartNeeded",
     "Restriction",
+    "Retention",
     "Role",
     "Scope",
     "Setting",
     "Settings",
     "Technology",
     "Token",
+    "Tool",
     "Transfer",
     "Usage",
     "User",
+    "Verification",
+    "VerificationState",
     "Version",
     "default_home",
     "engines_home",
+    "retention_of",
 ]

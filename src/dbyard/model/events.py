@@ -25,6 +25,10 @@ class EventType(StrEnum):
     DATABASE_REPAIRED = "database.repaired"
     SETTINGS_CHANGED = "database.settings_changed"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
+    BACKUP_ASKED = "backup.asked"
+    BACKUP_PROOF_ASKED = "backup.proof_asked"
+    BACKUP_SCHEDULED = "backup.scheduled"
+    BACKUP_DELETED = "backup.deleted"
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"
     OPERATION_CANCELLED = "operation.cancelled"

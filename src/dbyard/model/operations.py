@@ -20,6 +20,8 @@ class OperationKind(StrEnum):
     RESIZE = "resize"
     UPGRADE = "upgrade"
     RENEW_CERTIFICATE = "renew_certificate"
+    BACKUP = "backup"
+    VERIFY_BACKUP = "verify_backup"
 
 
 class OperationStatus(StrEnum):
@@ -113,6 +115,10 @@ OPERATIONS: dict[str, OperationPolicy] = {
         starting=frozenset({"start", "await_ready"}),
     ),
     OperationKind.RENEW_CERTIFICATE: OperationPolicy("issue", deadline=600.0, owns_server=False),
+    OperationKind.BACKUP: OperationPolicy("begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True),
+    OperationKind.VERIFY_BACKUP: OperationPolicy(
+        "begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True, announced=False
+    ),
     OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None),
 }
 """By kind. What a kind means stands here and nowhere else; its steps are a module of `operations`."""

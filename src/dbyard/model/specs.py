@@ -191,6 +191,18 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A program of an engine's that a job runs: what the engine knows of it, see `JobSpec`."""
+
+    argv: tuple[str, ...]
+    stdin: str = field(default="", repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
+    data: DataAccess = DataAccess.NONE
+    files: tuple[File, ...] = ()
+    connects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A program that runs to its end beside an instance, with limits of its own.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dbyard.archive.locations import Location
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
@@ -75,6 +76,8 @@ class Context:
     host: HostCapacity
     spares: SparePool
     metrics: Metrics
+    archive: Location
+    """Where backups lie."""
     now: Callable[[], float]
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
 

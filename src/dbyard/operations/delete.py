@@ -14,8 +14,8 @@ def destroy(context: Context, operation: Operation) -> Outcome:
         reached = endpoints.list_for(connection, operation.database_id)
     for instance in found:
         context.runtime.destroy(instance.id, instance.generation)
-    for endpoint in reached:
-        context.runtime.unpublish(endpoint.id)
+    for published in (*(each.id for each in found), *(each.id for each in reached)):  # a scratch instance is its own
+        context.runtime.unpublish(published)
     return Next("forget")
 
 

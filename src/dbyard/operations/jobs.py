@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dbyard.errors import TemporaryError
-from dbyard.model import JobSpec, JobState, JobStatus, Operation
+from dbyard.archive.transfer import DAMAGED, UNAVAILABLE
+from dbyard.errors import ArchiveUnavailable, BackupDamaged, TemporaryError
+from dbyard.model import MIB, JobSpec, JobState, JobStatus, Operation, Tool, Transfer
 from dbyard.operations import Context, Wait
+from dbyard.operations.target import Target, release_of
 
-_LOOK_AGAIN = 1.0
+_LOOK_AGAIN, _FIRST_LOOK = 1.0, 0.1
+_MEMORY, _PIDS, _NICE = 384 * MIB, 50, 10
 
 
 def job_id(operation: Operation) -> str:
@@ -14,10 +17,33 @@ def job_id(operation: Operation) -> str:
     return f"{operation.id}-{operation.step}"
 
 
+def spec_of(
+    context: Context, operation: Operation, target: Target, tool: Tool, transfer: Transfer | None = None
+) -> JobSpec:
+    """The job that runs an engine's tool beside the target's instance, and gives way to servers."""
+    return JobSpec(
+        id=job_id(operation),
+        instance_id=target.instance.id,
+        release=release_of(context, target),
+        argv=tool.argv,
+        memory=_MEMORY,
+        cpu=max(target.plan.cpu, 1.0),
+        pids=_PIDS,
+        env=tool.env,
+        stdin=tool.stdin,
+        data=tool.data,
+        files=tool.files,
+        connects=tool.connects,
+        transfer=transfer,
+        nice=_NICE,
+    )
+
+
 def await_job(context: Context, spec: JobSpec) -> Wait | JobState:
     """The job that has succeeded, else how long to wait for it; it is started when it is not there.
 
-    Raises TemporaryError with its last lines when it has failed; it is removed then, and the next attempt starts anew.
+    Raises TemporaryError with its last lines when it has failed, ArchiveUnavailable or BackupDamaged where its transfer
+    has; it is removed then, and the next attempt starts anew.
     """
     context.runtime.run_job(spec)
     state = context.runtime.job(spec.id)
@@ -26,9 +52,12 @@ def await_job(context: Context, spec: JobSpec) -> Wait | JobState:
             return state
         case JobStatus.FAILED:
             context.runtime.cancel_job(spec.id)
+            if spec.transfer and state.code in (DAMAGED, UNAVAILABLE):
+                raise (BackupDamaged if state.code == DAMAGED else ArchiveUnavailable)("; ".join(state.log_tail))
             raise TemporaryError(_describe(state), code="job_failed")
         case _:
-            return Wait(_LOOK_AGAIN, "the job runs", progress=state.progress)
+            pause = _LOOK_AGAIN if state.progress else _FIRST_LOOK
+            return Wait(pause, "the job runs", progress=state.progress)
 
 
 def _describe(state: JobState) -> str:

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dbyard.model import OperationKind
-from dbyard.operations import Kind, configure, create, delete, heal, renew_certificate, resize, upgrade
+from dbyard.operations import (
+    Kind,
+    backup,
+    configure,
+    create,
+    delete,
+    heal,
+    renew_certificate,
+    resize,
+    upgrade,
+    verify_backup,
+)
 
 KINDS: dict[str, Kind] = {
     OperationKind.CREATE: create.KIND,
@@ -13,4 +24,6 @@ KINDS: dict[str, Kind] = {
     OperationKind.RESIZE: resize.KIND,
     OperationKind.UPGRADE: upgrade.KIND,
     OperationKind.RENEW_CERTIFICATE: renew_certificate.KIND,
+    OperationKind.BACKUP: backup.KIND,
+    OperationKind.VERIFY_BACKUP: verify_backup.KIND,
 }

@@ -1,4 +1,4 @@
-"""The reconciler makes operations advance, repairs drift, watches disks and health, and keeps spares ready."""
+"""The reconciler makes operations advance, repairs drift, watches disks and health, backs up, and keeps spares."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 
 from dbyard.operations import Context
+from dbyard.reconciler.backups import BackupScheduler
 from dbyard.reconciler.disk import DiskMonitor
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.reconciler.health import LivenessMonitor
@@ -19,7 +20,14 @@ _STOP_SECONDS = 2.0
 
 class Reconciler:
     def __init__(
-        self, context: Context, *, workers: int, spares: int, running_spares: int = 0, timeout: float = 0.0
+        self,
+        context: Context,
+        *,
+        workers: int,
+        spares: int,
+        running_spares: int = 0,
+        timeout: float = 0.0,
+        scheduled_backups: bool = True,
     ) -> None:
         """`workers` threads run steps; `spares` directories are kept ready for each server in use.
 
@@ -34,8 +42,9 @@ class Reconciler:
         self._health = LivenessMonitor(context, self._stopping, self._queue.wake, timeout, self.observed)
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
+        backups = BackupScheduler(context, self._stopping, self._queue.wake, scheduled=scheduled_backups)
         self._context = context
-        self._parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares)
+        self._parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dbyard.archive.locations import Location
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.model import Region, Release, Usage
@@ -46,6 +47,8 @@ class Service:
     """Called with the digest of a token that is no longer valid."""
     region: Region
     """Where clients find the platform."""
+    archive: Location
+    """Where backups lie."""
     clock: Callable[[], float] = time.time
     seen_down: Callable[[str], str | None] = lambda _: None
     """Why an instance is seen not to serve at this moment, whatever the store says."""

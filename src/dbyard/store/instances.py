@@ -59,6 +59,11 @@ def insert(connection: Connection, instance: Instance) -> None:
     )
 
 
+def delete(connection: Connection, instance_id: str) -> None:
+    """Its runtime has removed everything of it."""
+    connection.execute("DELETE FROM instance WHERE id = ?", (instance_id,))
+
+
 def get_primary(connection: Connection, database_id: str) -> Instance | None:
     """The primary of a database, deleted ones included until they are forgotten."""
     query = f"SELECT {_COLUMNS} FROM instance i WHERE i.database_id = ? AND i.role = 'primary'"

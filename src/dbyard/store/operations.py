@@ -136,6 +136,15 @@ def count_starting_before(
     return int(row[0])
 
 
+def count_older(connection: Connection, operation: Operation) -> int:
+    """How many active operations of its kind are older, of any database."""
+    row = connection.execute(
+        f"SELECT COUNT(*) FROM operation WHERE {_ACTIVE} AND kind = ? AND (created_at, id) < (?, ?)",
+        (operation.kind, operation.created_at, operation.id),
+    ).fetchone()
+    return int(row[0])
+
+
 def get(connection: Connection, operation_id: str) -> Operation | None:
     return _one(connection.execute(f"SELECT {_COLUMNS} FROM operation WHERE id = ?", (operation_id,)).fetchone())
 

@@ -24,6 +24,7 @@ from dbyard.web.scalingo import (
     addons,
     apps,
     authentication,
+    backups,
     catalogue,
     dashboard,
     database_types,
@@ -101,6 +102,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *database_types.routes(),
         *log_links.routes(),
         *database_users.routes(),
+        *backups.routes(),
         *endpoints.routes(),
         *firewall.routes(),
         *authentication.routes(),  # before those that have a parameter where these have a word

@@ -173,6 +173,7 @@ def _responses(routes: Sequence[Route], method: Method, limited: bool) -> Json:
     return (
         {str(method.status): _success(method) | _links(routes, method)}
         | empty
+        | ({"206": _success(method)} if method.in_parts else {})
         | {
             str(status): _response(_MEANINGS[status], JSON, _reference(shape), status)
             for status, shape in errors.items()

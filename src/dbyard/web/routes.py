@@ -121,6 +121,8 @@ class Method:
     writes: bool = False
     may_be_empty: bool = False
     """Its handler returns None for 204 where there is nothing to answer."""
+    in_parts: bool = False
+    """It answers 206 with a part when `Range` asks for one."""
     media: str = JSON
     stream: str | None = None
     """The media type of the stream that it may answer instead."""

@@ -8,6 +8,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 """
 
 from dbyard.engines.postgresql.access import configure
+from dbyard.engines.postgresql.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import find_damage, log_time
 from dbyard.engines.postgresql.names import ADMIN, connection_forms, name_tenant, url
@@ -17,20 +18,26 @@ from dbyard.engines.postgresql.stats import stats
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
     "configure",
     "connection_forms",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "reload",
     "render",
+    "render_backup",
+    "render_check",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "postgresql"
+BACKUP_SUFFIX = "tar"
 PASSWORD_ENCRYPTION = "SCRAM-SHA-256"  # noqa: S105 - a method

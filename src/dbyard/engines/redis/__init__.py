@@ -6,6 +6,7 @@ access file.
 """
 
 from dbyard.engines.redis.access import configure
+from dbyard.engines.redis.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.redis.logs import find_damage, log_time
 from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
 from dbyard.engines.redis.render import render
@@ -16,21 +17,27 @@ from dbyard.engines.redis.stats import stats
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
     "TECHNOLOGY",
     "TENANT",
     "check_login",
     "configure",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "render",
+    "render_backup",
+    "render_check",
     "render_repair",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "redis"
+BACKUP_SUFFIX = "rdb"
 PASSWORD_ENCRYPTION = ""

@@ -26,6 +26,7 @@ _FIRST = "first"
 """The name of the token in `HOME/admin-token`."""
 
 LOG_LINK_SECONDS = 300
+BACKUP_LINK_SECONDS = 3600
 
 _USER, _DATABASE, _LOGS = "user", "database", "logs"
 """What a JWT is for: the whole API, the Database API of one database, or a link to that database's log."""
@@ -131,6 +132,22 @@ def authenticate_log_link(service: Service, token: str, opened_at: float | None 
     return session.principal
 
 
+def sign_backup_link(service: Service, principal: Principal, database_id: str, backup_id: str) -> str:
+    """A JWT that only shows the content of one backup, of a database which the caller has authorized; for an hour."""
+    return _sign(service, principal, _audience_of(backup_id), database_id, BACKUP_LINK_SECONDS)
+
+
+def authenticate_backup_link(service: Service, token: str, backup_id: str) -> Principal:
+    """The principal that made the link, with the backup's database; raises Unauthorized."""
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthorized("The link is not valid")
+    with service.store.read() as connection:
+        session = _by_claims(service, connection, token, (_audience_of(backup_id),))
+    if min(session.ends_at, _end(session.principal)) <= service.clock():
+        raise Unauthorized("The link has expired")
+    return session.principal
+
+
 def touch(service: Service, principal: Principal) -> None:
     """Note that the token was used."""
     with service.store.tx() as connection:
@@ -199,6 +216,10 @@ def _by_jwt(service: Service, connection: Connection, token: str) -> _Session:
 
 def _by_log_link(service: Service, connection: Connection, token: str) -> _Session:
     return _by_claims(service, connection, token, (_LOGS,))
+
+
+def _audience_of(backup_id: str) -> str:
+    return f"backup {backup_id}"
 
 
 def _by_claims(service: Service, connection: Connection, token: str, audiences: Sequence[str]) -> _Session:

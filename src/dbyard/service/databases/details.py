@@ -10,6 +10,7 @@ from dbyard.model import (
     DISK_WARNING,
     MIB,
     Address,
+    BackupSchedule,
     Database,
     Endpoint,
     Instance,
@@ -21,9 +22,10 @@ from dbyard.model import (
 )
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
+from dbyard.service.databases import backups as backup_abilities
 from dbyard.service.databases import operations, status
 from dbyard.service.databases.status import StatusReport
-from dbyard.store import Connection, credentials, endpoints, instances
+from dbyard.store import Connection, backups, credentials, endpoints, instances
 from dbyard.store.credentials import SealedCredential
 
 
@@ -41,6 +43,8 @@ class ServerFacts:
     version: Version
     plan: Plan
     active_operation_id: str | None
+    schedule: BackupSchedule | None
+    """When it is backed up without being asked; None for a technology without backups."""
 
     @property
     def address(self) -> Address | None:
@@ -99,9 +103,10 @@ def _gather(service: Service, reading: Connection, database: Database) -> Server
     if not (instance and credential and technology and plan and version):
         raise NotFound("Database not found", resource="database")
     active = operations.active_id(reading, database)
+    schedule = backups.schedule_of(reading, database.id) if backup_abilities.has_backups(technology) else None
     report = status.report(service, reading, database)
     reached = endpoints.list_for(reading, database.id)
-    return ServerFacts(database, instance, reached, report, credential, technology, version, plan, active)
+    return ServerFacts(database, instance, reached, report, credential, technology, version, plan, active, schedule)
 
 
 def _report_disk(service: Service, facts: ServerFacts) -> DiskReport:

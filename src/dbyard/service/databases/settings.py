@@ -37,8 +37,8 @@ def change(service: Service, principal: Principal, key: str, changes: object) ->
     """
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
-        if not isinstance(changes, dict):
-            raise Invalid({"settings": ["should be an object of values by name"]})
+        if not isinstance(changes, dict) or not changes:
+            raise Invalid({"settings": ["should be an object of values by name, with one at least"]})
         settings = _merge(_known(service, database), database, changes)
         changed = replace(database, settings=settings)
         if settings == database.settings:

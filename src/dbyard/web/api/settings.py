@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dbyard import wire
-from dbyard.service.databases import settings
+from dbyard.service.databases import databases, settings
 from dbyard.web.api.encoding import settings as encoding
-from dbyard.web.handlers import for_path
+from dbyard.web.handlers import authorize, for_path
 from dbyard.web.parameters import DATABASE
 from dbyard.web.replies import Waiting
 from dbyard.web.routes import Call, Method, Route, route
@@ -42,6 +42,7 @@ _CHANGE = Method(
     "Choose settings of a database's server; those that are not named stay",
     SettingsAnswer,
     writes=True,
+    authorize=authorize("database", databases.get),
     body=ChangeSettings,
     parameters=(DATABASE,),
     errors={404: wire.Error, 409: wire.NotUsable},

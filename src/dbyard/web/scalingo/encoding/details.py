@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 
-from dbyard.model import MIB, Database, DatabaseStatus, Plan
+from msgspec import structs
+
+from dbyard.model import MIB, Database, DatabaseStatus, Plan, Retention
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.details import DatabaseDetails, DiskReport, ServerFacts
 from dbyard.service.databases.metrics import DatabaseMetrics
@@ -45,8 +47,8 @@ def encode(details: DatabaseDetails) -> wire.DetailsAnswer:
             features=[],
             current_operation_id=facts.active_operation_id,
             cluster=False,
-            periodic_backups_enabled=False,
-            periodic_backups_scheduled_at=[],
+            periodic_backups_enabled=facts.schedule is not None and facts.schedule.enabled,
+            periodic_backups_scheduled_at=[facts.schedule.hour] if facts.schedule and facts.schedule.enabled else [],
             maintenance_window=_maintenance_window(database),
             flags=[],
             server=_server(facts),
@@ -62,8 +64,18 @@ def encode_instances(facts: ServerFacts) -> list[wire.InstanceStatus]:
     return [wire.InstanceStatus(each.id, each.type, each.status, "leader") for each in _instances(facts)]
 
 
-def encode_plan(plan: Plan) -> wire.PlanDetailsAnswer:
-    return wire.PlanDetailsAnswer(wire.PlanDetails(plan.id, plan.name, plan.memory_mb, plan.disk_mb))
+def encode_plan(plan: Plan, kept: Retention | None) -> wire.PlanDetailsAnswer:
+    figures = wire.PlanDetails(plan.id, plan.name, plan.memory_mb, plan.disk_mb)
+    if kept is not None:
+        figures = structs.replace(
+            figures,
+            backup=True,
+            manual_backups_count=kept.manual,
+            daily_scheduled_backups=kept.daily,
+            weekly_scheduled_backups=kept.weekly,
+            monthly_scheduled_backups=kept.monthly,
+        )
+    return wire.PlanDetailsAnswer(figures)
 
 
 def encode_metrics(metrics: DatabaseMetrics) -> wire.MetricsAnswer:

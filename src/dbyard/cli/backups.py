@@ -1,0 +1,178 @@
+"""backup create, list, show, verify, download, delete."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress, when
+from dbyard.cli.session import session
+
+if TYPE_CHECKING:
+    from dbyard.client import Client
+    from dbyard.wire import backups as wire
+
+_POLL_SECONDS = 0.2
+_MADE, _PROVED = ("done", "error"), ("verified", "failed")
+
+
+@click.group()
+def backup() -> None:
+    """Create, list, prove, download and delete backups of a database."""
+
+
+@backup.command()
+@click.argument("database")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is made and proved (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
+@json_option
+def create(database: str, wait: bool, timeout: float, as_json: bool) -> None:
+    """Back a database up, and prove the backup by restoring it.
+
+    DATABASE is its name or its id. If the wait is interrupted the platform continues.
+    """
+    with session() as client:
+        made = client.create_backup(client.get_database(database).id)
+        if wait:
+            made = _await_proof(client, made, timeout)
+    _print(made, as_json)
+
+
+@backup.command("list")
+@click.argument("database")
+@json_option
+def list_(database: str, as_json: bool) -> None:
+    """List the backups of a database, newest first."""
+    with session() as client:
+        found = client.list_backups(client.get_database(database).id)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("ID", "CREATED", "METHOD", "STATUS", "SIZE", "STORED", "PROOF"), [_row(each) for each in found])
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("backup_id", metavar="ID")
+@json_option
+def show(database: str, backup_id: str, as_json: bool) -> None:
+    """Show one backup and what its proof found."""
+    with session() as client:
+        _print(client.get_backup(client.get_database(database).id, backup_id), as_json)
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("backup_id", metavar="ID")
+@click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
+@json_option
+def verify(database: str, backup_id: str, timeout: float, as_json: bool) -> None:
+    """Prove a backup again, by restoring it into a server of its own."""
+    with session() as client:
+        asked = client.verify_backup(client.get_database(database).id, backup_id)
+        _print(_await_proof(client, asked, timeout), as_json)
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("backup_id", metavar="[ID]", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; one that is there goes on.")
+def download(database: str, backup_id: str | None, output: Path | None) -> None:
+    """Download a backup, the newest one unless ID names another, as the technology's own tools read it.
+
+    A download that broke off goes on where it ended when it is asked for again.
+    """
+    from dbyard.errors import NotFound
+
+    with session() as client:
+        found = client.get_database(database)
+        made = [each for each in client.list_backups(found.id) if each.status == "done"]
+        wanted = next((each for each in made if backup_id in (None, each.id)), None)
+        if wanted is None:
+            raise NotFound("Backup not found" if backup_id else f"{found.name} has no backup yet")
+        path = output or Path(f"{wanted.name}.backup")
+        with path.open("ab") as file:
+            _fetch(client, wanted, file)
+    click.echo(f"{path} has {_size(wanted.size)}", err=True)
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("backup_id", metavar="ID")
+def delete(database: str, backup_id: str) -> None:
+    """Delete a backup, also from the archive."""
+    with session() as client:
+        client.delete_backup(client.get_database(database).id, backup_id)
+    click.echo(f"the backup {backup_id} is deleted", err=True)
+
+
+def _fetch(client: Client, wanted: wire.Backup, file: BinaryIO) -> None:
+    """What the file lacks of the backup."""
+    if file.tell() == wanted.size:
+        return
+    for piece in client.download_backup(wanted.database_id, wanted.id, file.tell()):
+        file.write(piece)
+
+
+def _await_proof(client: Client, asked: wire.Backup, timeout: float) -> wire.Backup:
+    """The backup when nothing works on it any more. Raises PermanentError when it failed, TimedOut."""
+    from dbyard.errors import PermanentError, TimedOut
+
+    deadline = time.monotonic() + timeout
+    with progress(f"backing up {asked.name}") as report:
+        while True:
+            now = client.get_backup(asked.database_id, asked.id)
+            active = [
+                each
+                for each in client.list_operations(asked.database_id)
+                if each.kind in ("backup", "verify_backup") and each.finished_at is None
+            ]
+            if now.status in _MADE and not active:
+                break
+            if active:
+                report(active[0])
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the backup is not proved after {timeout:g} s; the platform continues")
+            time.sleep(_POLL_SECONDS)
+    if now.status == "error":
+        raise PermanentError(f"the backup failed: {now.error}", code="backup_failed")
+    if now.verification.state != "verified":
+        raise PermanentError(f"the backup is not proved: {now.verification.message}", code="not_verified")
+    return now
+
+
+def _print(found: wire.Backup, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    proof = found.verification
+    counts = [("", f"{name}: {number}") for name, number in found.counts.items()]
+    print_fields(
+        [
+            ("id", found.id),
+            ("name", found.name),
+            ("method", found.method),
+            ("status", found.error or found.status),
+            ("created", when(found.created_at)),
+            ("size", _size(found.size)),
+            ("stored", _size(found.stored_size)),
+            ("server", found.server_version),
+            ("proof", f"{proof.state}{f': {proof.message}' if proof.message else ''}"),
+            ("proved", when(found.verified_at)),
+            *counts,
+        ]
+    )
+
+
+def _row(found: wire.Backup) -> tuple[str, ...]:
+    shown = (_size(found.size), _size(found.stored_size), found.verification.state)
+    return found.id, when(found.created_at), found.method, found.status, *shown
+
+
+def _size(count: int | None) -> str:
+    from rich.filesize import decimal
+
+    return "-" if count is None else decimal(count)

@@ -1,0 +1,133 @@
+"""Daily backups, and the removal of those that are too old and of what was left half made."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from dbyard import engines
+from dbyard.archive.stores import open_store
+from dbyard.engines import Backups
+from dbyard.model import DAY, Backup, BackupMethod, BackupStatus, Retention, VerificationState, retention_of
+from dbyard.operations import Context
+from dbyard.reconciler.loop import logged, loop
+from dbyard.service.databases.backups import queue_backup
+from dbyard.store import backups, databases, instances
+from dbyard.store.backups import Scheduled
+
+_PERIOD = 30.0
+_HOUR = 3600.0
+_SUNDAY = 6
+_FAILED_DAYS = 7
+_ABANDONED = "the operation that made it has ended"
+
+
+class BackupScheduler:
+    def __init__(
+        self, context: Context, stopping: threading.Event, wake: Callable[[], None], *, scheduled: bool
+    ) -> None:
+        self._context = context
+        self._wake = wake
+        self._scheduled = scheduled
+        self.threads = [loop("backups", stopping, self.run_once)]
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def run_once(self) -> float:
+        """Ask for what is due, and remove what nobody needs any more; the seconds until the next look."""
+        if self._scheduled:
+            self._ask_for_due()
+        self._remove_abandoned()
+        self._remove_expired()
+        return _PERIOD
+
+    def _ask_for_due(self) -> None:
+        now = self._context.now()
+        with self._context.store.read() as connection:
+            due = [each for each in backups.list_scheduled(connection) if is_due(each, now)]
+        for each in due:
+            with logged(f"to ask for a backup of database {each.id}"):
+                self._ask_for(each)
+
+    def _ask_for(self, scheduled: Scheduled) -> None:
+        now = self._context.now()
+        with self._context.store.tx() as connection:
+            database = databases.get(connection, scheduled.id)
+            instance = instances.get_primary(connection, scheduled.id)
+            if database is None or database.deleted_at is not None or instance is None:
+                return
+            if isinstance(engines.load(self._context.catalogue.get(database.technology).engine), Backups):
+                queue_backup(connection, database, instance, BackupMethod.PERIODIC, now)
+        self._wake()
+
+    def _remove_abandoned(self) -> None:
+        """A delete or a killed platform may leave one that will never be done; nothing of it stays in the archive."""
+        with self._context.store.read() as connection:
+            found = backups.list_abandoned(connection)
+        for each in found:
+            with logged(f"to remove what is left of backup {each.id}"):
+                open_store(self._context.archive).delete_all(each.directory)
+                with self._context.store.tx() as connection:
+                    backups.fail(connection, each.id, _ABANDONED)
+
+    def _remove_expired(self) -> None:
+        now = self._context.now()
+        with self._context.store.read() as connection:
+            ids = backups.list_databases(connection)
+        for database_id in ids:
+            with self._context.store.read() as connection:
+                found = backups.list_for(connection, database_id)
+                database = databases.get(connection, database_id)
+                found = [each for each in found if not backups.is_worked_on(connection, each.id)]
+            is_deleted = database is None or database.deleted_at is not None
+            for each in list_expired(found, now, is_deleted=is_deleted):
+                with logged(f"to remove backup {each.id}"):
+                    self._remove(each)
+
+    def _remove(self, backup: Backup) -> None:
+        """From the archive first: what is left there by a kill is found by its row."""
+        open_store(self._context.archive).delete_all(backup.directory)
+        with self._context.store.tx() as connection:
+            backups.delete(connection, backup.id)
+
+
+# ---- the rules, all pure ----------------------------------------------------------------------------------------
+
+
+def last_slot(database_id: str, hour: int, now: float) -> float:
+    """When the database was to be backed up the last time: each day in that hour, at a moment of its own within it."""
+    spread = int.from_bytes(hashlib.sha256(database_id.encode()).digest()[:4], "big") % _HOUR
+    today = now - now % DAY + hour * _HOUR + spread
+    return today if today <= now else today - DAY
+
+
+def is_due(scheduled: Scheduled, now: float) -> bool:
+    """Whether its last moment has passed without a backup; one that the platform slept through is made up for."""
+    return max(scheduled.created_at, scheduled.last_at or 0.0) < last_slot(scheduled.id, scheduled.hour, now)
+
+
+def list_expired(found: Sequence[Backup], now: float, *, is_deleted: bool) -> list[Backup]:
+    """Which of a database's backups, newest first, are not kept any more: never the newest one that is proved."""
+    proved = next((each for each in found if each.verification.state is VerificationState.VERIFIED), None)
+    manual = [each for each in found if each.method is BackupMethod.MANUAL and each.status is BackupStatus.DONE]
+    return [
+        each
+        for each in found
+        if (is_deleted or each is not proved) and not _is_kept(each, manual, retention_of(each.plan), now, is_deleted)
+    ]
+
+
+def _is_kept(backup: Backup, manual: Sequence[Backup], kept: Retention, now: float, is_deleted: bool) -> bool:
+    days = (now - backup.created_at) / DAY
+    if backup.status is not BackupStatus.DONE:
+        return days <= _FAILED_DAYS
+    if backup.method is BackupMethod.MANUAL:
+        return days <= kept.manual_days if is_deleted else backup in manual[: kept.manual]
+    made = datetime.fromtimestamp(backup.created_at, UTC)
+    is_sunday = made.weekday() == _SUNDAY
+    is_first = is_sunday and made.day <= 7
+    return days <= kept.daily or (is_sunday and days <= kept.weekly * 7) or (is_first and days <= kept.monthly * 31)

@@ -1,0 +1,227 @@
+"""Backups of a database: listed, asked for, deleted, proved again, and downloaded by a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from dbyard import engines
+from dbyard.archive import objects
+from dbyard.archive.stores import open_store
+from dbyard.engines import Backups
+from dbyard.errors import Conflict, Invalid, NotFound, Unauthorized
+from dbyard.model import (
+    Access,
+    Backup,
+    BackupMethod,
+    BackupSchedule,
+    BackupStatus,
+    Database,
+    EventType,
+    Instance,
+    OperationKind,
+    Plan,
+    Principal,
+    Retention,
+    Technology,
+    retention_of,
+)
+from dbyard.secrets import make_id
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.authorization import authorize_database
+from dbyard.service.databases.databases import event_data
+from dbyard.service.databases.operations import start
+from dbyard.store import Connection, backups, events, instances, operations
+
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BackupLink:
+    """Its token gives access to the content of the backup, and to nothing else, for an hour."""
+
+    backup: Backup
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupContent:
+    """What the server's own tools read, `size` bytes of it, from the byte `start` on."""
+
+    backup: Backup
+    name: str
+    size: int
+    start: int
+    pieces: Iterator[bytes]
+
+
+def list_all(service: Service, principal: Principal, key: str) -> Sequence[Backup]:
+    """Newest first."""
+    with service.store.read() as reading:
+        database = authorize_database(reading, principal, key)
+        return backups.list_for(reading, database.id)
+
+
+def get(service: Service, principal: Principal, backup_id: str, key: str | None = None) -> Backup:
+    """A backup of a database that the principal may use; of the database `key`, if one is given."""
+    with service.store.read() as reading:
+        return _find(reading, principal, backup_id, key)
+
+
+def create(service: Service, principal: Principal, key: str) -> Backup:
+    """Ask for a backup. Raises Conflict for a database that does not run, Invalid for a technology without backups."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        backup = _queue(service, connection, database, BackupMethod.MANUAL, now)
+        data = event_data(database) | {"backup_id": backup.id}
+        events.record(connection, principal, EventType.BACKUP_ASKED, now, database=database, data=data)
+    service.wake()
+    return backup
+
+
+def verify(service: Service, principal: Principal, key: str, backup_id: str) -> Backup:
+    """Prove the backup again. Raises Conflict while something works on it, or for one that is not done."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        backup = _find(connection, principal, backup_id, key)
+        _check_at_rest(connection, backup)
+        if backup.status is not BackupStatus.DONE:
+            raise Conflict("The backup is not done: there is nothing to prove")
+        start(connection, database, OperationKind.VERIFY_BACKUP, now, {"backup_id": backup.id})
+        data = event_data(database) | {"backup_id": backup.id}
+        events.record(connection, principal, EventType.BACKUP_PROOF_ASKED, now, database=database, data=data)
+    service.wake()
+    return backup
+
+
+def delete(service: Service, principal: Principal, key: str, backup_id: str) -> None:
+    """Remove the backup, first from the archive. Raises Conflict while something works on it."""
+    with service.store.read() as connection:
+        database = authorize_database(connection, principal, key, Access.OWN)
+        backup = _find(connection, principal, backup_id, key)
+        _check_at_rest(connection, backup)
+    open_store(service.archive).delete_all(backup.directory)
+    now = service.clock()
+    with service.store.tx() as connection:
+        backups.delete(connection, backup.id)
+        data = event_data(database) | {"backup_id": backup.id}
+        events.record(connection, principal, EventType.BACKUP_DELETED, now, database=database, data=data)
+
+
+def set_schedule(service: Service, principal: Principal, key: str, enabled: bool | None, hour: int | None) -> None:
+    """When the database is backed up without being asked; None leaves it as it is."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        before = backups.schedule_of(connection, database.id)
+        wanted = BackupSchedule(before.enabled if enabled is None else enabled, before.hour if hour is None else hour)
+        if wanted == before:
+            return
+        backups.set_schedule(connection, database.id, wanted)
+        data = event_data(database) | {"enabled": wanted.enabled, "hour": wanted.hour}
+        events.record(connection, principal, EventType.BACKUP_SCHEDULED, now, database=database, data=data)
+
+
+def make_link(service: Service, principal: Principal, backup_id: str, key: str | None = None) -> BackupLink:
+    """A link to its content. Raises Conflict for a backup that is not done."""
+    backup = get(service, principal, backup_id, key)
+    if backup.status is not BackupStatus.DONE:
+        raise Conflict("The backup is not done: there is nothing to download")
+    return BackupLink(backup, authentication.sign_backup_link(service, principal, backup.database_id, backup.id))
+
+
+def owner_of_link(service: Service, backup_id: str, token: str | None) -> Principal:
+    """Who made the link; raises NotFound when it is none or has ended."""
+    try:
+        return authentication.authenticate_backup_link(service, token or "", backup_id)
+    except Unauthorized:
+        raise NotFound("The link to this backup is not valid, or no longer: ask for another one") from None
+
+
+def read_link(service: Service, backup_id: str, token: str | None, start_at: int = 0) -> BackupContent:
+    """The content of the backup that the link is for, from a byte on. Raises NotFound, also when the link has ended."""
+    backup = get(service, owner_of_link(service, backup_id, token), backup_id)
+    name = f"{name_of(backup)}.{_engine(service, backup.technology).BACKUP_SUFFIX}"
+    return BackupContent(backup, name, backup.size or 0, start_at, _read(service, backup, start_at))
+
+
+def has_backups(technology: Technology) -> bool:
+    return isinstance(engines.load(technology.engine), Backups)
+
+
+def find_retention(service: Service, plan: Plan) -> Retention | None:
+    """How long the backups of the plan's databases are kept; None where there are none."""
+    return retention_of(plan.name) if has_backups(service.catalogue.get(plan.technology)) else None
+
+
+def name_of(backup: Backup) -> str:
+    """As clients show it."""
+    return f"{datetime.fromtimestamp(backup.created_at, UTC):%Y%m%d%H%M%S}_{backup.database_name}"
+
+
+def _queue(service: Service, connection: Connection, database: Database, method: BackupMethod, now: float) -> Backup:
+    _engine(service, database.technology)
+    instance = instances.get_primary(connection, database.id)
+    if instance is None or instance.ready_at is None:
+        raise Conflict("The database never got ready", extra={"current_operation_id": None})
+    return queue_backup(connection, database, instance, method, now)
+
+
+def queue_backup(
+    connection: Connection, database: Database, instance: Instance, method: BackupMethod, now: float
+) -> Backup:
+    """Record the backup and the operation that makes it. `instance` is the database's primary, and was ready once."""
+    backup = Backup(
+        make_id(),
+        database.id,
+        database.name,
+        database.technology,
+        database.version,
+        instance.full_version,
+        database.plan,
+        instance.lineage or "",
+        method,
+        now,
+    )
+    backups.insert(connection, backup)
+    operations.insert(connection, database.id, OperationKind.BACKUP, now, params={"backup_id": backup.id})
+    return backup
+
+
+def _read(service: Service, backup: Backup, start_at: int) -> Iterator[bytes]:
+    key = service.box.derive_key("archive", backup.database_id)
+    stored = open_store(service.archive).read(backup.data)
+    left = start_at
+    for piece in objects.unpack(key, backup.data, stored, _LEVEL):
+        if left < len(piece):
+            yield piece[left:]
+        left = max(left - len(piece), 0)
+
+
+def _engine(service: Service, technology: str) -> Backups:
+    found = engines.load(service.catalogue.get(technology).engine)
+    if not isinstance(found, Backups):
+        raise Invalid({"database": [f"has no backups yet: {service.catalogue.get(technology).name} lacks them"]})
+    return found
+
+
+def _find(reading: Connection, principal: Principal, backup_id: str, key: str | None) -> Backup:
+    backup = backups.get(reading, backup_id)
+    database = authorize_database(reading, principal, key) if key is not None else None
+    if backup is None or (database and backup.database_id != database.id):
+        raise NotFound("Backup not found", resource="backup")
+    if database is None:
+        try:
+            authorize_database(reading, principal, backup.database_id)
+        except NotFound:
+            raise NotFound("Backup not found", resource="backup") from None
+    return backup
+
+
+def _check_at_rest(connection: Connection, backup: Backup) -> None:
+    if backups.is_worked_on(connection, backup.id):
+        raise Conflict("The backup is being made or proved: cancel that first, or wait")

@@ -1,0 +1,148 @@
+"""Queries on backups."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from dbyard.model import Backup, BackupMethod, BackupSchedule, Verification, VerificationState
+from dbyard.store import Connection
+
+_COLUMNS = (
+    "id, database_id, database_name, technology, version, full_version, plan, lineage, method, created_at, started_at,"
+    " finished_at, error, size, stored, sha256, counts, verification, verified_at, verification_seconds,"
+    " verification_message"
+)
+_WORKED_ON = (
+    "EXISTS (SELECT 1 FROM operation o WHERE o.database_id = b.database_id AND o.status IN ('pending', 'running')"
+    " AND json_extract(o.params, '$.backup_id') = b.id)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A database that is backed up each day in that hour, UTC; `last_at` is of its newest periodic backup."""
+
+    id: str
+    hour: int
+    created_at: float
+    last_at: float | None
+
+
+def insert(connection: Connection, backup: Backup) -> None:
+    """A new one, of which nothing is in the archive yet."""
+    connection.execute(
+        "INSERT INTO backup (id, database_id, database_name, technology, version, full_version, plan, lineage, method,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            backup.id,
+            backup.database_id,
+            backup.database_name,
+            backup.technology,
+            backup.version,
+            backup.full_version,
+            backup.plan,
+            backup.lineage,
+            backup.method,
+            backup.created_at,
+        ),
+    )
+
+
+def get(connection: Connection, backup_id: str) -> Backup | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM backup WHERE id = ?", (backup_id,)).fetchone()
+    return _backup(row) if row else None
+
+
+def list_for(connection: Connection, database_id: str) -> list[Backup]:
+    """Newest first."""
+    query = f"SELECT {_COLUMNS} FROM backup WHERE database_id = ? ORDER BY created_at DESC, rowid DESC"
+    return [_backup(row) for row in connection.execute(query, (database_id,))]
+
+
+def list_abandoned(connection: Connection) -> list[Backup]:
+    """Those that are not done and never will be: no operation works on them."""
+    query = f"SELECT {_COLUMNS} FROM backup b WHERE finished_at IS NULL AND error IS NULL AND NOT {_WORKED_ON}"
+    return [_backup(row) for row in connection.execute(query)]
+
+
+def list_databases(connection: Connection) -> list[str]:
+    """The ids of all databases that have backups, deleted ones too."""
+    return [row["database_id"] for row in connection.execute("SELECT DISTINCT database_id FROM backup")]
+
+
+def list_scheduled(connection: Connection) -> list[Scheduled]:
+    """The databases that are backed up without being asked, and when that was asked for the last time."""
+    rows = connection.execute(
+        "SELECT d.id, coalesce(s.hour, 0) AS hour, d.created_at,"
+        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id AND b.method = 'periodic') AS last_at"
+        " FROM database d JOIN instance i ON i.database_id = d.id AND i.role = 'primary'"
+        " LEFT JOIN backup_schedule s ON s.database_id = d.id"
+        " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND coalesce(s.enabled, 1) = 1"
+    )
+    return [Scheduled(**dict(row)) for row in rows]
+
+
+def schedule_of(connection: Connection, database_id: str) -> BackupSchedule:
+    query = "SELECT enabled, hour FROM backup_schedule WHERE database_id = ?"
+    row = connection.execute(query, (database_id,)).fetchone()
+    return BackupSchedule(bool(row["enabled"]), row["hour"]) if row else BackupSchedule()
+
+
+def set_schedule(connection: Connection, database_id: str, schedule: BackupSchedule) -> None:
+    connection.execute(
+        "INSERT INTO backup_schedule (database_id, enabled, hour) VALUES (?, ?, ?)"
+        " ON CONFLICT (database_id) DO UPDATE SET enabled = excluded.enabled, hour = excluded.hour",
+        (database_id, schedule.enabled, schedule.hour),
+    )
+
+
+def is_worked_on(connection: Connection, backup_id: str) -> bool:
+    query = f"SELECT 1 FROM backup b WHERE b.id = ? AND {_WORKED_ON}"
+    return connection.execute(query, (backup_id,)).fetchone() is not None
+
+
+def set_started(connection: Connection, backup_id: str, now: float, full_version: str) -> None:
+    """It is being made, of a server of that version."""
+    connection.execute(
+        "UPDATE backup SET started_at = coalesce(started_at, ?), full_version = ? WHERE id = ?",
+        (now, full_version, backup_id),
+    )
+
+
+def finish(connection: Connection, backup: Backup) -> None:
+    """It is in the archive, and was read back."""
+    connection.execute(
+        "UPDATE backup SET finished_at = ?, size = ?, stored = ?, sha256 = ?, counts = ? WHERE id = ?",
+        (backup.finished_at, backup.size, backup.stored, backup.sha256, json.dumps(dict(backup.counts)), backup.id),
+    )
+
+
+def fail(connection: Connection, backup_id: str, reason: str) -> None:
+    connection.execute("UPDATE backup SET error = ? WHERE id = ? AND finished_at IS NULL", (reason, backup_id))
+
+
+def set_verification(connection: Connection, backup_id: str, found: Verification) -> None:
+    connection.execute(
+        "UPDATE backup SET verification = ?, verified_at = ?, verification_seconds = ?, verification_message = ?"
+        " WHERE id = ?",
+        (found.state, found.at, found.seconds, found.message, backup_id),
+    )
+
+
+def delete(connection: Connection, backup_id: str) -> None:
+    connection.execute("DELETE FROM backup WHERE id = ?", (backup_id,))
+
+
+def _backup(row: Row) -> Backup:
+    values = dict(row)
+    values["method"] = BackupMethod(values["method"])
+    values["counts"] = json.loads(values["counts"])
+    values["verification"] = Verification(
+        VerificationState(values["verification"]),
+        values.pop("verified_at"),
+        values.pop("verification_seconds"),
+        values.pop("verification_message"),
+    )
+    return Backup(**values)

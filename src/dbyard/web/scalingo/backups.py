@@ -1,0 +1,150 @@
+"""`/api/databases/{database}/backups` and `/api/backups`: backups, their proof, and their download by a link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+
+from dbyard import wire
+from dbyard.errors import BadRequest
+from dbyard.model import Scope
+from dbyard.service.databases import backups
+from dbyard.web.handlers import for_path
+from dbyard.web.parameters import DATABASE
+from dbyard.web.replies import Reply, headers_for
+from dbyard.web.routes import Call, Method, Parameter, Route, route
+from dbyard.web.scalingo.encoding import backups as encoding
+from dbyard.wire.backups import BackupAnswer, BackupsAnswer, DownloadAnswer
+
+_BACKUP = Parameter(
+    "backup", "path", "The backup's id", {"type": "string"}, required=True, source="/database_backup/id"
+)
+_TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
+_RANGE = Parameter("Range", "header", "`bytes=N-`: from that byte on", {"type": "string", "pattern": "^bytes=[0-9]+-$"})
+_MEDIA = "application/octet-stream"
+
+
+def routes() -> list[Route]:
+    return [
+        route("/api/databases/{database}/backups", get=_LIST, post=_CREATE),
+        route("/api/databases/{database}/backups/{backup}", get=_SHOW, delete=_DELETE),
+        route("/api/databases/{database}/backups/{backup}/verify", post=_VERIFY),
+        route("/api/databases/{database}/backups/{backup}/archive", get=_LINK),
+        route("/api/backups/{backup}", get=_FIND),
+        route("/api/backups/{backup}/archive", get=_FIND_LINK),
+        route("/api/backups/{backup}/download", get=_DOWNLOAD),
+    ]
+
+
+def create_backup(call: Call) -> BackupAnswer:
+    return encoding.encode(backups.create(call.service, call.principal, call.path["database"]))
+
+
+def show_backup(call: Call) -> BackupAnswer:
+    return encoding.encode(backups.get(call.service, call.principal, call.path["backup"], call.path.get("database")))
+
+
+def delete_backup(call: Call) -> None:
+    backups.delete(call.service, call.principal, call.path["database"], call.path["backup"])
+
+
+def verify_backup(call: Call) -> BackupAnswer:
+    return encoding.encode(backups.verify(call.service, call.principal, call.path["database"], call.path["backup"]))
+
+
+def make_link(call: Call) -> DownloadAnswer:
+    link = backups.make_link(call.service, call.principal, call.path["backup"], call.path.get("database"))
+    url = f"{call.service.region.url}/api/backups/{link.backup.id}/download?token={link.token}"
+    return DownloadAnswer(url)
+
+
+def download(call: Call) -> Reply:
+    """From any byte on, so that a download that broke off goes on."""
+    wanted = call.header(b"range")
+    found = re.fullmatch("bytes=([0-9]{1,18})-", wanted or "bytes=0-")
+    if found is None:
+        raise BadRequest("Range should be bytes=N-")
+    content = backups.read_link(call.service, call.path["backup"], call.query("token"), int(found[1]))
+    if wanted is not None and content.start >= content.size:
+        raise BadRequest(f"The backup has {content.size} bytes")
+    headers = [
+        *headers_for(_MEDIA),
+        (b"content-disposition", f'attachment; filename="{content.name}"'.encode()),
+        (b"content-length", str(content.size - content.start).encode()),
+        (b"accept-ranges", b"bytes"),
+    ]
+    if wanted is None:
+        return Reply(200, _parts(content.pieces), headers, call.principal.account.id)
+    place = f"bytes {content.start}-{content.size - 1}/{content.size}".encode()
+    return Reply(206, _parts(content.pieces), [*headers, (b"content-range", place)], call.principal.account.id)
+
+
+def _parts(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    yield from pieces
+
+
+_NOT_FOUND = {404: wire.Error}
+_LIST = Method(
+    for_path("database", backups.list_all, encoding.encode_all),
+    "List the backups of a database, newest first",
+    BackupsAnswer,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
+_CREATE = Method(
+    create_backup,
+    "Back a database up; the backup is proved by restoring it as soon as it is done",
+    BackupAnswer,
+    status=201,
+    writes=True,
+    parameters=(DATABASE,),
+    errors={404: wire.Error, 409: wire.NotUsable, 422: wire.Errors},
+)
+_SHOW = Method(show_backup, "Show a backup", BackupAnswer, parameters=(DATABASE, _BACKUP), errors=_NOT_FOUND)
+_FIND = Method(show_backup, "Show a backup of any database", BackupAnswer, parameters=(_BACKUP,), errors=_NOT_FOUND)
+_DELETE = Method(
+    delete_backup,
+    "Delete a backup",
+    None,
+    status=204,
+    writes=True,
+    parameters=(DATABASE, _BACKUP),
+    errors={403: wire.Error, 404: wire.Error, 409: wire.Error},
+)
+_VERIFY = Method(
+    verify_backup,
+    "Prove a backup again, by restoring it into a server of its own",
+    BackupAnswer,
+    status=202,
+    writes=True,
+    parameters=(DATABASE, _BACKUP),
+    errors={404: wire.Error, 409: wire.Error},
+)
+_LINK = Method(
+    make_link,
+    "A link to the content of a backup",
+    DownloadAnswer,
+    scope=Scope.READ_CREDENTIALS,
+    parameters=(DATABASE, _BACKUP),
+    errors={404: wire.Error, 409: wire.Error},
+)
+_FIND_LINK = Method(
+    make_link,
+    "A link to the content of a backup of any database",
+    DownloadAnswer,
+    scope=Scope.READ_CREDENTIALS,
+    parameters=(_BACKUP,),
+    errors={404: wire.Error, 409: wire.Error},
+)
+_DOWNLOAD = Method(
+    download,
+    "The content that a link is for, as the technology's own tools read it",
+    None,
+    public=True,
+    owner=lambda call: backups.owner_of_link(call.service, call.path["backup"], call.query("token")),
+    blocking=True,
+    in_parts=True,
+    parameters=(_BACKUP, _TOKEN, _RANGE),
+    errors={400: wire.Error, 404: wire.Error},
+    media=_MEDIA,
+)

@@ -1,0 +1,220 @@
+"""Backups of real servers: made while they are written to, proved by a restore, downloaded, found out when damaged."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dbyard import catalogue, engines
+from dbyard.errors import Conflict, Invalid, NotFound
+from dbyard.model import OperationKind
+from dbyard.operations.kinds import KINDS
+from dbyard.wire.backups import Backup
+from tests.e2e import tenants
+from tests.e2e.killer import MOMENTS
+from tests.e2e.platforms import Platform, platform, wait_for
+
+NAME = "backed-up-db"
+KILLER = ("-m", "tests.e2e.killer", "serve")
+KNOWN = catalogue.load().technologies
+TECHNOLOGIES = [each for each in tenants.TENANTS if isinstance(engines.load(KNOWN[each].engine), engines.Backups)]
+LACKING = [each for each in tenants.TENANTS if each not in TECHNOLOGIES]
+READERS = {"postgresql": ("tar", "-tf", "-"), "redis": ("head", "-c", "5")}
+"""What reads a download."""
+FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS"}
+"""What it finds first there."""
+
+
+@pytest.fixture
+def fresh() -> Iterator[Platform]:
+    with platform() as made:
+        yield made
+
+
+def back_up(home: Platform) -> Backup:
+    """A backup that is made and proved."""
+    with home.client() as client:
+        return await_proof(home, client.create_backup(NAME).id)
+
+
+def look(home: Platform, backup_id: str) -> Backup:
+    with home.client() as client:
+        return client.get_backup(NAME, backup_id)
+
+
+def await_proof(home: Platform, backup_id: str, state: str = "verified", seconds: float = 120) -> Backup:
+    def ended() -> bool:
+        found = look(home, backup_id)
+        return found.status == "error" or (found.status == "done" and is_at_rest(home))
+
+    wait_for(ended, lambda: f"{look(home, backup_id)}\n{home.log()}", seconds)
+    found = look(home, backup_id)
+    assert found.verification.state == state, f"{found}\n{home.log()}"
+    return found
+
+
+def is_at_rest(home: Platform) -> bool:
+    with home.client() as client:
+        return all(each.finished_at for each in client.list_operations(NAME))
+
+
+def content(home: Platform, backup: Backup, start: int = 0) -> bytes:
+    with home.client() as client:
+        return b"".join(client.download_backup(NAME, backup.id, start))
+
+
+def archive(home: Platform) -> dict[str, bytes]:
+    root = home.home / "archive"
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def nothing_else_is_left(home: Platform) -> bool:
+    """No scratch server, no job."""
+    return len(list((home.home / "instances").iterdir())) == 1 and not list((home.home / "jobs").iterdir())
+
+
+class TestBackup:
+    @pytest.mark.parametrize("technology", TECHNOLOGIES)
+    def test_is_made_proved_and_read_by_the_technologys_own_tools(self, fresh: Platform, technology: str) -> None:
+        connection = fresh.start().create(NAME, technology)
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            tenant.write_many(range(1000))
+        made = back_up(fresh)
+        assert (made.status, made.method, made.error) == ("done", "manual", None)
+        assert made.verified_at is not None
+        assert sum(made.counts.values()) == 1000
+        assert nothing_else_is_left(fresh)
+        told = content(fresh, made)
+        assert len(told) == made.size
+        assert told[500:] == content(fresh, made, 500)
+        read = subprocess.run(READERS[technology], input=told, capture_output=True, check=True)
+        assert read.stdout.startswith(FIRST[technology])
+
+    @pytest.mark.parametrize("technology", TECHNOLOGIES)
+    def test_of_one_that_is_written_to(self, fresh: Platform, technology: str) -> None:
+        connection = fresh.start().create(NAME, technology)
+        writer = tenants.Writer(technology, connection.url, 1)
+        writer.await_some()
+        try:
+            made = back_up(fresh)
+        finally:
+            writer.stop()
+        assert made.status == "done"
+        assert writer.acknowledged[-1] > 50
+
+    def test_keeps_what_it_holds_to_itself(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write(424242)
+        made = back_up(fresh)
+        stored = archive(fresh)
+        assert set(stored) == {f"{made.database_id}/{made.id}/{each}" for each in ("data", "manifest")}
+        assert len(stored[f"{made.database_id}/{made.id}/data"]) == made.stored_size
+        assert not [name for name, each in stored.items() if b"424242" in each or NAME.encode() in each]
+
+    def test_is_listed_deleted_and_gone(self, fresh: Platform) -> None:
+        fresh.start().create(NAME, "redis")
+        first, second = back_up(fresh), back_up(fresh)
+        with fresh.client() as client:
+            assert [each.id for each in client.list_backups(NAME)] == [second.id, first.id]
+            client.delete_backup(NAME, first.id)
+            assert [each.id for each in client.list_backups(NAME)] == [second.id]
+            with pytest.raises(NotFound):
+                client.get_backup(NAME, first.id)
+        assert {Path(name).parent.name for name in archive(fresh)} == {second.id}
+
+    def test_does_not_hold_up_its_database(self, fresh: Platform) -> None:
+        """Its plan changes and it is deleted meanwhile."""
+        fresh.start().create(NAME, "postgresql")
+        with fresh.client() as client:
+            made = client.create_backup(NAME)
+            with pytest.raises(Conflict, match="being made or proved"):
+                client.delete_backup(NAME, made.id)
+            client.delete_database(NAME, confirm=NAME)
+        fresh.await_nothing_left()
+        wait_for(lambda: not [name for name in archive(fresh) if name.endswith("manifest")], fresh.log, 60)
+
+
+class TestProof:
+    @pytest.mark.parametrize("technology", TECHNOLOGIES)
+    @pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "another's"])
+    def test_of_one_that_is_damaged_fails(self, fresh: Platform, technology: str, damage: str) -> None:
+        fresh.start().create(NAME, technology)
+        made = back_up(fresh)
+        path = fresh.home / "archive" / made.database_id / made.id / "data"
+        stored = path.read_bytes()
+        if damage == "flipped":
+            path.write_bytes(stored[:100] + bytes([stored[100] ^ 1]) + stored[101:])
+        elif damage == "cut":
+            path.write_bytes(stored[:-1])
+        elif damage == "missing":
+            path.unlink()
+        else:
+            other = back_up(fresh)
+            path.write_bytes((path.parent.parent / other.id / "data").read_bytes())
+        with fresh.client() as client:
+            client.verify_backup(NAME, made.id)
+        found = await_proof(fresh, made.id, "failed")
+        assert made.id in (found.verification.message or "")
+        assert found.verified_at is None
+        assert nothing_else_is_left(fresh)
+
+
+KINDS_OF_BACKUPS = (OperationKind.BACKUP, OperationKind.VERIFY_BACKUP)
+POINTS = [f"{kind} {step} {moment}" for kind in KINDS_OF_BACKUPS for step in KINDS[kind].steps for moment in MOMENTS]
+
+
+class TestKills:
+    @pytest.mark.parametrize(
+        ("technology", "point"),
+        [
+            *(("redis", point) for point in POINTS),
+            *(("postgresql", point) for point in ("backup run effect", "verify_backup restore effect")),
+        ],
+    )
+    def test_of_the_platform_at_any_step(self, fresh: Platform, technology: str, point: str) -> None:
+        connection = fresh.start(program=KILLER, KILL_AT=point).create(NAME, technology)
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            tenant.write_many(range(100))
+        with fresh.client() as client:
+            made = client.create_backup(NAME)
+        assert fresh.process is not None
+        assert fresh.process.wait(60) == -9
+        fresh.start()
+        found = await_proof(fresh, made.id)
+        assert sum(found.counts.values()) == 100
+        assert nothing_else_is_left(fresh)
+
+    def test_of_the_server_meanwhile(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "postgresql")
+        with fresh.client() as client:
+            made = client.create_backup(NAME)
+        fresh.server(connection.port)
+        subprocess.run(["kill", "-9", str(fresh.server(connection.port).pid)], check=True)
+        await_proof(fresh, made.id)
+        fresh.await_usable(NAME)
+
+
+class TestCancel:
+    def test_leaves_nothing(self, fresh: Platform) -> None:
+        fresh.start().create(NAME, "postgresql")
+        with fresh.client() as client:
+            made = client.create_backup(NAME)
+            operation = next(each for each in client.list_operations(NAME) if each.kind == "backup")
+            client.cancel_operation(NAME, operation.id)
+        wait_for(lambda: look(fresh, made.id).status in ("error", "done"), fresh.log, 60)
+        wait_for(lambda: is_at_rest(fresh), fresh.log, 60)
+        if look(fresh, made.id).status == "error":  # it may have been quicker
+            assert archive(fresh) == {}
+        assert nothing_else_is_left(fresh)
+
+
+@pytest.mark.parametrize("technology", LACKING[:1])
+def test_a_technology_without_backups_says_so(fresh: Platform, technology: str) -> None:
+    fresh.start().create(NAME, technology)
+    with fresh.client() as client, pytest.raises(Invalid, match="has no backups yet"):
+        client.create_backup(NAME)
