@@ -322,7 +322,8 @@ def _all_at_once(
     replaced = {each: stand_in for each in errors if not must_succeed and (stand_in := _find_stand_in(each))}
     for version, stand_in in replaced.items():
         command = f"dbyard engines install {version.technology}@{version.version}"
-        click.echo(f"{errors[version]}. Until `{command}` succeeds, {stand_in} is {version.technology}", err=True)
+        why = str(errors[version]).rstrip(".")
+        click.echo(f"{why}. Until `{command}` succeeds, {stand_in} is {version.technology}", err=True)
     failed = [error for version, error in errors.items() if version not in replaced]
     for text in dict.fromkeys(map(str, failed)):
         click.echo(f"Error: {text}", err=True)
