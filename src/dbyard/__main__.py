@@ -34,7 +34,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "Share a database, or all databases of a project, with other accounts.",
         ),
         "metrics": (f"{_CLI}.metrics:metrics", "Show what a database uses, and what its server counts."),
-        "backup": (f"{_CLI}.backups:backup", "Create, list, prove, download and delete backups of a database."),
+        "backup": (
+            f"{_CLI}.backups:backup",
+            "Create, list, prove, restore, download and delete backups of a database.",
+        ),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),

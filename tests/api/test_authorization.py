@@ -22,7 +22,7 @@ from dbyard.service.accounts import authentication, collaborators, projects, tok
 from dbyard.service.accounts.collaborators import InvitationRequest
 from dbyard.service.accounts.projects import ProjectRequest
 from dbyard.service.accounts.tokens import TokenRequest
-from dbyard.service.databases import database_users
+from dbyard.service.databases import backups, database_users
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import Connection, Store
@@ -161,6 +161,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
     with service.store.read() as connection:
         (operation,) = connection.execute("SELECT id FROM operation").fetchone()
     backup = make_backup(service, owner, database)
+    restoration = backups.restore(service, owner, database, backup.id)
     return {
         "database": database,
         "app": database,
@@ -168,6 +169,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "user": database_users.list_all(service, owner, database)[0].name,
         "operation": operation,
         "backup": backup.id,
+        "restoration": restoration.id,
         "project": "pr-owner",
         "collaborator": "us-third",
         "plan": "postgresql-starter-512",

@@ -42,8 +42,6 @@ REFUSED = [
     ("POST", "/api/databases/ad-{id}/features"),
     ("DELETE", "/api/databases/ad-{id}/features?feature=force-ssl"),
     ("POST", "/api/databases/ad-{id}/action"),
-    ("POST", "/api/databases/ad-{id}/backups/b/restore"),
-    ("GET", "/api/databases/ad-{id}/backup_restorations/r"),
     ("POST", "/api/databases/ad-{id}/pitr/restore"),
     ("GET", "/api/databases/ad-{id}/pitr/recovery_window"),
     ("GET", "/api/databases/ad-{id}/maintenance"),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from dbyard import catalogue, engines
-from dbyard.errors import Conflict, Invalid, NotFound
+from dbyard.errors import Conflict, Invalid, NotFound, Unreachable
 from dbyard.model import OperationKind
 from dbyard.operations.kinds import KINDS
-from dbyard.wire.backups import Backup
+from dbyard.wire.backups import Backup, Restoration
 from tests.e2e import tenants
 from tests.e2e.killer import MOMENTS
 from tests.e2e.platforms import Platform, platform, wait_for
@@ -180,11 +180,12 @@ class TestKills:
         connection = fresh.start(program=KILLER, KILL_AT=point).create(NAME, technology)
         with closing(tenants.connect(technology, connection.url)) as tenant:
             tenant.write_many(range(100))
-        with fresh.client() as client:
-            made = client.create_backup(NAME)
+        with fresh.client() as client, suppress(Unreachable):  # it may die before it answers
+            client.create_backup(NAME)
         assert fresh.process is not None
         assert fresh.process.wait(60) == -9
-        fresh.start()
+        with fresh.start().client() as client:
+            (made,) = client.list_backups(NAME)
         found = await_proof(fresh, made.id)
         assert sum(found.counts.values()) == 100
         assert nothing_else_is_left(fresh)
@@ -197,6 +198,104 @@ class TestKills:
         subprocess.run(["kill", "-9", str(fresh.server(connection.port).pid)], check=True)
         await_proof(fresh, made.id)
         fresh.await_usable(NAME)
+
+
+class TestRestore:
+    @pytest.mark.parametrize("technology", TECHNOLOGIES)
+    def test_puts_the_data_back_and_can_be_undone(self, fresh: Platform, technology: str) -> None:
+        connection = fresh.start().create(NAME, technology)
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            tenant.write_many(range(100))
+            made = back_up(fresh)
+            tenant.write_many(range(100, 200))
+        with fresh.client() as client:
+            for user in client.list_users(NAME):
+                client.reset_password(NAME, user.name)
+        now = fresh.await_usable(NAME)
+        assert now.url != connection.url
+        restore(fresh, made)
+        assert fresh.await_usable(NAME) == now
+        assert read(technology, now.url) == set(range(100))
+        with closing(tenants.connect(technology, now.url)) as tenant:
+            tenant.write(500)
+        with fresh.client() as client:
+            client.undo_restore(NAME)
+        assert fresh.await_usable(NAME) == now
+        assert read(technology, now.url) == set(range(200))
+        with fresh.client() as client:
+            client.undo_restore(NAME)  # and back again
+        assert fresh.await_usable(NAME) == now
+        assert read(technology, now.url) == {*range(100), 500}
+        fresh.delete(NAME)
+
+    def test_of_one_that_is_damaged_leaves_all_as_it_was(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "postgresql")
+        with closing(tenants.connect("postgresql", connection.url)) as tenant:
+            tenant.write(1)
+        made, server = back_up(fresh), fresh.server(connection.port)
+        path = fresh.home / "archive" / made.database_id / made.id / "data"
+        path.write_bytes(path.read_bytes()[:-1])
+        with fresh.client() as client:
+            asked = client.restore_backup(NAME, made.id)
+            wait_for(lambda: client.get_restoration(NAME, asked.id).status == "error", fresh.log, 60)
+            assert "is damaged" in (client.get_restoration(NAME, asked.id).error or "")
+            with pytest.raises(Conflict, match="no restore to undo"):
+                client.undo_restore(NAME)
+        assert fresh.server(connection.port) == server
+        assert read("postgresql", connection.url) == {1}
+        assert nothing_else_is_left(fresh)
+
+    def test_is_one_at_a_time(self, fresh: Platform) -> None:
+        fresh.start().create(NAME, "postgresql")
+        made = back_up(fresh)
+        with fresh.client() as client:
+            client.restore_backup(NAME, made.id)
+            with pytest.raises(Conflict, match="Another restore is at work"):
+                client.restore_backup(NAME, made.id)
+
+    @pytest.mark.parametrize("moment", MOMENTS)
+    @pytest.mark.parametrize(
+        "step",
+        [f"{kind} {step}" for kind in (OperationKind.RESTORE, OperationKind.SWITCH) for step in KINDS[kind].steps],
+    )
+    def test_outlives_kills_of_the_platform(self, fresh: Platform, step: str, moment: str) -> None:
+        connection = fresh.start(program=KILLER, KILL_AT=f"{step} {moment}").create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write_many(range(100))
+            made = back_up(fresh)
+            tenant.write_many(range(100, 200))
+        with fresh.client() as client, suppress(Unreachable):  # it may die before it answers
+            client.restore_backup(NAME, made.id)
+        assert fresh.process is not None
+        assert fresh.process.wait(60) == -9
+        with fresh.start().client() as client:
+            asked = next(each for each in client.list_operations(NAME) if each.kind == OperationKind.RESTORE)
+        await_restoration(fresh, asked.id)
+        assert fresh.await_usable(NAME) == connection
+        assert read("redis", connection.url) == set(range(100))
+        with fresh.client() as client:
+            client.undo_restore(NAME)
+        assert fresh.await_usable(NAME) == connection
+        assert read("redis", connection.url) == set(range(200))
+
+
+def restore(home: Platform, backup: Backup) -> None:
+    with home.client() as client:
+        await_restoration(home, client.restore_backup(NAME, backup.id).id)
+
+
+def await_restoration(home: Platform, restoration_id: str) -> None:
+    def look() -> Restoration:
+        with home.client() as client:
+            return client.get_restoration(NAME, restoration_id)
+
+    wait_for(lambda: look().ended_at, home.log, 120)
+    assert look().status == "done", f"{look()}\n{home.log()}"
+
+
+def read(technology: str, url: str) -> set[int]:
+    with closing(tenants.connect(technology, url)) as tenant:
+        return tenant.read()
 
 
 class TestCancel:

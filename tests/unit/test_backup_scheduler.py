@@ -38,7 +38,7 @@ def made(
     state = VerificationState.VERIFIED if verified else VerificationState.PENDING
     plan = changes.pop("plan", "postgresql-starter-512")
     found = Backup(
-        f"b{days}", "db", "db", "postgresql", "17", "17.12", str(plan), "lineage", method, at, at, at,
+        f"b{days}", "db", "db", "postgresql", "17", "17.12", str(plan), "lineage", "app", "app", method, at, at, at,
         verification=Verification(state),
     )  # fmt: skip
     return replace(found, **changes)  # type: ignore[arg-type]

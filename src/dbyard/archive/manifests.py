@@ -28,6 +28,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     full_version: str
     plan: str
     lineage: str
+    username: str
+    dbname: str
     method: str
     created_at: float
     started_at: float

@@ -1,4 +1,4 @@
-"""backup create, list, show, verify, download, delete."""
+"""backup create, list, show, verify, restore, undo, download, delete."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from dbyard.cli.databases import wait_usable
 from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress, when
 from dbyard.cli.session import session
 
@@ -21,7 +22,7 @@ _MADE, _PROVED = ("done", "error"), ("verified", "failed")
 
 @click.group()
 def backup() -> None:
-    """Create, list, prove, download and delete backups of a database."""
+    """Create, list, prove, restore, download and delete backups of a database."""
 
 
 @backup.command()
@@ -102,6 +103,43 @@ def download(database: str, backup_id: str | None, output: Path | None) -> None:
 @backup.command()
 @click.argument("database")
 @click.argument("backup_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Wait until the database has the backup's data (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
+def restore(database: str, backup_id: str, yes: bool, wait: bool, timeout: float) -> None:
+    """Put a backup in the place of a database's data.
+
+    The database serves on until the backup is restored beside it and checked, then it is stopped for a moment. Its URL
+    and its password stay. What it had before is kept for a day: `dbyard backup undo` puts that back.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        if not yes:
+            click.confirm(f"Replace the data of {found.name} by those of the backup {backup_id}?", abort=True, err=True)
+        asked = client.restore_backup(found.id, backup_id)
+        if wait:
+            _await_restoration(client, asked, timeout)
+    click.echo(f"{found.name} {'has' if wait else 'gets'} the data of the backup {backup_id}", err=True)
+
+
+@backup.command()
+@click.argument("database")
+@click.option("--timeout", type=click.FloatRange(min=0), default=300, show_default=True, help="Seconds to wait.")
+def undo(database: str, timeout: float) -> None:
+    """Put the data back that the last restore has replaced.
+
+    What the database has now is kept for a day in turn: the same command puts it back.
+    """
+    with session() as client:
+        found = client.get_database(database)
+        client.undo_restore(found.id)
+        wait_usable(client, found.name, timeout, f"putting back the data of {found.name}")
+    click.echo(f"{found.name} has the data from before the restore", err=True)
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("backup_id", metavar="ID")
 def delete(database: str, backup_id: str) -> None:
     """Delete a backup, also from the archive."""
     with session() as client:
@@ -142,6 +180,23 @@ def _await_proof(client: Client, asked: wire.Backup, timeout: float) -> wire.Bac
     if now.verification.state != "verified":
         raise PermanentError(f"the backup is not proved: {now.verification.message}", code="not_verified")
     return now
+
+
+def _await_restoration(client: Client, asked: wire.Restoration, timeout: float) -> None:
+    """Raises PermanentError when it failed, TimedOut."""
+    from dbyard.errors import PermanentError, TimedOut
+
+    deadline = time.monotonic() + timeout
+    with progress("restoring the backup") as report:
+        while (now := client.get_restoration(asked.database_id, asked.id)).status not in _MADE:
+            for each in client.list_operations(asked.database_id):
+                if each.kind in ("restore", "switch") and each.finished_at is None:
+                    report(each)
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the backup is not restored after {timeout:g} s; the platform continues")
+            time.sleep(_POLL_SECONDS)
+    if now.status == "error":
+        raise PermanentError(f"the restore failed, and the database is as it was: {now.error}", code="restore_failed")
 
 
 def _print(found: wire.Backup, as_json: bool) -> None:

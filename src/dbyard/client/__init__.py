@@ -130,6 +130,19 @@ class Client(Transport):
         """Ask for its proof once more."""
         return self.ask("POST", f"{_backup_path(database, backup)}/verify", backups.BackupAnswer).database_backup
 
+    def restore_backup(self, database: str, backup: str) -> backups.Restoration:
+        """Ask for it; it goes on from then."""
+        answer = self.ask("POST", f"{_backup_path(database, backup)}/restore", backups.RestorationAnswer)
+        return answer.backup_restoration
+
+    def get_restoration(self, database: str, restoration: str) -> backups.Restoration:
+        path = f"{_details_path(database)}/backup_restorations/{_segment(restoration, 'Restoration')}"
+        return self.ask("GET", path, backups.RestorationAnswer).backup_restoration
+
+    def undo_restore(self, database: str) -> wire.Operation:
+        """The operation that puts the data back which the last restore has replaced."""
+        return self.ask("POST", f"{_details_path(database)}/undo_restore", wire.OperationAnswer).operation
+
     def delete_backup(self, database: str, backup: str) -> None:
         self.send("DELETE", _backup_path(database, backup))
 

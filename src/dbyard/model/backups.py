@@ -64,6 +64,9 @@ class Backup:
     plan: str
     lineage: str
     """Of its data: the password of their admin follows from it."""
+    username: str
+    dbname: str
+    """What the tenant's user and database are called in it."""
     method: BackupMethod
     created_at: float
     started_at: float | None = None

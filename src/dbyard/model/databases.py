@@ -81,3 +81,5 @@ class Instance:
     """What its server was last brought to."""
     login_error: str | None = None
     """Why its tenant could not log in when that was last tried; None when it could."""
+    retired_at: float | None = None
+    """Since when another instance has its place."""

@@ -24,6 +24,8 @@ class EventType(StrEnum):
     DATABASE_LOCKED_OUT = "database.locked_out"
     DATABASE_REPAIRED = "database.repaired"
     SETTINGS_CHANGED = "database.settings_changed"
+    DATABASE_RESTORED = "database.restored"
+    RESTORE_UNDONE = "database.restore_undone"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
     BACKUP_ASKED = "backup.asked"
     BACKUP_PROOF_ASKED = "backup.proof_asked"

@@ -22,6 +22,8 @@ class OperationKind(StrEnum):
     RENEW_CERTIFICATE = "renew_certificate"
     BACKUP = "backup"
     VERIFY_BACKUP = "verify_backup"
+    RESTORE = "restore"
+    SWITCH = "switch"
 
 
 class OperationStatus(StrEnum):
@@ -118,6 +120,17 @@ OPERATIONS: dict[str, OperationPolicy] = {
     OperationKind.BACKUP: OperationPolicy("begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True),
     OperationKind.VERIFY_BACKUP: OperationPolicy(
         "begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True, announced=False
+    ),
+    OperationKind.RESTORE: OperationPolicy(
+        "begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True, announced=False, kept=30 * DAY
+    ),
+    OperationKind.SWITCH: OperationPolicy(
+        "stop",
+        deadline=600.0,
+        status=DatabaseStatus.UPDATING,
+        words="gets other data",
+        starting=frozenset({"start", "await_ready"}),
+        kept=30 * DAY,
     ),
     OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None),
 }

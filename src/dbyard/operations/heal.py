@@ -160,7 +160,7 @@ def _show_damage(context: Context, operation: Operation, target: Target, error: 
         raise error
     if isinstance(target.engine, Repair) and "repair" not in operation.result:
         return Next("repair", outcome=error.code, message=str(error))
-    reason = f"the server cannot read its data, and only a restore could help, which does not exist yet: {error}"
+    reason = f"the server cannot read its data, and only a restore of a backup helps: {error}"
     down = server.save_down(context, target.instance.id, reason)
     return Next("await_ready", down, outcome=error.code, message=reason, result={"damage": str(error)})
 

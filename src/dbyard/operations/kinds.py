@@ -12,6 +12,8 @@ from dbyard.operations import (
     heal,
     renew_certificate,
     resize,
+    restore,
+    switch,
     upgrade,
     verify_backup,
 )
@@ -26,4 +28,6 @@ KINDS: dict[str, Kind] = {
     OperationKind.RENEW_CERTIFICATE: renew_certificate.KIND,
     OperationKind.BACKUP: backup.KIND,
     OperationKind.VERIFY_BACKUP: verify_backup.KIND,
+    OperationKind.RESTORE: restore.KIND,
+    OperationKind.SWITCH: switch.KIND,
 }

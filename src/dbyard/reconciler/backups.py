@@ -43,6 +43,7 @@ class BackupScheduler:
             self._ask_for_due()
         self._remove_abandoned()
         self._remove_expired()
+        self._remove_retired()
         return _PERIOD
 
     def _ask_for_due(self) -> None:
@@ -87,6 +88,16 @@ class BackupScheduler:
             for each in list_expired(found, now, is_deleted=is_deleted):
                 with logged(f"to remove backup {each.id}"):
                     self._remove(each)
+
+    def _remove_retired(self) -> None:
+        """Data that a restore has replaced, when they are not kept any more."""
+        with self._context.store.read() as connection:
+            found = instances.list_retired(connection, self._context.now() - DAY)
+        for each in found:
+            with logged(f"to remove the retired instance {each.id}"):
+                self._context.runtime.destroy(each.id, each.generation)
+                with self._context.store.tx() as connection:
+                    instances.delete(connection, each.id)
 
     def _remove(self, backup: Backup) -> None:
         """From the archive first: what is left there by a kill is found by its row."""

@@ -8,6 +8,8 @@ CREATE TABLE backup (
   full_version         TEXT NOT NULL,
   plan                 TEXT NOT NULL,
   lineage              TEXT NOT NULL,
+  username             TEXT NOT NULL,
+  dbname               TEXT NOT NULL,
   method               TEXT NOT NULL CHECK (method IN ('manual', 'periodic')),
   created_at           REAL NOT NULL,
   started_at           REAL,
@@ -30,3 +32,6 @@ CREATE TABLE backup_schedule (
   enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),
   hour        INTEGER NOT NULL CHECK (hour BETWEEN 0 AND 23)
 ) STRICT;
+
+-- Since when another instance has its place; it is kept for an undo.
+ALTER TABLE instance ADD COLUMN retired_at REAL;

@@ -10,9 +10,9 @@ from dbyard.model import Backup, BackupMethod, BackupSchedule, Verification, Ver
 from dbyard.store import Connection
 
 _COLUMNS = (
-    "id, database_id, database_name, technology, version, full_version, plan, lineage, method, created_at, started_at,"
-    " finished_at, error, size, stored, sha256, counts, verification, verified_at, verification_seconds,"
-    " verification_message"
+    "id, database_id, database_name, technology, version, full_version, plan, lineage, username, dbname, method,"
+    " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
+    " verification_seconds, verification_message"
 )
 _WORKED_ON = (
     "EXISTS (SELECT 1 FROM operation o WHERE o.database_id = b.database_id AND o.status IN ('pending', 'running')"
@@ -33,8 +33,8 @@ class Scheduled:
 def insert(connection: Connection, backup: Backup) -> None:
     """A new one, of which nothing is in the archive yet."""
     connection.execute(
-        "INSERT INTO backup (id, database_id, database_name, technology, version, full_version, plan, lineage, method,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO backup (id, database_id, database_name, technology, version, full_version, plan, lineage,"
+        " username, dbname, method, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             backup.id,
             backup.database_id,
@@ -44,6 +44,8 @@ def insert(connection: Connection, backup: Backup) -> None:
             backup.full_version,
             backup.plan,
             backup.lineage,
+            backup.username,
+            backup.dbname,
             backup.method,
             backup.created_at,
         ),

@@ -10,7 +10,8 @@ from dbyard.store import Connection, databases
 
 _COLUMNS = (
     "i.id, i.database_id, i.generation, i.full_version, i.role, i.placement, i.lineage, i.ready_at, i.down_at,"
-    " i.down_reason, i.restriction, i.restriction_reason, i.restricted_at, i.applied_restriction, i.login_error"
+    " i.down_reason, i.restriction, i.restriction_reason, i.restricted_at, i.applied_restriction, i.login_error,"
+    " i.retired_at"
 )
 _ACTIVE = "SELECT 1 FROM operation o WHERE o.database_id = d.id AND o.status IN ('pending', 'running')"
 # The instances whose servers should run now: ready before, serving, not deleted, and no operation owns them.
@@ -133,7 +134,21 @@ def set_allocated(connection: Connection, instance_id: str, placement: Placement
 
 
 def set_role(connection: Connection, instance_id: str, role: Role) -> None:
-    connection.execute("UPDATE instance SET role = ? WHERE id = ?", (role, instance_id))
+    connection.execute("UPDATE instance SET role = ?, retired_at = NULL WHERE id = ?", (role, instance_id))
+
+
+def retire(connection: Connection, instance_id: str, now: float) -> None:
+    """It serves no more, and is kept for an undo."""
+    connection.execute("UPDATE instance SET role = 'retired', retired_at = ? WHERE id = ?", (now, instance_id))
+
+
+def list_retired(connection: Connection, before: float) -> list[Instance]:
+    """Those that were retired before that time, of databases on which no exclusive operation is at work."""
+    query = (
+        f"SELECT {_COLUMNS} FROM instance i JOIN database d ON d.id = i.database_id"
+        f" WHERE i.role = 'retired' AND i.retired_at < ? AND NOT EXISTS ({_ACTIVE} AND o.exclusive = 1)"
+    )
+    return [_instance(row) for row in connection.execute(query, (before,)).fetchall()]
 
 
 def set_ready(connection: Connection, instance_id: str, now: float) -> None:

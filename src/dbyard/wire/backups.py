@@ -50,6 +50,26 @@ class BackupsAnswer(Struct, frozen=True):
     database_backups: list[Backup]
 
 
+class Restoration(Struct, frozen=True):
+    """A restore. `status` is pending, running, done or error, and then `error` says why."""
+
+    id: str
+    database_id: str
+    source_backup_id: str
+    method: str
+    status: str
+    created_at: Date
+    started_at: Date
+    ended_at: Date | None
+    error: str | None
+
+
+class RestorationAnswer(Restoration, frozen=True):
+    """Both flat and wrapped, because clients differ."""
+
+    backup_restoration: Restoration
+
+
 class DownloadAnswer(Struct, frozen=True):
     """A link that needs no token and is good for an hour."""
 

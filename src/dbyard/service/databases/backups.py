@@ -12,6 +12,7 @@ from dbyard.archive.stores import open_store
 from dbyard.engines import Backups
 from dbyard.errors import Conflict, Invalid, NotFound, Unauthorized
 from dbyard.model import (
+    DAY,
     Access,
     Backup,
     BackupMethod,
@@ -20,11 +21,14 @@ from dbyard.model import (
     Database,
     EventType,
     Instance,
+    Operation,
     OperationKind,
     Plan,
     Principal,
     Retention,
+    Role,
     Technology,
+    VerificationState,
     retention_of,
 )
 from dbyard.secrets import make_id
@@ -32,8 +36,8 @@ from dbyard.service import Service
 from dbyard.service.accounts import authentication
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.databases import event_data
-from dbyard.service.databases.operations import start
-from dbyard.store import Connection, backups, events, instances, operations
+from dbyard.service.databases.operations import OperationHistory, find_history, queue, start
+from dbyard.store import Connection, backups, credentials, events, instances, operations
 
 _LEVEL = 3
 
@@ -55,6 +59,19 @@ class BackupContent:
     size: int
     start: int
     pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """A restore, and the switch that it ends with, once that is asked for."""
+
+    operation: Operation
+    switch: Operation | None
+
+    @property
+    def last(self) -> Operation:
+        """The one that tells how far it is."""
+        return self.switch or self.operation
 
 
 def list_all(service: Service, principal: Principal, key: str) -> Sequence[Backup]:
@@ -96,6 +113,58 @@ def verify(service: Service, principal: Principal, key: str, backup_id: str) -> 
         events.record(connection, principal, EventType.BACKUP_PROOF_ASKED, now, database=database, data=data)
     service.wake()
     return backup
+
+
+def restore(service: Service, principal: Principal, key: str, backup_id: str) -> Operation:
+    """Put the backup in the place of the database's data, which stay for a day; the operation.
+
+    Raises Conflict for a backup that is not done or whose proof failed, while another restore is at work, or for data
+    of another version than the database's.
+    """
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        backup = _find(connection, principal, backup_id, key)
+        _check_restorable(connection, database, backup)
+        params = {"backup_id": backup.id}
+        operation_id = operations.insert(connection, database.id, OperationKind.RESTORE, now, params=params)
+        data = event_data(database) | params | {"operation_id": operation_id}
+        events.record(connection, principal, EventType.DATABASE_RESTORED, now, database=database, data=data)
+        operation = operations.get(connection, operation_id)
+    service.wake()
+    assert operation is not None  # noqa: S101 - for the type checker
+    return operation
+
+
+def undo_restore(service: Service, principal: Principal, key: str) -> OperationHistory:
+    """Put the data back that the last restore has replaced. Raises Conflict when there are none, or as `queue` does."""
+    now = service.clock()
+    with service.store.tx() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        kept = [each for each in instances.list_for(connection, database.id) if each.role is Role.RETIRED]
+        retired = [each for each in kept if (each.retired_at or 0.0) > now - DAY]
+        if not retired:
+            raise Conflict("There is no restore to undo: the data before it are kept for a day")
+        newest = max(retired, key=lambda each: each.retired_at or 0.0)
+        params = {"instance_id": newest.id}
+        operation_id = queue(service, connection, database, OperationKind.SWITCH, params)
+        data = event_data(database) | {"operation_id": operation_id}
+        events.record(connection, principal, EventType.RESTORE_UNDONE, now, database=database, data=data)
+        found = find_history(connection, database, operation_id)
+    service.wake()
+    return found
+
+
+def get_restoration(service: Service, principal: Principal, key: str, operation_id: str) -> Restoration:
+    """How far a restore is; raises NotFound."""
+    with service.store.read() as reading:
+        database = authorize_database(reading, principal, key)
+        operation = operations.get(reading, operation_id)
+        if operation is None or operation.database_id != database.id or operation.kind != OperationKind.RESTORE:
+            raise NotFound("Restoration not found", resource="restoration")
+        switch_id = operation.result.get("switch")
+        switch = operations.get(reading, str(switch_id)) if switch_id else None
+        return Restoration(operation, switch)
 
 
 def delete(service: Service, principal: Principal, key: str, backup_id: str) -> None:
@@ -175,6 +244,7 @@ def queue_backup(
     connection: Connection, database: Database, instance: Instance, method: BackupMethod, now: float
 ) -> Backup:
     """Record the backup and the operation that makes it. `instance` is the database's primary, and was ready once."""
+    credential = credentials.get(connection, database.id)
     backup = Backup(
         make_id(),
         database.id,
@@ -184,6 +254,8 @@ def queue_backup(
         instance.full_version,
         database.plan,
         instance.lineage or "",
+        credential.username if credential else "",
+        credential.dbname if credential else "",
         method,
         now,
     )
@@ -220,6 +292,18 @@ def _find(reading: Connection, principal: Principal, backup_id: str, key: str | 
         except NotFound:
             raise NotFound("Backup not found", resource="backup") from None
     return backup
+
+
+def _check_restorable(connection: Connection, database: Database, backup: Backup) -> None:
+    if backup.status is not BackupStatus.DONE:
+        raise Conflict("The backup is not done: there is nothing to restore")
+    if backup.verification.state is VerificationState.FAILED:
+        raise Conflict(f"The backup is damaged, as its proof found: {backup.verification.message}")
+    if (backup.technology, backup.version) != (database.technology, database.version):
+        raise Conflict(f"The backup is of {backup.technology} {backup.version}, and the database is not any more")
+    kinds = (OperationKind.RESTORE, OperationKind.SWITCH)
+    if any(each.active and each.kind in kinds for each, _ in operations.list_for(connection, database.id)):
+        raise Conflict("Another restore is at work on the database")
 
 
 def _check_at_rest(connection: Connection, backup: Backup) -> None:

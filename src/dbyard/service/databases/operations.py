@@ -181,6 +181,11 @@ def find(service: Service, operation_id: str) -> Operation | None:
         return operations.get(connection, operation_id)
 
 
+def find_history(connection: Connection, database: Database, operation_id: str) -> OperationHistory:
+    """One operation of the database, which has it."""
+    return next(each for each in _histories(connection, database) if each.operation.id == operation_id)
+
+
 def _check_idle(connection: Connection, database: Database) -> None:
     active = active_id(connection, database)
     if active is not None:
@@ -196,7 +201,7 @@ def _find(
 ) -> tuple[Database, OperationHistory]:
     database = authorize_database(connection, principal, key, Access.CHANGE)
     authorize_operation(connection, principal, operation_id, key)
-    return database, next(each for each in _histories(connection, database) if each.operation.id == operation_id)
+    return database, find_history(connection, database, operation_id)
 
 
 def _histories(connection: Connection, database: Database) -> list[OperationHistory]:

@@ -9,16 +9,18 @@ from dbyard import wire
 from dbyard.errors import BadRequest
 from dbyard.model import Scope
 from dbyard.service.databases import backups
+from dbyard.web.api.encoding import operations as operation_encoding
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
 from dbyard.web.replies import Reply, headers_for
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import backups as encoding
-from dbyard.wire.backups import BackupAnswer, BackupsAnswer, DownloadAnswer
+from dbyard.wire.backups import BackupAnswer, BackupsAnswer, DownloadAnswer, RestorationAnswer
 
 _BACKUP = Parameter(
     "backup", "path", "The backup's id", {"type": "string"}, required=True, source="/database_backup/id"
 )
+_RESTORATION_ID = Parameter("restoration", "path", "The restore's id", {"type": "string"}, required=True, source="/id")
 _TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
 _RANGE = Parameter("Range", "header", "`bytes=N-`: from that byte on", {"type": "string", "pattern": "^bytes=[0-9]+-$"})
 _MEDIA = "application/octet-stream"
@@ -29,6 +31,9 @@ def routes() -> list[Route]:
         route("/api/databases/{database}/backups", get=_LIST, post=_CREATE),
         route("/api/databases/{database}/backups/{backup}", get=_SHOW, delete=_DELETE),
         route("/api/databases/{database}/backups/{backup}/verify", post=_VERIFY),
+        route("/api/databases/{database}/backups/{backup}/restore", post=_RESTORE),
+        route("/api/databases/{database}/backup_restorations/{restoration}", get=_RESTORATION),
+        route("/api/databases/{database}/undo_restore", post=_UNDO),
         route("/api/databases/{database}/backups/{backup}/archive", get=_LINK),
         route("/api/backups/{backup}", get=_FIND),
         route("/api/backups/{backup}/archive", get=_FIND_LINK),
@@ -50,6 +55,22 @@ def delete_backup(call: Call) -> None:
 
 def verify_backup(call: Call) -> BackupAnswer:
     return encoding.encode(backups.verify(call.service, call.principal, call.path["database"], call.path["backup"]))
+
+
+def restore_backup(call: Call) -> RestorationAnswer:
+    """As an object alone and wrapped, because clients differ."""
+    key = call.path["database"]
+    operation = backups.restore(call.service, call.principal, key, call.path["backup"])
+    return encoding.encode_restoration(backups.get_restoration(call.service, call.principal, key, operation.id))
+
+
+def show_restoration(call: Call) -> RestorationAnswer:
+    key, operation_id = call.path["database"], call.path["restoration"]
+    return encoding.encode_restoration(backups.get_restoration(call.service, call.principal, key, operation_id))
+
+
+def undo_restore(call: Call) -> wire.OperationAnswer:
+    return operation_encoding.encode(backups.undo_restore(call.service, call.principal, call.path["database"]))
 
 
 def make_link(call: Call) -> DownloadAnswer:
@@ -119,6 +140,31 @@ _VERIFY = Method(
     writes=True,
     parameters=(DATABASE, _BACKUP),
     errors={404: wire.Error, 409: wire.Error},
+)
+_RESTORE = Method(
+    restore_backup,
+    "Put a backup in the place of a database's data, which are kept for a day",
+    RestorationAnswer,
+    status=202,
+    writes=True,
+    parameters=(DATABASE, _BACKUP),
+    errors={404: wire.Error, 409: wire.Error},
+)
+_RESTORATION = Method(
+    show_restoration,
+    "How far a restore is",
+    RestorationAnswer,
+    parameters=(DATABASE, _RESTORATION_ID),
+    errors=_NOT_FOUND,
+)
+_UNDO = Method(
+    undo_restore,
+    "Put the data back that the last restore has replaced",
+    wire.OperationAnswer,
+    status=202,
+    writes=True,
+    parameters=(DATABASE,),
+    errors={404: wire.Error, 409: wire.NotUsable},
 )
 _LINK = Method(
     make_link,

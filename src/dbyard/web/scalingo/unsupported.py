@@ -11,7 +11,6 @@ from typing import NamedTuple
 ONLY_DATABASES = "An app here is a database"
 NO_FIREWALL = "There is no firewall here: who reaches a database is decided by the address that its server listens on"
 
-_NO_RESTORES = "There is no restore into a running database here yet: download the backup, or use a dump"
 _NO_DRAINS = "Logs cannot be sent to another place from here: GET /v1/databases/{database}/logs reads and follows them"
 _NO_NET_PEERINGS = "There are no net peerings here: a database listens on an address of its machine"
 _NO_USERS = (
@@ -67,9 +66,7 @@ _REFUSALS = (
     _refusal("POST", "/api/databases/*/upgrade", "There is no upgrade to another version here yet"),
     _refusal("POST DELETE", "/api/databases/*/features", "There are no features here that can be switched on or off"),
     _refusal("POST", "/api/databases/*/action", "There are no actions here: use the technology's own client program"),
-    _refusal("", "/api/databases/*/backups/*/restore", _NO_RESTORES),
-    _refusal("", "/api/databases/*/backup_restorations/**", _NO_RESTORES),
-    _refusal("", "/api/databases/*/pitr/**", "There are no backups here yet that could be restored to a point in time"),
+    _refusal("", "/api/databases/*/pitr/**", "Nothing can be restored to a point in time here yet: a backup can be restored as a whole"),
     _refusal(
         "", "/api/databases/*/maintenance/**", "No maintenance is planned here: servers are not moved or upgraded"
     ),

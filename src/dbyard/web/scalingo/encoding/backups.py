@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from dbyard.model import Backup, VerificationState
 from dbyard.model.times import to_datetime, to_datetime_or_none
-from dbyard.service.databases.backups import name_of
+from dbyard.service.databases.backups import Restoration, name_of
 from dbyard.wire import backups as wire
 
 
@@ -16,6 +18,22 @@ def encode_all(found: Sequence[Backup]) -> wire.BackupsAnswer:
 
 def encode(backup: Backup) -> wire.BackupAnswer:
     return wire.BackupAnswer(_backup(backup))
+
+
+def encode_restoration(found: Restoration) -> wire.RestorationAnswer:
+    last = found.last
+    flat = wire.Restoration(
+        id=found.operation.id,
+        database_id=found.operation.database_id,
+        source_backup_id=str(found.operation.params["backup_id"]),
+        method="backup",
+        status=last.status,
+        created_at=to_datetime(found.operation.created_at),
+        started_at=to_datetime(found.operation.created_at),
+        ended_at=to_datetime_or_none(last.finished_at),
+        error=last.error,
+    )
+    return wire.RestorationAnswer(**structs.asdict(flat), backup_restoration=flat)
 
 
 def _backup(backup: Backup) -> wire.Backup:

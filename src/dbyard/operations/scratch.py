@@ -1,0 +1,125 @@
+"""A scratch instance that is made of a backup, for its proof as for a restore.
+
+allocate -> restore -> start -> check -> compare, then what its kind has for `end`.
+Its endpoint has the instance's id, and no client is told of it. What proves that the backup is no good raises
+BackupDamaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dbyard.errors import BackupDamaged, DataDamaged, TemporaryError
+from dbyard.model import Backup, Count, Instance, Operation, Role, Transfer
+from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, server
+from dbyard.operations.backup import backup_of, engine_of, order_of
+from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load_database, release_of
+from dbyard.runtimes import PortTaken
+from dbyard.secrets import make_id
+from dbyard.store import instances
+
+_WITH_JOBS = ("restore", "check")
+
+
+def add(context: Context, operation: Operation, backup: Backup) -> Outcome:
+    """Its row comes first, so that whatever is made of it is known."""
+    instance = Instance(make_id(), operation.database_id, 1, backup.full_version, Role.SCRATCH, lineage=backup.lineage)
+    return Next(
+        "allocate",
+        lambda connection: instances.insert(connection, instance),
+        result={"instance_id": instance.id, "began_at": context.now()},
+    )
+
+
+def allocate(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    instance, release = target.instance, release_of(context, target)
+    given = context.runtime.allocate(instance.id, instance.generation, release, lineage=backup.lineage)
+    context.runtime.publish(instance.id, instance.id)
+    return Next(
+        "restore", lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage)
+    )
+
+
+def restore(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    tool = engine_of(target).render_restore(layout_of(context, target))
+    transfer = Transfer("get", order_of(context, backup, backup.size))
+    found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
+    return found if isinstance(found, Wait) else Next("start")
+
+
+def start(context: Context, operation: Operation) -> Outcome:
+    """Nobody but the platform is let in. Another program may have taken its port: then it gets another one."""
+    target = load(context, operation)
+    try:
+        save = server.start(context, target, admin_only=True)
+        waiting = server.await_answer(context, target)
+    except PortTaken:
+        taken = address_of(context, target).port
+        context.runtime.publish(target.instance.id, target.instance.id, avoid=taken)
+        raise
+    except DataDamaged as error:
+        raise BackupDamaged(f"a server cannot read what was restored: {error}") from error
+    return waiting or Next("check", save)
+
+
+def check(context: Context, operation: Operation) -> Outcome:
+    target = load(context, operation)
+    tool = engine_of(target).render_check(layout_of(context, target), credentials_of(context, target))
+    if tool is None:
+        return Next("compare")
+    try:
+        found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool))
+    except TemporaryError as error:
+        raise BackupDamaged(f"the checker of {target.technology.name} finds faults: {error}") from error
+    return found if isinstance(found, Wait) else Next("compare")
+
+
+def compare(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = engine_of(target).count(address_of(context, target), credentials_of(context, target))
+    if lacks := differences(backup.counts, found):
+        raise BackupDamaged(f"it is not what was backed up: {lacks}")
+    return Next("end")
+
+
+STEPS: Mapping[str, Step] = {
+    "allocate": allocate,
+    "restore": restore,
+    "start": start,
+    "check": check,
+    "compare": compare,
+}
+
+
+def load(context: Context, operation: Operation) -> Target:
+    """The scratch instance of the operation."""
+    return load_database(context, operation.database_id, str(operation.result["instance_id"]))
+
+
+def destroy(context: Context, operation: Operation) -> Save | None:
+    """Remove the instance, its jobs and its address; the save removes its row."""
+    instance_id = operation.result.get("instance_id")
+    if not isinstance(instance_id, str):
+        return None
+    cancel_jobs(context, operation)
+    context.runtime.destroy(instance_id, 1)
+    context.runtime.unpublish(instance_id)
+    return lambda connection: instances.delete(connection, instance_id)
+
+
+def cancel_jobs(context: Context, operation: Operation) -> None:
+    for step in _WITH_JOBS:
+        context.runtime.cancel_job(jobs.job_id(replace(operation, step=step)))
+
+
+def differences(wanted: Mapping[str, int], found: Mapping[str, Count]) -> str:
+    """What a restored server has otherwise than it was counted, the first few; empty if nothing. Pure."""
+    lines = [
+        f"{name} has {found[name].number if name in found else 'nothing'} instead of {number}"
+        for name, number in wanted.items()
+        if name not in found or found[name].number != number
+    ]
+    return "; ".join(lines[:5])
