@@ -346,6 +346,13 @@ class TestUninstall:
         assert run("uninstall", "postgresql").exit_code == 0
         assert installations.find("postgresql", "17") is None
 
+    def test_one_of_two_builds_of_a_version(self, engines: Path) -> None:
+        first = put(known("redis"), "7.0.9")
+        second = first.root.with_name("7.0.9+2")
+        shutil.copytree(first.root, second)
+        assert run("uninstall", "redis@7.0.9").exit_code == 0
+        assert [each.root for each in installations.list_managed(known("redis"))] == [second]
+
     def test_what_is_not_there(self, engines: Path) -> None:
         result = run("uninstall", "redis@7.0")
         assert (result.exit_code, result.stderr) == (1, f"Error: redis@7.0 is not installed in {engines}\n")

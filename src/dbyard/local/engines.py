@@ -275,7 +275,8 @@ def _managed(name: str) -> list[Installation]:
 
     technology, _, version = name.partition("@")
     placed = installations.list_all_managed(technology) if version else []
-    found = [each for each in placed if version in (each.version, each.full_version, each.root.name)]
+    found = [each for each in placed if version == each.root.name]  # one of several builds of a version
+    found = found or [each for each in placed if version in (each.version, each.full_version)]
     found = found or installations.list_managed(_parse(name))
     if not found:
         raise click.ClickException(f"{name} is not installed in {engines_home()}")
