@@ -143,6 +143,13 @@ DETAILS = struct(
     }
 )
 DATABASE = struct({**texts("id", "name", "project_id", "technology", "plan"), "app": APP, "database": DETAILS})
+BACKUP = struct(
+    {
+        **texts("id", "name", "status", "database_id", "method"),
+        **dict.fromkeys(("created_at", "started_at"), date),
+        "size": whole,
+    }
+)
 DATABASE_USER = struct(
     {
         **texts("name", "password"),

@@ -11,6 +11,7 @@ import signal
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import psycopg
 import pytest
 import redis
@@ -21,9 +22,11 @@ from dbyard.wire.accounts import NewAccount
 from tests.clients.decoding import (
     ADDON,
     APP,
+    BACKUP,
     COLLABORATOR,
     DATABASE,
     DATABASE_USER,
+    DETAILS,
     ENDPOINT,
     EVENT,
     LOG_EVENT,
@@ -159,6 +162,29 @@ class TestCommandLine:
         assert reset["name"] == user["name"]
         await_status(session, made["id"], running=True)
         assert reset["password"] in url_of(session, "with-a-user", "redis")
+
+    def test_backups(self, session: Session) -> None:
+        """`backups-create`, `backups`, `backups-config` and `backups-download`."""
+        made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="backed-up")
+        await_status(session, made["id"], running=True)
+        addon = session.list_addons("backed-up")[0]["id"]
+        api = session.databases("backed-up", addon)
+        asked = api.add(f"/databases/{addon}/backups", {}, "database_backup", BACKUP)
+        assert (asked["status"], asked["size"], asked["started_at"]) == ("scheduled", None, None)
+
+        def shown() -> dict[str, Any]:
+            found: dict[str, Any] = api.get(f"/backups/{asked['id']}", "database_backup", BACKUP)
+            return found
+
+        wait_for(lambda: shown()["status"] == "done", lambda: str(shown()), 60)
+        [listed] = api.get(f"/databases/{addon}/backups", "database_backups", many(BACKUP))
+        link = api.request("GET", f"/databases/{addon}/backups/{listed['id']}/archive", 200)["download_url"]
+        content = httpx2.get(link)
+        assert (content.status_code, len(content.content)) == (200, listed["size"])
+        assert content.content.startswith(b"REDIS")
+        change = {"periodic_backups_scheduled_at": 4, "periodic_backups_enabled": True}
+        found = api.patch(f"/databases/{addon}", {"database": change}, "database", DETAILS)
+        assert found["periodic_backups_scheduled_at"] == [4]
 
     def test_a_token_that_only_reads_shows_databases(self, served: Platform, session: Session) -> None:
         made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="only-looked-at")
@@ -370,11 +396,9 @@ class TestRefusals:
             *(
                 (session.databases("just-a-database", addon), method, f"/databases/{addon}{path}", body)
                 for method, path, body in (
-                    ("PATCH", "", {"database": {"periodic_backups_enabled": True}}),
                     ("POST", "/users", {"database_user": {"name": "somebody"}}),
                     ("DELETE", "/users/somebody", None),
                     ("POST", "/features", {"feature": {"name": "force-ssl"}}),
-                    ("GET", "/backups", None),
                     ("POST", "/pitr/restore", {"restore_time": "2027-01-15T08:00:00Z"}),
                     ("GET", "/maintenance", None),
                 )
