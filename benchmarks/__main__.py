@@ -18,6 +18,8 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Line]]] = {
     "mysql-spare": partial(creates.first_query, "mysql", running_spares=1),
     "mariadb": partial(creates.first_query, "mariadb"),
     "redis": partial(creates.first_query, "redis"),
+    "postgresql-spare": partial(creates.first_query, "postgresql", 0.8, running_spares=1),
+    "mongodb-spare": partial(creates.first_query, "mongodb", running_spares=1),
     "redis-spare": partial(creates.first_query, "redis", running_spares=1),
     "mongodb": partial(creates.first_query, "mongodb"),
     "influxdb": partial(creates.first_query, "influxdb"),

@@ -27,7 +27,7 @@ def search() -> Iterator[Line]:
     with ExitStack() as stack:
         home = stack.enter_context(scratch()) / "home"
         fill(home, 0, _OWN)
-        platform = stack.enter_context(serving(home, spares="0"))
+        platform = stack.enter_context(serving(home, spares="0", running_spares="0"))
         status, answer = platform.request("GET", f"/v1/databases/{_NAME}")
         assert status == 200, answer
         addon = f"ad-{answer['database']['id']}"

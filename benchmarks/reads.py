@@ -50,7 +50,7 @@ def many_stored() -> Iterator[Line]:
 def _serve_filled(stack: ExitStack, others: int) -> Platform:
     home = stack.enter_context(scratch()) / "home"
     fill(home, others)
-    return stack.enter_context(serving(home, spares="0"))
+    return stack.enter_context(serving(home, spares="0", running_spares="0"))
 
 
 def _run(platform: Platform, path: str, status: int = 200) -> Run:

@@ -38,8 +38,8 @@ class Config:
     """Requests per minute for each token; 0 for no limit."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
-    running_spares: int = 0
-    """Servers kept running in advance, of each technology that starts slowly; each one holds memory."""
+    running_spares: int = 1
+    """Servers kept running in advance of each technology, like its database that was created last; 0 for none."""
     archive: str = ""
     """Where backups lie: a directory, or `s3://BUCKET[/PREFIX]`; if empty, HOME/archive."""
     archive_endpoint: str = ""

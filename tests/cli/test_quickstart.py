@@ -73,7 +73,7 @@ def quickstart(home: Path, tmp_path: Path) -> Iterator[Quickstart]:
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
             [*DBYARD, "quickstart", "--home", home, "--listen", "127.0.0.1:0"],
-            env={**os.environ, "DBYARD_SPARES": "0"},
+            env={**os.environ, "DBYARD_SPARES": "0", "DBYARD_RUNNING_SPARES": "0"},
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,

@@ -233,7 +233,14 @@ def platform(**environment: str) -> Iterator[Platform]:
     ports = {"DBYARD_FIRST_PORT": str(first), "DBYARD_LAST_PORT": str(last)}
     made = Platform(
         directory / "home",
-        {**ports, "DBYARD_SPARES": "0", "DBYARD_SCHEDULED_BACKUPS": "0", "PYTHONUNBUFFERED": "1", **environment},
+        {
+            **ports,
+            "DBYARD_SPARES": "0",
+            "DBYARD_RUNNING_SPARES": "0",
+            "DBYARD_SCHEDULED_BACKUPS": "0",
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        },
     )
     try:
         yield made

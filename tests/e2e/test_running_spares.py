@@ -21,7 +21,15 @@ from tests.e2e.platforms import Platform, cgroups_of, new_database, platform, re
 from tests.e2e.test_killed_platform import KILLER
 
 NAME = "spared-db"
-VERSIONS = {"redis": "7.0", "mysql": "9.7", "mariadb": "10.11", "elasticsearch": "2.19"}
+FIRST = "first-db"
+VERSIONS = {
+    "redis": "7.0",
+    "postgresql": "17",
+    "mysql": "9.7",
+    "mariadb": "10.11",
+    "mongodb": "0.7",
+    "elasticsearch": "2.19",
+}
 SHARED = {"elasticsearch": "opensearch", "mariadb": "mysql"}
 SECONDS = 180
 
@@ -49,6 +57,21 @@ def home(technology: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
 
 
+def start(home: Platform, technology: str) -> None:
+    """Serve the home; spares are like the database that is there."""
+    home.start()
+    with home.client() as client:
+        there = [each.name for each in client.list_databases()]
+    if FIRST not in there:
+        home.create(FIRST, technology)
+
+
+def delete_both(home: Platform) -> None:
+    with home.client() as client:
+        client.delete_database(FIRST, confirm=FIRST)
+    home.delete(NAME)
+
+
 def await_spare(home: Platform, technology: str) -> Process:
     """The server of the spare that waits."""
     found = wait_for(lambda: list((home.home / "spares").glob(f"running-{technology}-*")), home.log, SECONDS)
@@ -65,7 +88,7 @@ class TestLife:
     """One database after the other step of its life."""
 
     def test_a_create_takes_the_server_that_runs(self, home: Platform, technology: str) -> None:
-        home.start()
+        start(home, technology)
         spare = await_spare(home, technology)
         connection = home.create(NAME, technology)
         assert home.server(connection.port) == spare
@@ -90,13 +113,13 @@ class TestLife:
             tenant.write(100)
 
     def test_nothing_is_left_when_it_is_deleted(self, home: Platform) -> None:
-        home.delete(NAME)
+        delete_both(home)
 
 
 @pytest.mark.parametrize("technology", ["redis"], indirect=True)  # the runtime's affair, whatever the server
 def test_a_kill_between_claim_and_record_loses_nothing(home: Platform, technology: str) -> None:
     home.kill()
-    home.start()
+    start(home, technology)
     spare = await_spare(home, technology)
     home.kill()
     assert processes.is_alive(spare)
@@ -111,7 +134,7 @@ def test_a_kill_between_claim_and_record_loses_nothing(home: Platform, technolog
     assert home.server(connection.port) == spare
     assert tenants.answers(technology, connection.url)
     check_given_back(home, await_spare(home, technology))
-    home.delete(NAME)
+    delete_both(home)
 
 
 def check_given_back(home: Platform, spare: Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,14 @@ import pytest
 from dbyard.catalogue import Catalogue
 from dbyard.errors import TemporaryError
 from dbyard.metrics import Metrics
-from dbyard.model import MIB, Allocation, Capacity, Release
+from dbyard.model import MIB, Allocation, Capacity, Database, Release
 from dbyard.operations import Context
 from dbyard.reconciler import running_spares, spares
 from dbyard.reconciler.running_spares import RunningSpares, back_off, leaves_enough
 from dbyard.reconciler.spares import Spares
 from dbyard.runtimes import Spare, kind_of_spare
 from dbyard.service import Service
+from dbyard.store import databases
 from tests.builders import PLACEMENT
 from tests.conftest import World
 
@@ -113,9 +115,20 @@ def context(service: Service, catalogue: Catalogue, world: World, played: Played
     )
 
 
+def create(context: Context, technology: str, version: str, plan: str) -> str:
+    """A database that somebody has created; its id."""
+    with context.store.tx() as connection:
+        (project,) = connection.execute("SELECT id FROM project").fetchone()
+        name = secrets.token_hex(12)
+        databases.insert(connection, Database(name, name, project, technology, version, plan, 1.0, None))
+    return name
+
+
 @pytest.fixture
-def keep(context: Context, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RunningSpares]:
+def keep(context: Context, token: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RunningSpares]:
     monkeypatch.setattr(RunningSpares, "_start", lambda *_: None)
+    for technology, plan in (("elasticsearch", "elasticsearch-starter-512"), ("opensearch", "opensearch-starter-1024")):
+        create(context, technology, "2.19", plan)
     return lambda count: RunningSpares(context, threading.Event(), count, lambda: False)
 
 
@@ -128,6 +141,34 @@ class TestLook:
             kept.run_once()
             assert len(played.pool) == min(number, 4)
         assert played.kinds() == [ELASTICSEARCH] * 2 + [OPENSEARCH] * 2
+
+    def test_none_before_there_is_a_first_database(
+        self, context: Context, played: Played, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = RunningSpares(context, threading.Event(), 1, lambda: False)
+        kept.run_once()
+        assert (played.pool, played.made) == ([], 0)
+
+    def test_of_the_version_and_plan_that_were_created_last(
+        self, keep: Callable[[int], RunningSpares], context: Context, played: Played, time: Time
+    ) -> None:
+        played.missing = set()
+        kept = keep(1)
+        create(context, "redis", "7.0", "redis-starter-128")
+        last = create(context, "redis", "8.0", "redis-starter-512")
+        create(context, "opensearch", "2.19", "opensearch-starter-2048")
+        for _ in range(4):
+            kept.run_once()
+        larger = OPENSEARCH.replace("1024", "2048")
+        assert played.kinds() == [ELASTICSEARCH, larger, "running-redis-8.0.1-redis-starter-512"]
+        with context.store.tx() as connection:
+            databases.delete(connection, last, 2.0)
+            databases.forget(connection, last)
+        kept.run_once()
+        assert "running-redis-8.0.1-redis-starter-512" in played.kinds(), "another like it may follow"
+        create(context, "redis", "7.0", "redis-starter-128")
+        kept.run_once()
+        assert played.kinds() == [ELASTICSEARCH, larger, "running-redis-7.0.1-redis-starter-128"]
 
     def test_of_servers_that_are_there_and_can_be_given_away(
         self, keep: Callable[[int], RunningSpares], played: Played, world: World, time: Time
@@ -219,6 +260,7 @@ def test_without_a_sandbox_none_are_kept(
     keep: Callable[[int], RunningSpares], played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     played.sandbox = False
+    caplog.set_level("INFO")
     kept = keep(1)
     kept.start()
     kept.run_once()

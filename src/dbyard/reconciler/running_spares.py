@@ -1,7 +1,8 @@
 """Running spares: servers that were started beforehand, for nobody, so that a create only has to claim one.
 
-Each holds memory while it waits, so there are none unless somebody asks for them, and none where memory is scarce. Its
-memory is set when it starts: only a database of the smallest plan can have it.
+Who has created a database may create another like it: of each technology it is the version and the plan that were
+created last. Each holds memory while it waits, so there are none where memory is scarce, and none of a technology that
+nobody has used yet.
 """
 
 from __future__ import annotations
@@ -78,13 +79,15 @@ class RunningSpares:
         self._stopping = stopping
         self._count = count
         self._is_busy = is_busy
+        self._created: dict[str, databases.Created] = {}
+        """What was created last of each technology, also where it was deleted since."""
         self._trouble: dict[str, _Trouble] = {}
         self._refused: set[str] = set()
         self.threads = [loop("running-spares", stopping, self.run_once)]
 
     def start(self) -> None:
         if self._count and not self._context.spares.may_run():
-            log.warning("running_spares needs root and bubblewrap: no server is kept running for nobody")
+            log.info("running_spares needs root and bubblewrap: no server is kept running for nobody")
             self._count = 0
         for thread in self.threads:
             thread.start()
@@ -102,15 +105,20 @@ class RunningSpares:
         return _PERIOD
 
     def _list_wanted(self) -> Iterator[_Wanted]:
-        """The default versions and those in use, of the servers that can be given away while they run."""
-        technologies = self._context.catalogue.technologies.values() if self._count else ()
-        versions = [(each, version) for each in technologies for version in each.versions if version.running_spares]
+        """What was created last of each technology, of the servers that can be given away while they run."""
+        if not self._count:
+            return
+        since = max((each.number for each in self._created.values()), default=0)
         with self._context.store.read() as connection:
-            used = [pair for pair in versions if pair[1].default or databases.has_version(connection, pair[1])]
-        for technology, version in used:
-            release = self._context.runtime.resolve(technology.slug, version.version)
+            self._created |= databases.list_created_after(connection, since)
+        for slug, created in self._created.items():
+            technology = self._context.catalogue.technology(slug)
+            plan = self._context.catalogue.plan(slug, created.plan) if technology else None
+            if technology is None or plan is None or not _can_wait(technology, created.version):
+                continue
+            release = self._context.runtime.resolve(technology.type_name, created.version)
             if release is not None:
-                yield _Wanted(technology, technology.smallest_plan, release)
+                yield _Wanted(technology, plan, release)
 
     # ---- what is there ------------------------------------------------------------------------------------------
 
@@ -212,6 +220,10 @@ class RunningSpares:
         trouble = self._trouble.setdefault(kind, _Trouble())
         trouble.failures = trouble.failures + 1 if now - trouble.failed_at < _FORGOTTEN else 1
         trouble.failed_at, trouble.not_before = now, now + back_off(trouble.failures)
+
+
+def _can_wait(technology: Technology, version: str) -> bool:
+    return any(each.version == version and each.running_spares for each in technology.versions)
 
 
 def leaves_enough(memory: Capacity, wanted: int) -> bool:

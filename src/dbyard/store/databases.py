@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from sqlite3 import Row
 
 from dbyard.model import Database, Principal, Settings, Version
@@ -93,6 +94,23 @@ def has_version(connection: Connection, version: Version) -> bool:
         (version.technology, version.version),
     ).fetchone()
     return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A create of a database; `number` counts them, so that a later one has a greater one."""
+
+    number: int
+    version: str
+    plan: str
+
+
+def list_created_after(connection: Connection, number: int) -> dict[str, Created]:
+    """The last create of each technology by its slug, of those after that number."""
+    rows = connection.execute(
+        "SELECT technology, seq, version, plan FROM database WHERE seq > ? ORDER BY seq", (number,)
+    )
+    return {technology: Created(*fields) for technology, *fields in rows}
 
 
 def rename(connection: Connection, database_id: str, name: str, now: float) -> None:
