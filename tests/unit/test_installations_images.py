@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import stat
@@ -15,6 +16,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from click.testing import CliRunner
 from dbyard import catalogue, installations
 from dbyard.__main__ import main
 from dbyard.errors import InstallationError
-from dbyard.installations import bundles, files, images, layers, oci, prefix
+from dbyard.installations import bundles, files, images, layers, oci, prefix, programs
 from dbyard.model import Installation, Version
 from dbyard.recipes import ImageRecipe
 from tests import registries
@@ -170,6 +172,62 @@ class TestPull:
         assert installations.find("redis", "8.0") is not None
         refused = CliRunner().invoke(main, ["engines", "install", "redis", "mysql", *options])
         assert (refused.exit_code, "--image goes with one" in refused.output) == (2, True)
+
+
+class TestMachine:
+    """What else the machine does meanwhile."""
+
+    @pytest.fixture
+    def small(self, engines: Path) -> Iterator[Path]:
+        """A disk of 24 MB for the servers."""
+        engines.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", engines], check=False)
+        if mounted.returncode != 0:
+            pytest.skip("nothing can be mounted here")
+        yield engines
+        subprocess.run(["umount", engines], check=True)
+
+    @pytest.mark.parametrize("part", ["what is downloaded", "what is unpacked"])
+    def test_a_disk_that_becomes_full(
+        self, registry: Registry, tmp_path: Path, base: Entries, small: Path, part: str
+    ) -> None:
+        large = os.urandom(40_000_000) if part == "what is downloaded" else bytes(40_000_000)
+        write_image(tmp_path / "image", [base, [server(), entry("usr/large", large)]])
+        registry.push(tmp_path / "image", "large", "1")
+        with pytest.raises(InstallationError, match=r"(?i)no space left on device"):
+            install(toy(f"{registry.host}/large:1"))
+        assert left_in(small) == []
+
+    def test_two_installs_of_it_at_once(self, registry: Registry, tmp_path: Path, base: Entries, engines: Path) -> None:
+        write_image(tmp_path / "image", [base, [server()]])
+        registry.push(tmp_path / "image", "twice", "1")
+        version = toy(f"{registry.host}/twice:1")
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(install, [version, version])
+        assert first[0] == second[0]
+        assert left_in(engines) == ["8.0.99"]
+        assert sum("downloading" in line for _, lines in (first, second) for line in lines) == 1
+
+    def test_what_was_killed_is_cleaned_and_begun_anew(
+        self, registry: Registry, tmp_path: Path, base: Entries, engines: Path
+    ) -> None:
+        write_image(tmp_path / "image", [base, [server()]])
+        registry.push(tmp_path / "image", "anew", "1")
+        for name in (".partial-8.0-killed", ".partial-8.0-killed-scratch/image"):
+            (engines / "redis" / name).mkdir(parents=True)
+        assert install(toy(f"{registry.host}/anew:1"))[0].full_version == "8.0.99"
+        assert left_in(engines) == ["8.0.99"]
+
+    def test_tells_how_much_has_come(
+        self, registry: Registry, tmp_path: Path, base: Entries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(programs, "_WATCH_SECONDS", 0.001)
+        write_image(tmp_path / "image", [base, [server(), entry("usr/large", os.urandom(40_000_000))]])
+        registry.push(tmp_path / "image", "large", "2")
+        _, lines = install(toy(f"{registry.host}/large:2"))
+        told = [int(found[1]) for line in lines if (found := re.search(r"(\d+) of 4\d MB$", line))]
+        assert told == sorted(told)
+        assert told[-1] > 0
 
 
 class TestMongoDB:
