@@ -12,6 +12,8 @@ from functools import cache
 BLOCKS = range(10_000, 30_000, 500)
 
 # Parts of a block.
+BUCKETS = slice(2, 10)
+"""Of gateways to buckets."""
 CLAIMS = slice(10, 100)
 """Of tests that name ports."""
 RUNTIME = slice(100, 120)

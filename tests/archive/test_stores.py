@@ -1,9 +1,10 @@
-"""An archive as a store of objects. A bucket's server is started where it is installed (`versitygw`)."""
+"""An archive as a store of objects: a directory, and a bucket of a real server that speaks S3."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import Store, open_store
 from dbyard.errors import ArchiveUnavailable, ObjectMissing
+from tests.buckets import Gateway, gateway, program
+from tests.ports import BUCKETS, CLOSED, own
 
 
 @pytest.fixture
@@ -18,9 +21,24 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    program()
+    with gateway(tmp_path_factory.mktemp("gateway"), own(BUCKETS)[0]) as made:
+        yield made
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def location(request: pytest.FixtureRequest, root: Path) -> Location:
+    if request.param == "directory":
+        return Location(f"file://{root}")
+    made: Gateway = request.getfixturevalue("bucket")
+    return replace(made.location, url=f"s3://backups/{request.node.name}")
+
+
 @pytest.fixture
-def store(root: Path) -> Store:
-    return open_store(Location(f"file://{root}"))
+def store(location: Location) -> Store:
+    return open_store(location)
 
 
 def read(store: Store, name: str, *span: int) -> bytes:
@@ -78,6 +96,10 @@ class TestObjects:
 
 
 class TestDirectory:
+    @pytest.fixture
+    def location(self, root: Path) -> Location:
+        return Location(f"file://{root}")
+
     def test_is_read_by_its_owner_only(self, store: Store, root: Path) -> None:
         store.put("db/data", [b"x"])
         assert [path.stat().st_mode & 0o077 for path in (root, root / "db", root / "db/data")] == [0, 0, 0]
@@ -98,3 +120,26 @@ class TestDirectory:
     def test_reaches_nothing_beside_itself(self, store: Store, name: str) -> None:
         with pytest.raises(ValueError, match="names no object"):
             store.put(name, [b"x"])
+
+
+class TestBucket:
+    @pytest.fixture
+    def location(self, bucket: Gateway) -> Location:
+        return replace(bucket.location, url="s3://backups/alone")
+
+    @pytest.mark.parametrize("change", [{"secret_key": "another"}, {"access_key": "another"}, {"url": "s3://nobodys"}])
+    def test_that_lets_nobody_in_is_told(self, location: Location, change: dict[str, str]) -> None:
+        store = open_store(replace(location, **change))
+        with pytest.raises((ArchiveUnavailable, ObjectMissing)) as told:
+            store.put("db/data", [b"x"])
+        assert location.secret_key not in str(told.value)
+
+    def test_that_is_gone_is_told(self, location: Location) -> None:
+        store = open_store(replace(location, endpoint=f"http://127.0.0.1:{own(CLOSED)[0]}"))
+        for call in (lambda: store.put("data", [b"x"]), lambda: store.size("data"), lambda: store.list("db")):
+            with pytest.raises(ArchiveUnavailable):
+                call()
+
+    def test_objects_lie_below_its_prefix(self, store: Store, bucket: Gateway) -> None:
+        store.put("db/data", [b"x"])
+        assert (bucket.files.parent / "alone" / "db" / "data").read_bytes() == b"x"

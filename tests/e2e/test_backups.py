@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,11 @@ from dbyard.errors import Conflict, Invalid, NotFound, Unreachable
 from dbyard.model import OperationKind
 from dbyard.operations.kinds import KINDS
 from dbyard.wire.backups import Backup, Restoration
+from tests.buckets import gateway, program
 from tests.e2e import tenants
 from tests.e2e.killer import MOMENTS
 from tests.e2e.platforms import Platform, platform, wait_for
+from tests.ports import BUCKETS, own
 
 NAME = "backed-up-db"
 KILLER = ("-m", "tests.e2e.killer", "serve")
@@ -296,6 +298,50 @@ def await_restoration(home: Platform, restoration_id: str) -> None:
 def read(technology: str, url: str) -> set[int]:
     with closing(tenants.connect(technology, url)) as tenant:
         return tenant.read()
+
+
+class TestBucket:
+    def test_holds_backups_and_may_be_gone_meanwhile(self, tmp_path: Path) -> None:
+        program()
+        with ExitStack() as stack:
+            port = own(BUCKETS)[1]
+            first = stack.enter_context(gateway(tmp_path, port))
+            where = {
+                "DBYARD_ARCHIVE": first.location.url,
+                "DBYARD_ARCHIVE_ENDPOINT": first.location.endpoint,
+                "DBYARD_ARCHIVE_REGION": first.location.region,
+                "DBYARD_ARCHIVE_ACCESS_KEY": first.location.access_key,
+                "DBYARD_ARCHIVE_SECRET_KEY": first.location.secret_key,
+            }
+            home = stack.enter_context(platform(**where))
+            connection = home.start().create(NAME, "redis")
+            with closing(tenants.connect("redis", connection.url)) as tenant:
+                tenant.write_many(range(1000))
+            made = back_up(home)
+            stored = first.files / made.database_id / made.id
+            assert {each.name for each in stored.iterdir()} == {"data", "manifest"}
+            assert not (home.home / "archive").exists()
+            assert content(home, made).startswith(b"REDIS")
+
+            first.process.kill()
+            first.process.wait()
+            with home.client() as client:
+                later = client.create_backup(NAME)
+            wait_for(lambda: "archive_unavailable" in outcomes(home), home.log, 90)
+            assert look(home, later.id).status == "running"
+            stack.enter_context(gateway(tmp_path, port))
+            await_proof(home, later.id)
+            with home.client() as client:
+                client.delete_backup(NAME, made.id)
+            assert {each.name for each in stored.parent.iterdir() if any(each.iterdir())} == {later.id}
+            assert first.location.secret_key not in home.log()
+
+
+def outcomes(home: Platform) -> list[str]:
+    """Of all steps of the newest backup."""
+    with home.client() as client:
+        newest = next(each for each in client.list_operations(NAME) if each.kind == OperationKind.BACKUP)
+        return [step.outcome for step in newest.steps]
 
 
 class TestCancel:
