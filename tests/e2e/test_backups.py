@@ -230,6 +230,42 @@ class TestRestore:
         assert read(technology, now.url) == {*range(100), 500}
         fresh.delete(NAME)
 
+    @pytest.mark.parametrize("technology", TECHNOLOGIES)
+    def test_makes_a_new_database(self, fresh: Platform, technology: str) -> None:
+        connection = fresh.start().create(NAME, technology)
+        with closing(tenants.connect(technology, connection.url)) as tenant:
+            tenant.write_many(range(100))
+            made = back_up(fresh)
+            tenant.write(500)
+        with fresh.client() as client:
+            client.fork_backup(NAME, made.id, "a-copy-of-it")
+        copy = fresh.await_usable("a-copy-of-it")
+        assert (copy.user, copy.database) == (connection.user, connection.database)
+        assert (copy.port, copy.password) != (connection.port, connection.password)
+        assert read(technology, copy.url) == set(range(100))
+        with closing(tenants.connect(technology, copy.url)) as tenant:
+            tenant.write(700)
+        assert read(technology, connection.url) == {*range(100), 500}
+        old = copy.url.replace(copy.password, connection.password)
+        assert not tenants.answers(technology, old)
+
+    def test_into_a_new_database_is_made_up_for_after_a_kill(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write(1)
+        made = back_up(fresh)
+        fresh.terminate()
+        for moment in MOMENTS:
+            name = f"copy-{moment}"
+            fresh.start(program=KILLER, KILL_AT=f"create restore {moment}")
+            with fresh.client() as client, suppress(Unreachable):
+                client.fork_backup(NAME, made.id, name)
+            assert fresh.process is not None
+            assert fresh.process.wait(60) == -9
+            fresh.start()
+            assert read("redis", fresh.await_usable(name).url) == {1}
+            fresh.terminate()
+
     def test_of_one_that_is_damaged_leaves_all_as_it_was(self, fresh: Platform) -> None:
         connection = fresh.start().create(NAME, "postgresql")
         with closing(tenants.connect("postgresql", connection.url)) as tenant:

@@ -1,4 +1,4 @@
-"""backup create, list, show, verify, restore, undo, download, delete."""
+"""backup create, list, show, verify, restore, undo, download, delete; fork."""
 
 from __future__ import annotations
 
@@ -120,6 +120,30 @@ def restore(database: str, backup_id: str, yes: bool, wait: bool, timeout: float
         if wait:
             _await_restoration(client, asked, timeout)
     click.echo(f"{found.name} {'has' if wait else 'gets'} the data of the backup {backup_id}", err=True)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("name")
+@click.option("--backup", "backup_id", metavar="ID", help="The backup to take; by default the newest that is proved.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
+def fork(database: str, name: str, backup_id: str | None, wait: bool, timeout: float) -> None:
+    """Make a new database of a backup, and print its URL.
+
+    It is called NAME, and has the plan of DATABASE and a password of its own. With --no-wait its id is printed at once.
+    """
+    from dbyard.errors import NotFound
+
+    with session() as client:
+        found = client.get_database(database)
+        proved = (each.id for each in client.list_backups(found.id) if each.verification.state == "verified")
+        wanted = backup_id or next(proved, None)
+        if wanted is None:
+            raise NotFound(f"{found.name} has no backup that is proved: dbyard backup create {found.name} makes one")
+        made = client.fork_backup(found.id, wanted, name)
+        connection = wait_usable(client, made.name, timeout, f"creating {name}") if wait else None
+    click.echo(connection.url if connection else made.id)
 
 
 @backup.command()

@@ -135,6 +135,11 @@ class Client(Transport):
         answer = self.ask("POST", f"{_backup_path(database, backup)}/restore", backups.RestorationAnswer)
         return answer.backup_restoration
 
+    def fork_backup(self, database: str, backup: str, name: str) -> wire.Database:
+        """A new database of that name with the backup's data."""
+        path = f"{_backup_path(database, backup)}/restore"
+        return self.ask("POST", path, wire.DatabaseAnswer, params={"into": name}).database
+
     def get_restoration(self, database: str, restoration: str) -> backups.Restoration:
         path = f"{_details_path(database)}/backup_restorations/{_segment(restoration, 'Restoration')}"
         return self.ask("GET", path, backups.RestorationAnswer).backup_restoration

@@ -13,7 +13,7 @@ from dbyard.archive.stores import open_store
 from dbyard.archive.transfer import Order, Receipt
 from dbyard.engines import Backups
 from dbyard.errors import ArchiveUnavailable, PermanentError
-from dbyard.model import Backup, Count, Operation, OperationKind, Transfer
+from dbyard.model import Backup, Count, JobState, Operation, OperationKind, Transfer
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs
 from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load
 from dbyard.store import Connection, backups, operations
@@ -119,6 +119,13 @@ def order_of(context: Context, backup: Backup, total: int | None) -> str:
     """What the transfer of the backup's data is told."""
     order = Order(location=context.archive, name=backup.data, key=key_of(context, backup.database_id), total=total)
     return msgspec.json.encode(order).decode()
+
+
+def restore_into(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
+    """Fill the data directory of an instance that never ran; raises as `await_job` does."""
+    tool = engine_of(target).render_restore(layout_of(context, target))
+    transfer = Transfer("get", order_of(context, backup, backup.size))
+    return jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
 
 
 def unchanged(before: Mapping[str, Count], after: Mapping[str, Count]) -> dict[str, int]:

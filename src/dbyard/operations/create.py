@@ -1,10 +1,13 @@
-"""create: allocate -> start -> configure."""
+"""create: allocate -> start -> configure; with the data of a backup: allocate -> restore -> start -> configure."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbyard.errors import TemporaryError
 from dbyard.model import Address, Operation, RestartNeeded
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, save_all, server
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, save_all, server
+from dbyard.operations.backup import backup_of, restore_into
 from dbyard.operations.target import Target, issue_certificate, load, release_of, save_certificate
 from dbyard.runtimes import PortTaken
 from dbyard.store import endpoints, instances
@@ -14,17 +17,29 @@ def allocate(context: Context, operation: Operation) -> Outcome:
     """Give the instance a place, the endpoint its address, and a certificate for all names that lead there."""
     target = load(context, operation)
     instance, release = target.instance, release_of(context, target)
-    given = context.runtime.allocate(instance.id, instance.generation, release, plan=target.plan.name)
+    given = context.runtime.allocate(
+        instance.id, instance.generation, release, plan=target.plan.name, lineage=instance.lineage
+    )
     address = context.runtime.publish(target.endpoint.id, instance.id)
     certificate = issue_certificate(context, instance.id, address.host)
     return Next(
-        "start",
+        "restore" if "backup_id" in operation.params else "start",
         save_all(
             lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
             _save_address(target, address),
             save_certificate(instance.id, certificate),
         ),
     )
+
+
+def restore(context: Context, operation: Operation) -> Outcome:
+    """The data of a backup; for as long as it makes progress it may last."""
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = restore_into(context, operation, target, backup)
+    if isinstance(found, Wait):
+        return replace(found, counts=found.progress == operation.progress)
+    context.runtime.cancel_job(jobs.job_id(operation))
+    return Next("start")
 
 
 def start(context: Context, operation: Operation) -> Outcome:
@@ -67,7 +82,9 @@ def on_failure(context: Context, operation: Operation, reason: str) -> Save | No
     return save_all(*(server.save_down(context, instance.id, reason) for instance in found))
 
 
-KIND = Kind(steps={"allocate": allocate, "start": start, "configure": configure}, on_failure=on_failure)
+KIND = Kind(
+    steps={"allocate": allocate, "restore": restore, "start": start, "configure": configure}, on_failure=on_failure
+)
 
 
 def _save_address(target: Target, address: Address) -> Save | None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dbyard.errors import BackupDamaged, DataDamaged, TemporaryError
-from dbyard.model import Backup, Count, Instance, Operation, Role, Transfer
+from dbyard.model import Backup, Count, Instance, Operation, Role
 from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, server
-from dbyard.operations.backup import backup_of, engine_of, order_of
+from dbyard.operations.backup import backup_of, engine_of, restore_into
 from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load_database, release_of
 from dbyard.runtimes import PortTaken
 from dbyard.secrets import make_id
@@ -43,10 +43,7 @@ def allocate(context: Context, operation: Operation) -> Outcome:
 
 
 def restore(context: Context, operation: Operation) -> Outcome:
-    target, backup = load(context, operation), backup_of(context, operation)
-    tool = engine_of(target).render_restore(layout_of(context, target))
-    transfer = Transfer("get", order_of(context, backup, backup.size))
-    found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
+    found = restore_into(context, operation, load(context, operation), backup_of(context, operation))
     return found if isinstance(found, Wait) else Next("start")
 
 

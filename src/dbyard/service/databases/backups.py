@@ -35,6 +35,8 @@ from dbyard.secrets import make_id
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
 from dbyard.service.authorization import authorize_database
+from dbyard.service.databases.create import create as create_database
+from dbyard.service.databases.create_request import CreateRequest
 from dbyard.service.databases.databases import event_data
 from dbyard.service.databases.operations import OperationHistory, find_history, queue, start
 from dbyard.store import Connection, backups, credentials, events, instances, operations
@@ -125,7 +127,8 @@ def restore(service: Service, principal: Principal, key: str, backup_id: str) ->
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
         backup = _find(connection, principal, backup_id, key)
-        _check_restorable(connection, database, backup)
+        _check_restorable(database, backup)
+        _check_no_other(connection, database)
         params = {"backup_id": backup.id}
         operation_id = operations.insert(connection, database.id, OperationKind.RESTORE, now, params=params)
         data = event_data(database) | params | {"operation_id": operation_id}
@@ -134,6 +137,19 @@ def restore(service: Service, principal: Principal, key: str, backup_id: str) ->
     service.wake()
     assert operation is not None  # noqa: S101 - for the type checker
     return operation
+
+
+def restore_into(service: Service, principal: Principal, key: str, backup_id: str, name: object) -> Database:
+    """A new database with the data of a backup, on the plan and in the project of the one that it is of.
+
+    Whoever may read all data of a database may make a copy. Raises Invalid as a create does, Conflict as `restore`.
+    """
+    with service.store.read() as connection:
+        database = authorize_database(connection, principal, key, Access.CHANGE)
+        backup = _find(connection, principal, backup_id, key)
+        _check_restorable(database, backup)
+    request = CreateRequest(name, database.technology, database.plan, None, database.version)
+    return create_database(service, principal, request, backup=backup)
 
 
 def undo_restore(service: Service, principal: Principal, key: str) -> OperationHistory:
@@ -294,13 +310,16 @@ def _find(reading: Connection, principal: Principal, backup_id: str, key: str | 
     return backup
 
 
-def _check_restorable(connection: Connection, database: Database, backup: Backup) -> None:
+def _check_restorable(database: Database, backup: Backup) -> None:
     if backup.status is not BackupStatus.DONE:
         raise Conflict("The backup is not done: there is nothing to restore")
     if backup.verification.state is VerificationState.FAILED:
         raise Conflict(f"The backup is damaged, as its proof found: {backup.verification.message}")
     if (backup.technology, backup.version) != (database.technology, database.version):
         raise Conflict(f"The backup is of {backup.technology} {backup.version}, and the database is not any more")
+
+
+def _check_no_other(connection: Connection, database: Database) -> None:
     kinds = (OperationKind.RESTORE, OperationKind.SWITCH)
     if any(each.active and each.kind in kinds for each, _ in operations.list_for(connection, database.id)):
         raise Conflict("Another restore is at work on the database")

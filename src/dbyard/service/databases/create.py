@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dbyard import engines
 from dbyard.errors import Invalid, Unavailable
-from dbyard.model import Database, Endpoint, EndpointRole, EventType, Instance, OperationKind, Principal
+from dbyard.model import Backup, Database, Endpoint, EndpointRole, EventType, Instance, OperationKind, Principal
 from dbyard.secrets import make_id, make_password
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_project
@@ -32,9 +32,13 @@ class IdempotencyKey:
 
 
 def create(
-    service: Service, principal: Principal, request: CreateRequest, idempotency_key: IdempotencyKey | None = None
+    service: Service,
+    principal: Principal,
+    request: CreateRequest,
+    idempotency_key: IdempotencyKey | None = None,
+    backup: Backup | None = None,
 ) -> Database:
-    """The database as it was created; the operation that is queued here starts its server.
+    """The database as it was created; the operation that is queued here starts its server, with the data of a backup.
 
     Raises Invalid with every wrong field at once, Unavailable when the disk is full, then NotFound for the project.
     """
@@ -51,9 +55,10 @@ def create(
         if repeated is not None:
             return repeated
         database = _insert(service, connection, principal, valid, database_id)
-        _insert_server(service, connection, database, valid)
-        start(connection, database, OperationKind.CREATE, database.created_at)
-        data = event_data(database)
+        _insert_server(service, connection, database, valid, backup)
+        params = {"backup_id": backup.id} if backup else {}
+        start(connection, database, OperationKind.CREATE, database.created_at, params)
+        data = event_data(database) | params
         events.record(
             connection, principal, EventType.DATABASE_CREATED, database.created_at, database=database, data=data
         )
@@ -82,15 +87,27 @@ def _insert(
     return database
 
 
-def _insert_server(service: Service, connection: Connection, database: Database, valid: ValidRequest) -> None:
-    """The instance, the endpoint that leads to it, and the tenant's credentials, sealed."""
-    instance = Instance(make_id(), database.id, 1, valid.release.full_version)
+def _insert_server(
+    service: Service, connection: Connection, database: Database, valid: ValidRequest, backup: Backup | None
+) -> None:
+    """The instance, the endpoint that leads to it, and the tenant's credentials, sealed.
+
+    In the data of a backup the tenant has the name that it had there, and gets a password of its own.
+    """
+    lineage = backup.lineage if backup else None
+    instance = Instance(make_id(), database.id, 1, valid.release.full_version, lineage=lineage)
     instances.insert(connection, instance)
     endpoints.insert(connection, Endpoint(make_id(), database.id, EndpointRole.PRIMARY, None, instance.id))
-    suffix = f"{random.SystemRandom().randrange(10_000):04}"
-    user, dbname = engines.load(valid.technology.engine).name_tenant(database.name, suffix)
     password = credentials.seal_password(service.box, database.id, make_password())
+    user, dbname = (backup.username, backup.dbname) if backup else _name_tenant(database, valid)
     credentials.insert(connection, database.id, SealedCredential(user, dbname, password))
+    if backup:
+        credentials.set_pending(connection, database.id)
+
+
+def _name_tenant(database: Database, valid: ValidRequest) -> tuple[str, str]:
+    suffix = f"{random.SystemRandom().randrange(10_000):04}"
+    return engines.load(valid.technology.engine).name_tenant(database.name, suffix)
 
 
 def _get_repeated(

@@ -9,6 +9,7 @@ from dbyard import wire
 from dbyard.errors import BadRequest
 from dbyard.model import Scope
 from dbyard.service.databases import backups
+from dbyard.web.api.encoding import databases as database_encoding
 from dbyard.web.api.encoding import operations as operation_encoding
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
@@ -21,6 +22,7 @@ _BACKUP = Parameter(
     "backup", "path", "The backup's id", {"type": "string"}, required=True, source="/database_backup/id"
 )
 _RESTORATION_ID = Parameter("restoration", "path", "The restore's id", {"type": "string"}, required=True, source="/id")
+_INTO = Parameter("into", "query", "The name of a new database that gets the backup's data", {"type": "string"})
 _TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
 _RANGE = Parameter("Range", "header", "`bytes=N-`: from that byte on", {"type": "string", "pattern": "^bytes=[0-9]+-$"})
 _MEDIA = "application/octet-stream"
@@ -57,9 +59,12 @@ def verify_backup(call: Call) -> BackupAnswer:
     return encoding.encode(backups.verify(call.service, call.principal, call.path["database"], call.path["backup"]))
 
 
-def restore_backup(call: Call) -> RestorationAnswer:
-    """As an object alone and wrapped, because clients differ."""
-    key = call.path["database"]
+def restore_backup(call: Call) -> RestorationAnswer | wire.DatabaseAnswer:
+    """A restoration as an object alone and wrapped, because clients differ; with `into` the new database."""
+    key, name = call.path["database"], call.query("into")
+    if name is not None:
+        made = backups.restore_into(call.service, call.principal, key, call.path["backup"], name)
+        return database_encoding.encode(made)
     operation = backups.restore(call.service, call.principal, key, call.path["backup"])
     return encoding.encode_restoration(backups.get_restoration(call.service, call.principal, key, operation.id))
 
@@ -143,12 +148,13 @@ _VERIFY = Method(
 )
 _RESTORE = Method(
     restore_backup,
-    "Put a backup in the place of a database's data, which are kept for a day",
+    "Put a backup in the place of a database's data, which are kept for a day, or into a new database",
     RestorationAnswer,
+    alternative=wire.DatabaseAnswer,
     status=202,
     writes=True,
-    parameters=(DATABASE, _BACKUP),
-    errors={404: wire.Error, 409: wire.Error},
+    parameters=(DATABASE, _BACKUP, _INTO),
+    errors={404: wire.Error, 409: wire.Error, 422: wire.Errors},
 )
 _RESTORATION = Method(
     show_restoration,
