@@ -25,9 +25,13 @@ KILLER = ("-m", "tests.e2e.killer", "serve")
 KNOWN = catalogue.load().technologies
 TECHNOLOGIES = [each for each in tenants.TENANTS if isinstance(engines.load(KNOWN[each].engine), engines.Backups)]
 LACKING = [each for each in tenants.TENANTS if each not in TECHNOLOGIES]
-READERS = {"postgresql": ("tar", "-tf", "-"), "redis": ("head", "-c", "5")}
+READERS = {
+    "postgresql": ("tar", "-tf", "-"),
+    "redis": ("head", "-c", "5"),
+    "influxdb": ("tar", "-tf", "-"),
+}
 """What reads a download."""
-FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS"}
+FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS", "influxdb": b"data/"}
 """What it finds first there."""
 
 

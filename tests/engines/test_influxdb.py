@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +27,18 @@ from dbyard.engines.influxdb.access import Observed, plan_statements, read_hours
 from dbyard.engines.influxdb.session import ask, rows
 from dbyard.engines.influxdb.settings import retention_hours, shard_hours
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from dbyard.model import (
+    MIB,
+    Address,
+    Certificate,
+    Count,
+    Credentials,
+    InstanceSpec,
+    Layout,
+    Plan,
+    RenderInput,
+    Restriction,
+)
 from tests.engines.desired import desire
 
 if TYPE_CHECKING:
@@ -171,6 +185,82 @@ class TestRetention:
         assert told() == [("autogen", "1h0m0s", "1h0m0s", True)]
         server.configure()
         assert told() == [("autogen", "0s", "168h0m0s", True)]
+
+
+WEEK, BATCH = 7 * 24 * 3600 * 10**9, 500
+
+
+def copy(server: Server) -> bytes:
+    """As a job makes one."""
+    tool = engine.render_backup(server.layout, server.credentials)
+    for file in tool.files:
+        (server.layout.run / file.path).write_text(file.content)
+    return subprocess.run(tool.argv, cwd=server.layout.run, stdout=subprocess.PIPE, check=True).stdout
+
+
+def restore(server: Server, stored: bytes) -> Server:
+    server.stop()
+    for path in server.layout.data.iterdir():
+        shutil.rmtree(path)
+    subprocess.run(engine.render_restore(server.layout).argv, input=stored, user=server.uid, check=True)
+    return server.start()
+
+
+def numbers(counts: Mapping[str, Count]) -> dict[str, int]:
+    return {name: each.number for name, each in counts.items()}
+
+
+def write_pairs(server: Server, stopping: threading.Event) -> None:
+    written = 0
+    with (tenant := connect(server)).http:
+        while not stopping.is_set():
+            for week in range(2):
+                start = 1_700_000_000_000_000_000 + week * WEEK + written * BATCH
+                lines = [f'week{week} v="{number}-{"x" * 200}" {start + number}' for number in range(BATCH)]
+                assert tenant.write(lines).status_code == 204
+            written += 1
+
+
+class TestBackups:
+    def test_are_of_one_moment_of_all_files(self, launch: Launch) -> None:
+        """What is written first, into the file of one week, is there when what was written then is, into another's."""
+        first, second = (launch("influxdb", "1.6").restart(plan=plan(64)) for _ in range(2))
+        first.configure()
+        stopping = threading.Event()
+        writer = threading.Thread(target=write_pairs, args=(first, stopping))
+        writer.start()
+        try:
+            copies = [copy(first)]
+            while len(copies) < 20 or not list(first.layout.data.glob("data/*/*/*/*.tsm")):
+                copies.append(copy(first))
+        finally:
+            stopping.set()
+            writer.join()
+        first.stop()
+        for stored in copies[::5]:
+            restore(second, stored)
+            found = engine.count(second.endpoint, second.credentials)
+            weeks = Counter({name.split(".")[2]: each.number for name, each in found.items()})
+            assert weeks["week0"] - weeks["week1"] in (0, BATCH)
+
+    def test_brings_users_and_series(self, launch: Launch, server: Server, tenant: Tenant) -> None:
+        tenant.write(points(0, 1000))
+        tenant.query("DROP SERIES FROM m WHERE host = 'h1'")
+        stored, counted = copy(server), engine.count(server.endpoint, server.credentials)
+        assert [each.number for each in counted.values()] == [900]
+        server.stop()
+        restored = restore(launch("influxdb", "1.6"), stored)
+        engine.check_login(restored.endpoint, server.credentials)
+        assert numbers(engine.count(restored.endpoint, server.credentials)) == numbers(counted)
+
+    def test_counts_tell_what_was_written_to(self, server: Server, tenant: Tenant) -> None:
+        tenant.write(points(0, 10))
+        before = engine.count(server.endpoint, server.credentials)
+        assert engine.count(server.endpoint, server.credentials) == before
+        tenant.write(points(0, 10))
+        after = engine.count(server.endpoint, server.credentials)
+        assert numbers(after) == numbers(before)
+        assert after != before
 
 
 class TestPlanStatements:

@@ -9,6 +9,7 @@ There is no `reload`: the server speaks no TLS, and has no access file.
 """
 
 from dbyard.engines.influxdb.access import configure
+from dbyard.engines.influxdb.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.influxdb.logs import find_damage, log_time
 from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
 from dbyard.engines.influxdb.render import render
@@ -18,19 +19,25 @@ from dbyard.engines.influxdb.stats import stats
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "render",
+    "render_backup",
+    "render_check",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "influxdb"
 PASSWORD_ENCRYPTION = ""
+BACKUP_SUFFIX = "tar"
