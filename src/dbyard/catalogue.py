@@ -155,6 +155,7 @@ def _version(technology: str, table: shape.Version) -> Version:
         on_request=table.on_request,
         running_spares=table.running_spares,
         preferred=table.preferred,
+        backups=table.backups,
         stands_in=table.stands_in,
         version_argument=table.version_argument,
         works_with=table.works_with,

@@ -28,6 +28,7 @@ class Version(Table, frozen=True):
     on_request: bool = False
     running_spares: bool = False
     preferred: bool = False
+    backups: bool = True
     stands_in: bool = False
     version_argument: Text = "--version"
     works_with: str = ""

@@ -29,9 +29,10 @@ READERS = {
     "postgresql": ("tar", "-tf", "-"),
     "redis": ("head", "-c", "5"),
     "influxdb": ("tar", "-tf", "-"),
+    "mongodb": ("tar", "-tf", "-"),
 }
 """What reads a download."""
-FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS", "influxdb": b"data/"}
+FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS", "influxdb": b"data/", "mongodb": b"WiredTiger"}
 """What it finds first there."""
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import threading
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -25,6 +29,7 @@ from dbyard.engines.mongodb import session, users
 from dbyard.engines.mongodb.mongod import system_key
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Certificate, Credentials, InstanceSpec, Layout, Plan, RenderInput, Restriction
+from tests.e2e.platforms import wait_for
 from tests.engines.desired import desire
 
 if TYPE_CHECKING:
@@ -214,6 +219,104 @@ def as_admin(server: Server) -> Iterator[Client]:
 
 def restrict(server: Server, restriction: Restriction) -> None:
     server.configure(restriction)
+
+
+@contextmanager
+def writing_archive(server: Server) -> Iterator[subprocess.Popen[bytes]]:
+    """As a job does it."""
+    tool = mongodb.render_backup(server.layout, server.credentials)
+    for file in tool.files:
+        (server.layout.run / file.path).write_text(file.content)
+    with subprocess.Popen(
+        tool.argv,
+        cwd=server.layout.run,
+        env=tool.env,
+        user=server.uid,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as job:
+        assert job.stdin is not None
+        job.stdin.write(tool.stdin.encode())
+        job.stdin.close()
+        yield job
+
+
+def output_of(job: subprocess.Popen[bytes]) -> bytes:
+    assert job.stdout is not None
+    found = job.stdout.read()
+    assert job.wait() == 0
+    return found
+
+
+def restore(server: Server, stored: bytes) -> Server:
+    server.stop()
+    shutil.rmtree(server.layout.data / "db")
+    subprocess.run(mongodb.render_restore(server.layout).argv, input=stored, user=server.uid, check=True)
+    return server.start()
+
+
+def write_pairs(server: Server, stopping: threading.Event, written: list[int]) -> None:
+    with connect(server) as mine:
+        database = mine.get_default_database()
+        while not stopping.is_set():
+            database.first.insert_one({"text": "x" * 10_000})
+            database.second.insert_one({})
+            written[0] += 1
+
+
+def await_more(written: list[int], count: int) -> None:
+    wanted = written[0] + count
+    wait_for(lambda: written[0] >= wanted, lambda: f"only {written[0]} were written", 30)
+
+
+class TestBackups:
+    def test_let_others_write_and_are_of_one_moment(self, launch: Launch, secured: Server) -> None:
+        """What is in the second collection was written to the first one before."""
+        stopping, written = threading.Event(), [0]
+        writer = threading.Thread(target=write_pairs, args=(secured, stopping, written))
+        writer.start()
+        try:
+            await_more(written, 50)
+            with writing_archive(secured) as job:
+                assert job.stdout is not None
+                begun = job.stdout.read(1)
+                await_more(written, 50)
+                stored = begun + output_of(job)
+        finally:
+            stopping.set()
+            writer.join()
+        secured.stop()
+        restored = restore(launch("mongodb", "0.7"), stored)
+        mongodb.check_login(restored.endpoint, secured.credentials)
+        counts = mongodb.count(restored.endpoint, secured.credentials)
+        numbers = Counter({name.rpartition(".")[2]: each.number for name, each in counts.items()})
+        assert numbers["first"] - numbers["second"] in (0, 1)
+        assert 50 <= numbers["second"] < written[0]
+
+    def test_that_are_killed_leave_a_server_that_makes_others(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            mine.get_default_database().items.insert_many([{"text": "x" * 1000} for _ in range(3000)])
+            for _ in range(2):
+                with writing_archive(secured) as job:
+                    assert job.stdout is not None
+                    job.stdout.read(1)
+                    job.kill()
+                mine.get_default_database().items.insert_one({})
+        with writing_archive(secured) as job:
+            assert b"WiredTiger" in output_of(job)
+        assert [each.name for each in secured.layout.data.iterdir()] == ["db"]
+
+    def test_counts_tell_what_was_written_to(self, secured: Server) -> None:
+        with connect(secured) as mine:
+            items = mine.get_default_database().items
+            items.insert_many([{"_id": number} for number in range(10)])
+            before = mongodb.count(secured.endpoint, secured.credentials)
+            assert mongodb.count(secured.endpoint, secured.credentials) == before
+            items.update_one({"_id": 1}, {"$set": {"n": 1}})
+        (found,) = mongodb.count(secured.endpoint, secured.credentials).values()
+        (counted,) = before.values()
+        assert (found.number, counted.number) == (10, 10)
+        assert found.changes != counted.changes
 
 
 class TestTenant:

@@ -40,7 +40,7 @@ ENGINES: dict[str, Engine] = {
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
 CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
-BACKUPS: dict[str, Backups] = {"postgresql": postgresql, "redis": redis, "influxdb": influxdb}
+BACKUPS: dict[str, Backups] = {"postgresql": postgresql, "redis": redis, "influxdb": influxdb, "mongodb": mongodb}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
@@ -103,6 +103,11 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
     exported = set(vars(ENGINES[name])["__all__"])
     assert exported - promised <= {"ADMIN", "TENANT"}
     assert promised <= exported
+
+
+@pytest.mark.parametrize(("technology", "version", "found"), [("mongodb", "0.7", True), ("mongodb", "8.0", False)])
+def test_some_versions_have_no_backups(technology: str, version: str, *, found: bool) -> None:
+    assert (engines.find_backups(catalogue.load().get(technology), version) is not None) is found
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -23,6 +23,7 @@ from dbyard.model import (
     RenderInput,
     RestartNeeded,
     Setting,
+    Technology,
     Tool,
 )
 
@@ -174,6 +175,13 @@ class Client(Protocol):
 def load(name: str) -> Engine:
     """The engine that a technology of the catalogue names; raises ModuleNotFoundError for another name."""
     return cast(Engine, import_module(f"dbyard.engines.{name}"))  # tests/engines/test_protocol.py checks each one
+
+
+def find_backups(technology: Technology, version: str) -> Backups | None:
+    """What makes backups of the servers of this version; None if nothing does."""
+    engine = load(technology.engine)
+    lacks = any(each.version == version and not each.backups for each in technology.versions)
+    return engine if isinstance(engine, Backups) and not lacks else None
 
 
 def load_client(name: str) -> Client | None:

@@ -49,6 +49,8 @@ class Version:
     """How to install it where `recipe` cannot be: without a sandbox, or where its source is out of reach."""
     preferred: bool = False
     """If it is installed, a create without a version takes it instead of the default one."""
+    backups: bool = True
+    """Whether its servers can be backed up, where its engine knows how."""
     stands_in: bool = False
     """If the default one is not installed, a create without a version takes this one."""
     works_with: str = ""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from dbyard import engines
 from dbyard.archive.stores import open_store
-from dbyard.engines import Backups
 from dbyard.model import DAY, Backup, BackupMethod, BackupStatus, Retention, VerificationState, retention_of
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
@@ -61,7 +60,7 @@ class BackupScheduler:
             instance = instances.get_primary(connection, scheduled.id)
             if database is None or database.deleted_at is not None or instance is None:
                 return
-            if isinstance(engines.load(self._context.catalogue.get(database.technology).engine), Backups):
+            if engines.find_backups(self._context.catalogue.get(database.technology), database.version):
                 queue_backup(connection, database, instance, BackupMethod.PERIODIC, now)
         self._wake()
 

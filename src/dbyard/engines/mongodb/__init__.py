@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
+from dbyard.engines.mongodb.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.mongodb.logs import find_damage, log_time
 from dbyard.engines.mongodb.names import ADMIN, name_tenant, url
 from dbyard.engines.mongodb.session import check_login, ping
@@ -20,21 +21,27 @@ from dbyard.model import Credentials, InstanceSpec, Layout, RenderInput
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "render",
+    "render_backup",
+    "render_check",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "mongodb"
 PASSWORD_ENCRYPTION = ""
+BACKUP_SUFFIX = "tar"
 
 
 def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:

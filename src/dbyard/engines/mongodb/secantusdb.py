@@ -6,6 +6,7 @@ import json
 import signal
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from dbyard.engines.mongodb.names import ADMIN
 from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
@@ -13,7 +14,7 @@ from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, 
 PREFIX = "secantusdb-"
 """How its full versions begin."""
 
-_PYTHON = ("/usr/bin/python3", "-sP")
+PYTHON = ("/usr/bin/python3", "-sP")
 _STOP_SECONDS = 30.0
 _THREADS_PER_LOGIN = 3  # as serve.py counts connections
 _OTHER_THREADS = 64
@@ -24,7 +25,7 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     plan = node.plan
     configuration, serve, first = (layout.conf / name for name in ("secantusd.toml", "serve.py", "first_admin.py"))
     access = layout.conf / "access"
-    order = {"path": str(layout.data / "db"), "user": ADMIN, "password": credentials.admin_password}
+    order = {"path": str(storage(layout)), "user": ADMIN, "password": credentials.admin_password}
     return InstanceSpec(
         id=node.id,
         generation=node.generation,
@@ -32,7 +33,7 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
             ProcessSpec(
                 name="server",
                 argv=(
-                    *_PYTHON,
+                    *PYTHON,
                     str(serve),
                     str(layout.log / "server.log"),
                     ADMIN,
@@ -53,11 +54,11 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
                 stop_grace=_STOP_SECONDS,
             ),
         ),
-        init=(Command((*_PYTHON, str(first)), json.dumps(order)),),
+        init=(Command((*PYTHON, str(first)), json.dumps(order)),),
         files=(
             File(configuration, _configuration(node, layout)),
-            File(serve, _script("serve.py")),
-            File(first, _script("first_admin.py")),
+            File(serve, script("serve.py")),
+            File(first, script("first_admin.py")),
             File(access, "admin only\n" if node.admin_only else "everybody\n"),  # looked at with each log-in
         ),
         memory=(plan.memory_mb + node.overhead_mb) * MIB,
@@ -73,7 +74,7 @@ def _configuration(node: RenderInput, layout: Layout) -> str:
 [server]
 host = {json.dumps(layout.host)}
 port = {layout.port}
-storage_path = {json.dumps(str(layout.data / "db"))}
+storage_path = {json.dumps(str(storage(layout)))}
 log_level = "WARNING"
 auth = true
 
@@ -96,6 +97,10 @@ def connections(plan: Plan) -> int:
     return plan.connections
 
 
+def storage(layout: Layout) -> Path:
+    return layout.data / "db"
+
+
 @cache
-def _script(name: str) -> str:
+def script(name: str) -> str:
     return files("dbyard.engines.mongodb").joinpath("scripts", name).read_text(encoding="utf-8")

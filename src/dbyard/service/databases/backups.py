@@ -27,7 +27,6 @@ from dbyard.model import (
     Principal,
     Retention,
     Role,
-    Technology,
     VerificationState,
     retention_of,
 )
@@ -230,17 +229,15 @@ def owner_of_link(service: Service, backup_id: str, token: str | None) -> Princi
 def read_link(service: Service, backup_id: str, token: str | None, start_at: int = 0) -> BackupContent:
     """The content of the backup that the link is for, from a byte on. Raises NotFound, also when the link has ended."""
     backup = get(service, owner_of_link(service, backup_id, token), backup_id)
-    name = f"{name_of(backup)}.{_engine(service, backup.technology).BACKUP_SUFFIX}"
+    name = f"{name_of(backup)}.{_engine(service, backup.technology, backup.version).BACKUP_SUFFIX}"
     return BackupContent(backup, name, backup.size or 0, start_at, _read(service, backup, start_at))
-
-
-def has_backups(technology: Technology) -> bool:
-    return isinstance(engines.load(technology.engine), Backups)
 
 
 def find_retention(service: Service, plan: Plan) -> Retention | None:
     """How long the backups of the plan's databases are kept; None where there are none."""
-    return retention_of(plan.name) if has_backups(service.catalogue.get(plan.technology)) else None
+    technology = service.catalogue.get(plan.technology)
+    found = engines.find_backups(technology, technology.default_version.version)
+    return retention_of(plan.name) if found else None
 
 
 def name_of(backup: Backup) -> str:
@@ -249,7 +246,7 @@ def name_of(backup: Backup) -> str:
 
 
 def _queue(service: Service, connection: Connection, database: Database, method: BackupMethod, now: float) -> Backup:
-    _engine(service, database.technology)
+    _engine(service, database.technology, database.version)
     instance = instances.get_primary(connection, database.id)
     if instance is None or instance.ready_at is None:
         raise Conflict("The database never got ready", extra={"current_operation_id": None})
@@ -290,10 +287,11 @@ def _read(service: Service, backup: Backup, start_at: int) -> Iterator[bytes]:
         left = max(left - len(piece), 0)
 
 
-def _engine(service: Service, technology: str) -> Backups:
-    found = engines.load(service.catalogue.get(technology).engine)
-    if not isinstance(found, Backups):
-        raise Invalid({"database": [f"has no backups yet: {service.catalogue.get(technology).name} lacks them"]})
+def _engine(service: Service, technology: str, version: str) -> Backups:
+    known = service.catalogue.get(technology)
+    found = engines.find_backups(known, version)
+    if found is None:
+        raise Invalid({"database": [f"has no backups yet: {known.name} {version} lacks them"]})
     return found
 
 

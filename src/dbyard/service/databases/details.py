@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dbyard import engines
 from dbyard.errors import NotFound
 from dbyard.model import (
     DISK_WARNING,
@@ -22,7 +23,6 @@ from dbyard.model import (
 )
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
-from dbyard.service.databases import backups as backup_abilities
 from dbyard.service.databases import operations, status
 from dbyard.service.databases.status import StatusReport
 from dbyard.store import Connection, backups, credentials, endpoints, instances
@@ -103,7 +103,8 @@ def _gather(service: Service, reading: Connection, database: Database) -> Server
     if not (instance and credential and technology and plan and version):
         raise NotFound("Database not found", resource="database")
     active = operations.active_id(reading, database)
-    schedule = backups.schedule_of(reading, database.id) if backup_abilities.has_backups(technology) else None
+    has_backups = engines.find_backups(technology, version.version) is not None
+    schedule = backups.schedule_of(reading, database.id) if has_backups else None
     report = status.report(service, reading, database)
     reached = endpoints.list_for(reading, database.id)
     return ServerFacts(database, instance, reached, report, credential, technology, version, plan, active, schedule)

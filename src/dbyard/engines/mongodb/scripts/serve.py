@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable
@@ -86,6 +87,27 @@ class Storage(storage.Storage):  # type: ignore[misc]
             self.oplog_max_entries = kept
         super().checkpoint()
         self._compact()
+
+    def create_archive(self, output_path: str) -> dict[str, int | str]:
+        """Into a pipe that somebody reads. Others wait for the checkpoint alone, not until all is read.
+
+        What the cursor lists stays as it is while it is open, and no log is removed.
+        """
+        session = self._conn.open_session()
+        try:
+            with self._lock:
+                super().checkpoint()
+                listed = session.open_cursor("backup:", None, None)
+            with open(os.open(output_path, os.O_WRONLY | os.O_NONBLOCK), "wb") as pipe:
+                os.set_blocking(pipe.fileno(), True)
+                with tarfile.open(fileobj=pipe, mode="w|") as tar:
+                    while listed.next() == 0:
+                        tar.add(Path(self.home_path, listed.get_key()), listed.get_key())
+                    return {"path": output_path, "sizeBytes": tar.offset}
+        except OSError as error:
+            raise RuntimeError(f"the archive is not read: {error}") from error
+        finally:
+            session.close()
 
     def _prune_oplog_locked(self, *, now: float | None = None) -> int:
         """As its own does it, but at one stroke: each entry by itself would be a write to the disk by itself."""
