@@ -30,9 +30,18 @@ READERS = {
     "redis": ("head", "-c", "5"),
     "influxdb": ("tar", "-tf", "-"),
     "mongodb": ("tar", "-tf", "-"),
+    "mysql": ("grep", "-a", "^CREATE TABLE"),
+    "mariadb": ("grep", "-a", "^CREATE TABLE"),
 }
 """What reads a download."""
-FIRST = {"postgresql": b"backup_label\n", "redis": b"REDIS", "influxdb": b"data/", "mongodb": b"WiredTiger"}
+FIRST = {
+    "postgresql": b"backup_label\n",
+    "redis": b"REDIS",
+    "influxdb": b"data/",
+    "mongodb": b"WiredTiger",
+    "mysql": b"CREATE TABLE `written`",
+    "mariadb": b"CREATE TABLE `written`",
+}
 """What it finds first there."""
 
 

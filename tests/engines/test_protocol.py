@@ -40,7 +40,13 @@ ENGINES: dict[str, Engine] = {
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
 CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
-BACKUPS: dict[str, Backups] = {"postgresql": postgresql, "redis": redis, "influxdb": influxdb, "mongodb": mongodb}
+BACKUPS: dict[str, Backups] = {
+    "postgresql": postgresql,
+    "mysql": mysql,
+    "redis": redis,
+    "influxdb": influxdb,
+    "mongodb": mongodb,
+}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 

@@ -5,6 +5,7 @@ but the platform's, and no event of a tenant runs; `configure` unlocks the tenan
 """
 
 from dbyard.engines.mysql.access import configure
+from dbyard.engines.mysql.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.mysql.login import check_login
 from dbyard.engines.mysql.logs import find_damage, log_time
 from dbyard.engines.mysql.names import ADMIN, name_tenant, url
@@ -14,19 +15,25 @@ from dbyard.engines.mysql.stats import stats
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "reload",
     "render",
+    "render_backup",
+    "render_check",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "mysql"
+BACKUP_SUFFIX = "sql"
 PASSWORD_ENCRYPTION = ""

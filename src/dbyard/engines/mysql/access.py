@@ -75,8 +75,10 @@ def plan_missing(server: Server, observed: Observed, desired: Desired) -> list[s
     for user in desired.users:
         if user.name not in observed.locked:
             lock = " ACCOUNT LOCK" if desired.restriction is Restriction.CLOSED else ""
-            statements.append(f"CREATE USER IF NOT EXISTS {_account(user)} {server.identified(user.password)}{lock}")
-            statements += _plan_rights(server, desired, user)
+            statements.append(
+                f"CREATE USER IF NOT EXISTS {account_of(user.name)} {server.identified(user.password)}{lock}"
+            )
+            statements += plan_rights(server, user.name, may_write=_may_write(desired))
     return statements
 
 
@@ -89,9 +91,10 @@ def plan_taking(server: Server, observed: Observed, desired: Desired, user: User
     is_less = desired.restriction is not Restriction.NONE and may_write is not False
     if not (user.reset or is_less or desired.restriction is Restriction.CLOSED):
         return None
-    statements = _plan_rights(server, desired, user) if may_write is not _may_write(desired) else []
+    is_changed = may_write is not _may_write(desired)
+    statements = plan_rights(server, user.name, may_write=_may_write(desired)) if is_changed else []
     if user.reset:
-        statements.append(f"ALTER USER {_account(user)} {server.identified(user.password)}")
+        statements.append(f"ALTER USER {account_of(user.name)} {server.identified(user.password)}")
     return statements
 
 
@@ -104,18 +107,18 @@ def has_plan(observed: Observed, plan: Plan) -> bool:
 def _change(session: Cursor, server: Server, observed: Observed, desired: Desired, user: User) -> None:
     taking = plan_taking(server, observed, desired, user)
     if taking is not None:
-        session.execute(f"ALTER USER {_account(user)} ACCOUNT LOCK")
+        session.execute(f"ALTER USER {account_of(user.name)} ACCOUNT LOCK")
         session.execute("SET GLOBAL event_scheduler = OFF")
         _end_sessions(session, user)
         for statement in taking:
             session.execute(statement)
     elif observed.may_write.get(user.name) is not _may_write(desired):
-        for statement in _plan_rights(server, desired, user):
+        for statement in plan_rights(server, user.name, may_write=_may_write(desired)):
             session.execute(statement)
         _end_idle_sessions(session, user)
     is_locked = taking is not None or observed.locked[user.name]
     if is_locked and desired.restriction is not Restriction.CLOSED:
-        session.execute(f"ALTER USER {_account(user)} ACCOUNT UNLOCK")
+        session.execute(f"ALTER USER {account_of(user.name)} ACCOUNT UNLOCK")
 
 
 def _run_events(session: Cursor, desired: Desired) -> None:
@@ -126,10 +129,10 @@ def _run_events(session: Cursor, desired: Desired) -> None:
         session.execute(f"SET GLOBAL event_scheduler = {wanted}")
 
 
-def _plan_rights(server: Server, desired: Desired, user: User) -> list[str]:
-    """From nothing on, so that no other grant is left that would count for more."""
-    account = _account(user)
-    rights = "ALL PRIVILEGES" if _may_write(desired) else server.RIGHTS_OF_READERS
+def plan_rights(server: Server, user: str, *, may_write: bool) -> list[str]:
+    """From nothing on, so that no other grant is left that would count for more. Pure."""
+    account = account_of(user)
+    rights = "ALL PRIVILEGES" if may_write else server.RIGHTS_OF_READERS
     return [
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}",
         f"GRANT PROCESS ON *.* TO {account}",  # mysqldump asks for tablespaces, and monitors for what the server does
@@ -170,8 +173,8 @@ def _flags(text: str | None) -> dict[str, bool]:
     return {name: value in (1, "1", True, "true") for name, value in json.loads(text or "{}").items()}
 
 
-def _account(user: User) -> str:
-    return f"{identifier(user.name)}@'%'"
+def account_of(user: str) -> str:
+    return f"{identifier(user)}@'%'"
 
 
 def _end_sessions(session: Cursor, user: User) -> None:

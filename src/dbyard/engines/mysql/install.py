@@ -9,8 +9,8 @@ from dbyard.model import Command, Layout
 # All but `posix` and `right`, which hold every zone once more. The server's own zones are newer than the machine's.
 _SCRIPT = """\
 set -e
-tzinfo=$1 base=$2 admin=$3 run=$4
-shift 4
+tzinfo=$1 base=$2 admin=$3 run=$(cd "$4" && pwd) option=$5
+shift 5
 mkdir "$run/zones"
 for from in "$base/share/zoneinfo" /usr/share/zoneinfo; do
     [ -d "$from" ] || continue
@@ -20,17 +20,16 @@ for from in "$base/share/zoneinfo" /usr/share/zoneinfo; do
     break
 done
 { echo "USE mysql;" && "$tzinfo" "$run/zones" && cat "$admin"; } > "$run/first.sql"
-"$@"
+"$@" "$option=$run/first.sql"
 rm -r "$run/zones" "$run/first.sql"
 """
 
 
-def with_time_zones(layout: Layout, tzinfo: str, install: Sequence[str]) -> Command:
-    """`install` made to run `first_script`: the time zones by the program `tzinfo`, then `admin.sql`."""
+def with_time_zones(layout: Layout, tzinfo: str, install: Sequence[str], option: str) -> Command:
+    """`install` with its `option` for a first script: the time zones by the program `tzinfo`, then `admin.sql`.
+
+    `run` and `conf` of the layout may be relative.
+    """
     base = layout.bin.parent
-    given = (str(base / "bin" / tzinfo), str(base), str(layout.conf / "admin.sql"), str(layout.run))
+    given = (str(base / "bin" / tzinfo), str(base), str(layout.conf / "admin.sql"), str(layout.run), option)
     return Command(("/bin/sh", "-c", _SCRIPT, "install", *given, *install))
-
-
-def first_script(layout: Layout) -> str:
-    return str(layout.run / "first.sql")

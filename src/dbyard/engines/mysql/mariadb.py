@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dbyard.engines.mysql.install import first_script, with_time_zones
+from dbyard.engines.mysql.install import with_time_zones
 from dbyard.engines.mysql.passwords import native_hash
 from dbyard.engines.mysql.sizes import LEAST_LOG_MB, cache_mb, log_mb
 from dbyard.model import Command, Layout, Plan
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 NAME = "MariaDB"
 PROGRAM = "mariadbd"
+CLIENT, DUMP, CHECK = "mariadb", "mariadb-dump", "mariadb-check"
+CLIENT_OPTIONS = ("--skip-ssl",)
+DUMP_OPTIONS = ("--dump-history",)
+LOAD_SETTINGS = ("--innodb-log-file-size=128M",)
 SESSION_SETTINGS = (
     "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_statement_time = 10,"
     " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
@@ -32,6 +36,18 @@ LOCK_ALL = (
 )
 
 
+REMOVE_OTHERS = (
+    "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'",
+    "DELETE FROM mysql.proxies_priv",
+    "FLUSH PRIVILEGES",
+)
+KEEP_ROOT = (
+    "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys' AND (User, Host) <> ('root', 'localhost')",
+    "DELETE FROM mysql.proxies_priv",
+    "FLUSH PRIVILEGES",
+)
+
+
 def render_install(layout: Layout) -> Command:
     base = layout.bin.parent
     install = [
@@ -39,22 +55,20 @@ def render_install(layout: Layout) -> Command:
         "--no-defaults",
         f"--basedir={base}",
         f"--datadir={layout.data}",
-        f"--extra-file={first_script(layout)}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
         "--force",  # without asking for the host's name
         f"--innodb-log-file-size={LEAST_LOG_MB}M",
         "--innodb-flush-method=nosync",
     ]
-    return with_time_zones(layout, "mariadb-tzinfo-to-sql", install)
+    return with_time_zones(layout, "mariadb-tzinfo-to-sql", install, "--extra-file")
 
 
 def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
-    base, cache = layout.bin.parent, cache_mb(plan)
-    before_11 = layout.full_version.startswith("10.")
+    cache = cache_mb(plan)
+    before_11 = _is_before_11(layout)
     return {
-        "plugin-dir": str(base / "lib" / "mysql" / "plugin"),
-        "lc-messages-dir": str(base / "share" / ("mysql" if before_11 else "mariadb")),
+        **render_places(layout),
         "secure-file-priv": str(layout.run),
         "local-infile": "ON",  # a client reads its own files, which is its own affair
         "collation-server": "utf8mb4_unicode_ci" if before_11 else "utf8mb4_uca1400_ai_ci",
@@ -68,12 +82,20 @@ def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
     }
 
 
+def render_places(layout: Layout) -> Mapping[str, str]:
+    base = layout.bin.parent
+    return {
+        "plugin-dir": str(base / "lib" / "mysql" / "plugin"),
+        "lc-messages-dir": str(base / "share" / ("mysql" if _is_before_11(layout) else "mariadb")),
+    }
+
+
+def _is_before_11(layout: Layout) -> bool:
+    return layout.full_version.startswith("10.")
+
+
 def render_admin(user: str, password: str) -> tuple[str, ...]:
-    """The installer's root has no password."""
     return (
-        "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'",
-        "DELETE FROM mysql.proxies_priv",
-        "FLUSH PRIVILEGES",
         f"CREATE USER {user}@'%' {identified(password)}",
         f"GRANT ALL PRIVILEGES ON *.* TO {user}@'%' WITH GRANT OPTION",
     )
@@ -81,6 +103,14 @@ def render_admin(user: str, password: str) -> tuple[str, ...]:
 
 def identified(password: str) -> str:
     return f"IDENTIFIED VIA mysql_native_password USING '{native_hash(password)}'"
+
+
+derived = identified
+"""A hash without salt."""
+
+
+def limit_statements(seconds: float) -> str:
+    return f"SET SESSION max_statement_time = {seconds:.3f}"
 
 
 def reload_tls(session: Cursor) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dbyard.engines.mysql.install import first_script, with_time_zones
+from dbyard.engines.mysql.install import with_time_zones
 from dbyard.engines.mysql.passwords import derived_sha2_hash, sha2_hash
 from dbyard.engines.mysql.sizes import LEAST_LOG_MB, cache_mb, log_mb
 from dbyard.model import Command, Layout, Plan
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NAME = "MySQL"
 PROGRAM = "mysqld"
+CLIENT, DUMP, CHECK = "mysql", "mysqldump", "mysqlcheck"
+CLIENT_OPTIONS = ("--ssl-mode=DISABLED", "--get-server-public-key")
+DUMP_OPTIONS = ("--set-gtid-purged=OFF", "--column-statistics=0")
+LOAD_SETTINGS = ("--disable-log-bin", "--mysqlx=OFF", "--secure-file-priv=NULL", "--innodb-redo-log-capacity=128M")
 SESSION_SETTINGS = (
     "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_execution_time = 10000,"
     " SESSION information_schema_stats_expiry = 0, SESSION sql_mode = 'STRICT_TRANS_TABLES'"
@@ -35,6 +39,10 @@ LOCK_ALL = (
 )
 
 
+REMOVE_OTHERS = ("DROP USER root@localhost",)
+KEEP_ROOT = ()
+
+
 def render_install(layout: Layout) -> Command:
     install = [
         str(layout.bin / PROGRAM),
@@ -42,21 +50,19 @@ def render_install(layout: Layout) -> Command:
         "--initialize-insecure",
         f"--basedir={layout.bin.parent}",
         f"--datadir={layout.data}",
-        f"--init-file={first_script(layout)}",
         "--secure-file-priv=NULL",
         "--disable-log-bin",
         f"--innodb-redo-log-capacity={LEAST_LOG_MB}M",
         "--innodb-flush-method=nosync",
         "--innodb-doublewrite=OFF",
     ]
-    return with_time_zones(layout, "mysql_tzinfo_to_sql", install)
+    return with_time_zones(layout, "mysql_tzinfo_to_sql", install, "--init-file")
 
 
 def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
     """The caches of tables and of temporary tables follow the plan: their defaults follow the machine."""
     return {
-        "plugin-dir": str(layout.bin.parent / "lib" / "mysql" / "plugin"),
-        "lc-messages-dir": str(layout.bin.parent / "share" / "mysql"),
+        **render_places(layout),
         "secure-file-priv": "NULL",
         "local-infile": "OFF",
         "mysqlx": "OFF",
@@ -80,22 +86,34 @@ def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
     }
 
 
+def render_places(layout: Layout) -> Mapping[str, str]:
+    return {
+        "plugin-dir": str(layout.bin.parent / "lib" / "mysql" / "plugin"),
+        "lc-messages-dir": str(layout.bin.parent / "share" / "mysql"),
+    }
+
+
 def _io_threads(plan: Plan) -> int:
     return max(1, min(plan.memory_mb // 1024, 4))
 
 
 def render_admin(user: str, password: str) -> tuple[str, ...]:
-    """The installer's root has no password."""
-    secret = f"IDENTIFIED WITH caching_sha2_password AS '{derived_sha2_hash(password)}'"
     return (
-        "DROP USER root@localhost",
-        f"CREATE USER {user}@'%' {secret}",
+        f"CREATE USER {user}@'%' {derived(password)}",
         f"GRANT ALL PRIVILEGES ON *.* TO {user}@'%' WITH GRANT OPTION",
     )
 
 
 def identified(password: str) -> str:
     return f"IDENTIFIED WITH caching_sha2_password AS '{sha2_hash(password)}'"
+
+
+def derived(password: str) -> str:
+    return f"IDENTIFIED WITH caching_sha2_password AS '{derived_sha2_hash(password)}'"
+
+
+def limit_statements(seconds: float) -> str:
+    return f"SET SESSION max_execution_time = {int(seconds * 1000)}"
 
 
 def reload_tls(session: Cursor) -> None:

@@ -41,7 +41,8 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
 
 def _files(node: RenderInput, layout: Layout, credentials: Credentials, server: Server) -> tuple[File, ...]:
     settings = {**_settings(node, layout), **server.render_settings(node.plan, layout)}
-    files = [File(layout.conf / "admin.sql", _script(server.render_admin(ADMIN, credentials.admin_password)))]
+    accounts = (*server.REMOVE_OTHERS, *server.render_admin(ADMIN, credentials.admin_password))
+    files = [File(layout.conf / "admin.sql", script(accounts))]
     if credentials.certificate.certificate:
         certificate, key, authority = (layout.conf / name for name in ("server.crt", "server.key", "authority.crt"))
         files += [
@@ -52,14 +53,14 @@ def _files(node: RenderInput, layout: Layout, credentials: Credentials, server: 
         settings |= {"ssl-cert": str(certificate), "ssl-key": str(key), "ssl-ca": str(authority)}
         settings["tls-version"] = "TLSv1.2,TLSv1.3"
     if node.admin_only:
-        script = layout.conf / "admin_only.sql"
-        files.append(File(script, _script(server.LOCK_ALL)))
-        settings["init-file"] = str(script)
+        locking = layout.conf / "admin_only.sql"
+        files.append(File(locking, script(server.LOCK_ALL)))
+        settings["init-file"] = str(locking)
     text = f"[{server.PROGRAM}]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
     return (File(layout.conf / "server.cnf", text), *files)
 
 
-def _script(statements: Iterable[str]) -> str:
+def script(statements: Iterable[str]) -> str:
     """The server takes a line for a statement."""
     return "".join(f"{statement};\n" for statement in statements)
 

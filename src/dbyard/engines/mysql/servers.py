@@ -42,17 +42,53 @@ class Server(Protocol):
     def LOCK_ALL(self) -> tuple[str, ...]:
         """Statements that lock every account but the platform's, whoever they are. Each is a line."""
 
+    @property
+    def REMOVE_OTHERS(self) -> tuple[str, ...]:
+        """Statements that remove the accounts of the installer, which have no password. Each is a line."""
+
+    @property
+    def KEEP_ROOT(self) -> tuple[str, ...]:
+        """The same, but for the root of this machine."""
+
+    @property
+    def CLIENT(self) -> str: ...
+    @property
+    def DUMP(self) -> str: ...
+    @property
+    def CHECK(self) -> str: ...
+
+    @property
+    def CLIENT_OPTIONS(self) -> tuple[str, ...]:
+        """Of all client programs: without TLS, which costs time, on this machine."""
+
+    @property
+    def DUMP_OPTIONS(self) -> tuple[str, ...]:
+        """Those that the other one's dump does not have, or need not have."""
+
+    @property
+    def LOAD_SETTINGS(self) -> tuple[str, ...]:
+        """Options of a server that only loads a dump, beside those of both."""
+
     def render_install(self, layout: Layout) -> Command:
         """Makes the first files, with the time zones and what `admin.sql` says; the runtime makes them durable."""
 
     def render_settings(self, plan: Plan, layout: Layout) -> Mapping[str, str]:
         """Those that the other server does not have, or has in another way."""
 
+    def render_places(self, layout: Layout) -> Mapping[str, str]:
+        """The settings that name where its own files are."""
+
     def render_admin(self, user: str, password: str) -> tuple[str, ...]:
-        """Statements after which this account is the only one with a way in."""
+        """Statements that make this account, with all rights. Each is a line."""
+
+    def derived(self, password: str) -> str:
+        """As `identified`, and the same clause for the same password. Pure."""
 
     def identified(self, password: str) -> str:
         """The clause of CREATE USER and ALTER USER that sets a password without telling it."""
+
+    def limit_statements(self, seconds: float) -> str:
+        """A statement: none of the session's queries takes longer from then on. Pure."""
 
     def reload_tls(self, session: Cursor) -> None:
         """Have the server read its certificate again, if it has one."""
