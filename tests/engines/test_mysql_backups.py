@@ -5,6 +5,7 @@ not do.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from contextlib import closing
@@ -119,9 +120,12 @@ class TestRestore:
     def test_does_nothing_that_the_tenant_could_not(self, server: Running, other: Running) -> None:
         with closing(connect(server)) as tenant:
             execute(tenant, "CREATE TABLE log (line TEXT)", *HOSTILE)
-        work = make_directory()
-        restore(other, back_up(server), work)
-        assert not list(work.rglob("owned"))
+        made, work = back_up(server), make_directory()
+        try:
+            run_in(work, other, mysql.render_restore(other.layout), made)
+            assert not list(work.rglob("owned"))
+        finally:
+            shutil.rmtree(work)
         assert not list(other.layout.data.rglob("owned"))
         other.start()
         with closing(admin(other)) as session:
@@ -269,14 +273,21 @@ def back_up(server: Running) -> bytes:
     return run(server, mysql.render_backup(server.layout, server.credentials))
 
 
-def restore(server: Running, made: bytes, work: Path | None = None) -> None:
-    run(server, mysql.render_restore(server.layout), made, work)
+def restore(server: Running, made: bytes) -> None:
+    run(server, mysql.render_restore(server.layout), made)
 
 
-def run(server: Running, tool: Tool | None, stdin: bytes = b"", work: Path | None = None) -> bytes:
-    """A tool in a work directory of its own, as a job runs it but for the sandbox; what it wrote."""
+def run(server: Running, tool: Tool | None, stdin: bytes = b"") -> bytes:
+    """What a tool wrote that ran in a work directory of its own, as a job does it but for the sandbox."""
     assert tool is not None
-    work = work or make_directory()
+    work = make_directory()
+    try:
+        return run_in(work, server, tool, stdin)
+    finally:
+        shutil.rmtree(work)
+
+
+def run_in(work: Path, server: Running, tool: Tool, stdin: bytes) -> bytes:
     for file in tool.files:
         (work / file.path).write_text(file.content)
     for path in (work, *work.iterdir()):
