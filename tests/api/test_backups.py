@@ -71,7 +71,7 @@ class TestCreate:
         assert (answer.status_code, answer.json()["error"]) == (409, "The database never got ready")
 
     def test_of_a_technology_without(self, api: TestClient, service: Service) -> None:
-        body = seed_body("search", technology="elasticsearch", plan="elasticsearch-starter-512")
+        body = seed_body("search", technology="elasticsearch", version="7.17", plan="elasticsearch-starter-512")
         made = api.post("/v1/databases", json=body).json()["database"]["id"]
         get_ready(service)
         answer = api.post(f"/api/databases/{made}/backups")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
@@ -30,6 +32,7 @@ from dbyard.model import (
     Address,
     Applied,
     Certificate,
+    Count,
     Credentials,
     InstanceSpec,
     Layout,
@@ -38,6 +41,7 @@ from dbyard.model import (
     RestartNeeded,
     Restriction,
 )
+from tests.e2e.platforms import wait_for
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Launch, Server
@@ -200,6 +204,75 @@ def fill(server: Server, index: str, numbers: range) -> None:
     lines = (f'{{"index":{{"_id":"{number}"}}}}\n{{"number":{number},"word":"w{number % 7}"}}\n' for number in numbers)
     answer = ask(server, "POST", f"/{index}/_bulk?refresh=true", "".join(lines))
     assert not answer["errors"], answer
+
+
+def copy(server: Server) -> bytes:
+    """As a job makes one."""
+    tool = engine.render_backup(server.layout, server.credentials)
+    for file in tool.files:
+        (server.layout.run / file.path).write_text(file.content)
+    return subprocess.run(tool.argv, cwd=server.layout.run, stdout=subprocess.PIPE, check=True).stdout
+
+
+def restore(server: Server, stored: bytes) -> Server:
+    server.stop()
+    for path in server.layout.data.iterdir():
+        shutil.rmtree(path)
+    subprocess.run(engine.render_restore(server.layout).argv, input=stored, user=server.uid, check=True)
+    return server.start()
+
+
+def await_counts(server: Server) -> Mapping[str, Count]:
+    return wait_for(lambda: _count(server), server.log, 60)
+
+
+def _count(server: Server) -> Mapping[str, Count] | None:
+    try:
+        return engine.count(server.endpoint, server.credentials)
+    except NotReady:
+        return None
+
+
+class TestBackups:
+    def test_are_of_one_moment_of_all_indices(self, server: Server, launch: Launch) -> None:
+        """What is in the second index was acknowledged by the first one before, while both merge and refresh."""
+        fill(server, "first", range(1))
+        fill(server, "second", range(1))
+        stopping, written = threading.Event(), [1]
+
+        def write() -> None:
+            while not stopping.is_set():
+                for index in ("first", "second"):
+                    fill(server, index, range(written[0], written[0] + 50))
+                written[0] += 50
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            copies = [copy(server)]
+            while len(copies) < 10 or written[0] < 5000:
+                copies.append(copy(server))
+        finally:
+            stopping.set()
+            writer.join()
+        other = launch("opensearch", "2.19")
+        other.credentials = server.credentials
+        for stored in (copies[4], copies[-1]):
+            restore(other, stored)
+            counts = await_counts(other)
+            assert counts["first"].number - counts["second"].number in (0, 50)
+        engine.check_login(other.endpoint, server.credentials)
+
+    def test_counts_tell_what_was_written_to(self, server: Server) -> None:
+        fill(server, "books", range(10))
+        fill(server, "others", range(5))
+        before = engine.count(server.endpoint, server.credentials)
+        assert {name: each.number for name, each in before.items()} == {"books": 10, "others": 5}
+        assert engine.count(server.endpoint, server.credentials) == before
+        fill(server, "books", range(10))
+        after = engine.count(server.endpoint, server.credentials)
+        assert (after["books"].number, after["others"]) == (10, before["others"])
+        assert after["books"] != before["books"]
 
 
 def count(server: Server, index: str) -> int:

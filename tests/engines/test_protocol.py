@@ -46,6 +46,7 @@ BACKUPS: dict[str, Backups] = {
     "redis": redis,
     "influxdb": influxdb,
     "mongodb": mongodb,
+    "elasticsearch": elasticsearch,
 }
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}

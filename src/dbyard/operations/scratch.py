@@ -12,9 +12,18 @@ from dataclasses import replace
 
 from dbyard.errors import BackupDamaged, DataDamaged, TemporaryError
 from dbyard.model import Backup, Count, Instance, Operation, Role
-from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, server
+from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, save_all, server
 from dbyard.operations.backup import backup_of, engine_of, restore_into
-from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load_database, release_of
+from dbyard.operations.target import (
+    Target,
+    address_of,
+    credentials_of,
+    issue_certificate,
+    layout_of,
+    load_database,
+    release_of,
+    save_certificate,
+)
 from dbyard.runtimes import PortTaken
 from dbyard.secrets import make_id
 from dbyard.store import instances
@@ -36,9 +45,14 @@ def allocate(context: Context, operation: Operation) -> Outcome:
     target, backup = load(context, operation), backup_of(context, operation)
     instance, release = target.instance, release_of(context, target)
     given = context.runtime.allocate(instance.id, instance.generation, release, lineage=backup.lineage)
-    context.runtime.publish(instance.id, instance.id)
+    address = context.runtime.publish(instance.id, instance.id)
+    certificate = issue_certificate(context, instance.id, address.host)
     return Next(
-        "restore", lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage)
+        "restore",
+        save_all(
+            lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
+            save_certificate(instance.id, certificate),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ There is no `reload`: tenants are served without TLS, and OpenSearch keeps its u
 """
 
 from dbyard.engines.elasticsearch.access import configure
+from dbyard.engines.elasticsearch.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.elasticsearch.logs import find_damage, log_time
 from dbyard.engines.elasticsearch.names import ADMIN, name_tenant, url
 from dbyard.engines.elasticsearch.render import render
@@ -15,18 +16,24 @@ from dbyard.engines.elasticsearch.stats import stats
 
 __all__ = [
     "ADMIN",
+    "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "count",
     "find_damage",
     "log_time",
     "name_tenant",
     "ping",
     "render",
+    "render_backup",
+    "render_check",
+    "render_restore",
     "stats",
     "url",
 ]
 
 TECHNOLOGY = "elasticsearch"
 PASSWORD_ENCRYPTION = ""
+BACKUP_SUFFIX = "tar"

@@ -5,28 +5,26 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
+from dbyard.engines.file_copies import render_copy, render_unpacking
 from dbyard.engines.influxdb.session import Refused, ask, identifier, rows
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import Address, Count, Credentials, DataAccess, File, Layout, Tool
+from dbyard.model import Address, Count, Credentials, Layout, Tool
 
 _COUNT_SECONDS = 5.0
-_WRITE_COPY = "write_copy.py"
+_STORED = ("meta/meta.db", "data/*/*/*/*.tsm", "data/*/*/*/*.tombstone", "data/*/*/*/fields.idx", "wal/*/*/*/*.wal")
+"""Not the numbers of series, which a start gives out anew."""
+_LOG = ".wal"
 _COUNT = "count_"
 
 
 def render_backup(layout: Layout, credentials: Credentials) -> Tool:  # noqa: ARG001 - the server is not asked
-    argv = ("/usr/bin/python3", "-I", _WRITE_COPY, str(layout.data))
-    return Tool(argv, data=DataAccess.READ, files=(File(Path(_WRITE_COPY), _script()),))
+    return render_copy(layout, _STORED, _LOG)
 
 
 def render_restore(layout: Layout) -> Tool:
-    argv = ("tar", "--extract", "--no-same-owner", "--directory", str(layout.data))
-    return Tool(argv, data=DataAccess.WRITE)
+    return render_unpacking(layout)
 
 
 def render_check(layout: Layout, credentials: Credentials) -> Tool | None:  # noqa: ARG001 - counting reads all points
@@ -97,8 +95,3 @@ def _count_fields(address: Address, password: str, source: str, seconds: float) 
         for name, number in row.items()
         if name.startswith(_COUNT) and number is not None
     }
-
-
-@cache
-def _script() -> str:
-    return files("dbyard.engines.influxdb").joinpath("scripts", _WRITE_COPY).read_text(encoding="utf-8")
