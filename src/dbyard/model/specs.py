@@ -200,6 +200,8 @@ class Tool:
     data: DataAccess = DataAccess.NONE
     files: tuple[File, ...] = ()
     connects: bool = False
+    memory: int | None = None
+    """In bytes; None for what is enough for most tools."""
 
 
 @dataclass(frozen=True, slots=True)

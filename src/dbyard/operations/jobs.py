@@ -26,7 +26,7 @@ def spec_of(
         instance_id=target.instance.id,
         release=release_of(context, target),
         argv=tool.argv,
-        memory=_MEMORY,
+        memory=tool.memory or _MEMORY,
         cpu=max(target.plan.cpu, 1.0),
         pids=_PIDS,
         env=tool.env,

@@ -20,13 +20,15 @@ from dbyard.engines.mysql.render import script
 from dbyard.engines.mysql.servers import Server, server_of
 from dbyard.engines.mysql.session import connect, guard, identifier
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import Address, Count, Credentials, DataAccess, File, Layout, Tool
+from dbyard.model import MIB, Address, Count, Credentials, DataAccess, File, Layout, Tool
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 _COUNT_SECONDS = 5.0
 _LEAST_SECONDS = 0.1
+_LOAD_MEMORY = 1024 * MIB
+"""The client and the server each hold a row of up to 64 MB more than once."""
 _TIME_SECONDS = 1.0
 _SYSTEM = ", ".join(f"'{name}'" for name in SYSTEM_DATABASES)
 
@@ -115,7 +117,7 @@ def render_restore(layout: Layout) -> Tool:
     )
     files = (File(Path("admin.sql"), script(server.KEEP_ROOT)),)
     # Without `connects` nothing connects to the server of its own either.
-    return Tool(("/bin/sh", "-c", text), data=DataAccess.WRITE, files=files, connects=True)
+    return Tool(("/bin/sh", "-c", text), data=DataAccess.WRITE, files=files, connects=True, memory=_LOAD_MEMORY)
 
 
 def render_check(layout: Layout, credentials: Credentials) -> Tool | None:
