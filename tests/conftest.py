@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from dbyard import catalogue as catalogues
 from dbyard.archive.locations import Location
+from dbyard.archive.stores import prepare
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
@@ -171,6 +172,8 @@ def service(
 def make_service(
     store: Store, catalogue: Catalogue, authority: Authority, world: World, clock: Clock, archive: Path
 ) -> Service:
+    location = Location(f"file://{archive}")
+    prepare(location)
     return Service(
         store=store,
         catalogue=catalogue,
@@ -187,7 +190,7 @@ def make_service(
         wake=world.wake,
         on_revoke=world.revoked.append,
         region=Region("osc-fr1", "http://127.0.0.1:7878"),
-        archive=Location(f"file://{archive}"),
+        archive=location,
         clock=clock,
     )
 

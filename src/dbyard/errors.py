@@ -19,6 +19,7 @@ DbyardError                    500 internal
 │   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
 │   ├── DataDamaged            a server cannot read its own data
+│   ├── JobFailed              the program of a job failed
 │   └── ArchiveUnavailable     the archive does not serve
 ├── PermanentError             a step failed and a retry cannot help
 │   ├── BackupDamaged          an object of the archive is not what was written
@@ -161,6 +162,16 @@ class DataDamaged(TemporaryError):
     """A server does not start because it cannot read its own data; the message is what it said of that."""
 
     code = "data_damaged"
+
+
+class JobFailed(TemporaryError):
+    """A job's program ended with an exit code; a signal as a negative number, None if nobody knows it."""
+
+    code = "job_failed"
+
+    def __init__(self, message: str, exit_code: int | None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class ArchiveUnavailable(TemporaryError):

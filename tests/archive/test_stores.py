@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dbyard.archive import stores
 from dbyard.archive.locations import Location
-from dbyard.archive.stores import Store, open_store
+from dbyard.archive.stores import Store, open_store, prepare
 from dbyard.errors import ArchiveUnavailable, ObjectMissing
 from tests.buckets import Gateway, gateway, program
 from tests.ports import BUCKETS, CLOSED, own
@@ -38,6 +39,7 @@ def location(request: pytest.FixtureRequest, root: Path) -> Location:
 
 @pytest.fixture
 def store(location: Location) -> Store:
+    prepare(location)
     return open_store(location)
 
 
@@ -111,10 +113,32 @@ class TestDirectory:
         store.delete_all("db/b")
         assert not (root / "db/b").exists()
 
-    def test_of_an_archive_that_is_gone_or_read_only_is_told(self, root: Path) -> None:
+    def test_that_is_not_mounted_is_told_and_never_made_up(self, location: Location, root: Path) -> None:
+        root.mkdir()
+        store = open_store(location)
+        calls = (
+            lambda: store.put("db/data", [b"x"]),
+            lambda: read(store, "db/data"),
+            lambda: store.size("db/data"),
+            lambda: store.list("db"),
+            lambda: store.delete_all("db"),
+        )
+        for call in calls:
+            with pytest.raises(ArchiveUnavailable, match="is not mounted, or is no archive yet"):
+                call()
+        assert list(root.iterdir()) == []
+
+    def test_that_cannot_be_made_is_told(self, location: Location, root: Path) -> None:
         root.write_text("a file where the directory should be")
-        with pytest.raises(ArchiveUnavailable, match="db/data"):
-            open_store(Location(f"file://{root}")).put("db/data", [b"x"])
+        with pytest.raises(ArchiveUnavailable):
+            prepare(location)
+
+    def test_keeps_a_reserve_of_its_disk(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stores, "_RESERVE", 1.0)
+        monkeypatch.setattr(stores, "_MOST_RESERVE", 1 << 60)
+        with pytest.raises(ArchiveUnavailable, match="is full but for a reserve"):
+            store.put("db/data", [b"x"])
+        assert store.list("db") == []
 
     @pytest.mark.parametrize("name", ["", "/etc/passwd", "../other", "db/../../other"])
     def test_reaches_nothing_beside_itself(self, store: Store, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import msgspec
 import pytest
 
 from dbyard.archive.locations import Location
-from dbyard.archive.stores import open_store
-from dbyard.archive.transfer import DAMAGED, UNAVAILABLE, Order, Receipt
+from dbyard.archive.stores import open_store, prepare
+from dbyard.archive.transfer import DAMAGED, TOO_MUCH, UNAVAILABLE, Order, Receipt
 
 KEY = bytes(range(32))
 NAME = "db/b/data"
@@ -20,7 +21,9 @@ NAME = "db/b/data"
 
 @pytest.fixture
 def location(tmp_path: Path) -> Location:
-    return Location(f"file://{tmp_path / 'archive'}")
+    made = Location(f"file://{tmp_path / 'archive'}")
+    prepare(made)
+    return made
 
 
 def transfer(
@@ -89,11 +92,37 @@ def test_an_object_that_is_missing_is_told(tmp_path: Path, location: Location) -
 
 
 def test_an_archive_that_does_not_serve_is_told(tmp_path: Path) -> None:
-    (tmp_path / "archive").write_text("a file")
     put = transfer(tmp_path, Location(f"file://{tmp_path / 'archive'}"), "put", "cat", b"x")
     assert put.returncode == UNAVAILABLE
-    assert b"does not serve" in put.stderr
+    assert b"is not mounted" in put.stderr
     bucket = Location("s3://backups", "http://127.0.0.1:1", "local", "key", "secret-of-the-archive")
     put = transfer(tmp_path, bucket, "put", "cat", b"x")
     assert put.returncode == UNAVAILABLE
     assert b"secret-of-the-archive" not in put.stderr
+
+
+def test_the_program_never_has_the_keys(tmp_path: Path, location: Location) -> None:
+    """Its input is a file of its own, in which there is nothing before its first byte."""
+    seen = f"cat; cat /proc/self/fd/0 > {tmp_path}/seen; cat /proc/$$/environ >> {tmp_path}/seen"
+    assert transfer(tmp_path, location, "put", seen, b"its own").returncode == 0
+    told = (tmp_path / "seen").read_bytes()
+    assert b"its own" in told
+    assert base64.b64encode(KEY) not in told
+
+
+def test_a_program_that_writes_without_end_is_stopped(tmp_path: Path, location: Location) -> None:
+    put = transfer(tmp_path, location, "put", "cat /dev/zero", most=10_000_000)
+    assert put.returncode == TOO_MUCH
+    assert b"more than 10000000 bytes" in put.stderr
+    assert open_store(location).list("db") == []
+
+
+def test_what_compresses_well_needs_no_memory(tmp_path: Path, location: Location) -> None:
+    """2 GB of zeros are a few kilobytes in the archive."""
+    limited = "ulimit -v 700000; exec"
+    for direction, script in (("put", "head -c 2000000000 /dev/zero"), ("get", "wc -c > /dev/null")):
+        order = msgspec.json.encode(Order(location=location, name=NAME, key=KEY))
+        program = f'{limited} {sys.executable} -m dbyard.archive.transfer {direction} {tmp_path} /bin/sh -c "{script}"'
+        done = subprocess.run(["/bin/sh", "-c", program], input=order + b"\n", capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert receipt(tmp_path).bytes == 2_000_000_000

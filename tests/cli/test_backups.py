@@ -73,9 +73,11 @@ def test_download_takes_the_newest_and_goes_on(run: Run, platform: FakePlatform,
     )
     platform.on("GET", "/api/backups/b-1/download", (206, b"rest"))
     file = tmp_path / "backup.tar"
-    file.write_bytes(b"the ")
+    file.write_bytes(b"of another day")
+    (tmp_path / "backup.tar.b-1.part").write_bytes(b"the ")
     assert run("backup", "download", DATABASE.name, "-o", str(file)).exit_code == 0
     assert file.read_bytes() == b"the rest"
+    assert [path.name for path in tmp_path.iterdir()] == ["backup.tar"]
 
 
 def test_delete(run: Run, platform: FakePlatform) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 
 from dbyard import catalogue, engines
 from dbyard.errors import Conflict, NotFound, Unreachable
@@ -41,6 +43,10 @@ FIRST = {
     "opensearch": b"nodes/0/",
 }
 """What it finds first there."""
+
+
+KINDS_OF_BACKUPS = (OperationKind.BACKUP, OperationKind.VERIFY_BACKUP)
+POINTS = [f"{kind} {step} {moment}" for kind in KINDS_OF_BACKUPS for step in KINDS[kind].steps for moment in MOMENTS]
 
 
 @pytest.fixture
@@ -83,7 +89,12 @@ def content(home: Platform, backup: Backup, start: int = 0) -> bytes:
 
 def archive(home: Platform) -> dict[str, bytes]:
     root = home.home / "archive"
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("*/*/[!.]*")}
+
+
+def kept(home: Platform) -> set[str]:
+    """The ids of the backups that the archive has."""
+    return {Path(name).parent.name for name in archive(home)}
 
 
 def nothing_else_is_left(home: Platform) -> bool:
@@ -139,7 +150,7 @@ class TestBackup:
             assert [each.id for each in client.list_backups(NAME)] == [second.id]
             with pytest.raises(NotFound):
                 client.get_backup(NAME, first.id)
-        assert {Path(name).parent.name for name in archive(fresh)} == {second.id}
+        wait_for(lambda: kept(fresh) == {second.id}, fresh.log, 90)
 
     def test_does_not_hold_up_its_database(self, fresh: Platform) -> None:
         """Its plan changes and it is deleted meanwhile."""
@@ -177,9 +188,52 @@ class TestProof:
         assert found.verified_at is None
         assert nothing_else_is_left(fresh)
 
+    def test_is_not_misled_by_what_a_tenant_has_set(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "postgresql")
+        with closing(tenants.connect("postgresql", connection.url)) as tenant:
+            tenant.write_many(range(100))
+        with psycopg.connect(connection.url, autocommit=True) as tenant:
+            for setting in ("default_transaction_read_only = on", "statement_timeout = '1ms'", "search_path = public"):
+                tenant.execute(f"ALTER DATABASE {connection.database} SET {setting}".encode())
+        made = back_up(fresh)
+        assert made.counts == {f"{connection.database}.public.written": 100}
+        restore(fresh, made)
+        fresh.await_usable(NAME)
+        with psycopg.connect(connection.url, options="-c statement_timeout=0") as tenant:
+            extensions = tenant.execute("SELECT extname FROM pg_extension").fetchall()
+        assert ("amcheck",) not in extensions  # what checked it has left nothing behind
 
-KINDS_OF_BACKUPS = (OperationKind.BACKUP, OperationKind.VERIFY_BACKUP)
-POINTS = [f"{kind} {step} {moment}" for kind in KINDS_OF_BACKUPS for step in KINDS[kind].steps for moment in MOMENTS]
+    def test_of_keys_that_have_expired_since(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with redis.Redis.from_url(connection.url) as tenant:
+            tenant.mset({f"lasting:{number}": number for number in range(10)})
+            for number in range(20):
+                tenant.set(f"passing:{number}", number, px=1500)
+            made = back_up(fresh)
+            wait_for(lambda: tenant.dbsize() == 10, fresh.log, 30)
+        assert made.counts == {"db0": 10}
+        with fresh.client() as client:
+            client.verify_backup(NAME, made.id)
+        await_proof(fresh, made.id)
+
+    def test_of_an_archive_that_is_not_mounted_says_nothing_of_the_backup(self, fresh: Platform) -> None:
+        fresh.start().create(NAME, "redis")
+        made = back_up(fresh)
+        root = fresh.home / "archive"
+        root.rename(root.with_name("elsewhere"))
+        root.mkdir()
+        with fresh.client() as client:
+            client.verify_backup(NAME, made.id)
+
+            def said() -> str:
+                error = client.list_operations(NAME)[0].error
+                return error.code if error else ""
+
+            wait_for(lambda: said() == "archive_unavailable", fresh.log, 60)
+            assert look(fresh, made.id).verification.state == "verified"
+        root.rmdir()
+        root.with_name("elsewhere").rename(root)
+        await_proof(fresh, made.id)
 
 
 class TestKills:
@@ -289,11 +343,35 @@ class TestRestore:
             asked = client.restore_backup(NAME, made.id)
             wait_for(lambda: client.get_restoration(NAME, asked.id).status == "error", fresh.log, 60)
             assert "is damaged" in (client.get_restoration(NAME, asked.id).error or "")
+            assert client.get_backup(NAME, made.id).verification.state == "failed"
             with pytest.raises(Conflict, match="no restore to undo"):
                 client.undo_restore(NAME)
+            with pytest.raises(Conflict, match="is damaged"):
+                client.restore_backup(NAME, made.id)
         assert fresh.server(connection.port) == server
         assert read("postgresql", connection.url) == {1}
         assert nothing_else_is_left(fresh)
+
+    def test_of_several_any_can_be_undone(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write(1)
+            made = back_up(fresh)
+            tenant.write(2)
+        for number in (3, 4):
+            restore(fresh, made)
+            fresh.await_usable(NAME)
+            with closing(tenants.connect("redis", connection.url)) as tenant:
+                tenant.write(number)
+        with fresh.client() as client:
+            newer, older = client.list_replaced(NAME)
+            client.undo_restore(NAME, older.id)
+        fresh.await_usable(NAME)
+        assert read("redis", connection.url) == {1, 2}
+        with fresh.client() as client:
+            client.undo_restore(NAME, newer.id)
+        fresh.await_usable(NAME)
+        assert read("redis", connection.url) == {1, 3}
 
     def test_is_one_at_a_time(self, fresh: Platform) -> None:
         fresh.start().create(NAME, "postgresql")
@@ -381,7 +459,7 @@ class TestBucket:
             await_proof(home, later.id)
             with home.client() as client:
                 client.delete_backup(NAME, made.id)
-            assert {each.name for each in stored.parent.iterdir() if any(each.iterdir())} == {later.id}
+            wait_for(lambda: not stored.exists() or not any(stored.iterdir()), home.log, 90)
             assert first.location.secret_key not in home.log()
 
 

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from dbyard.archive.locations import Location
+from dbyard.archive.stores import prepare
 from dbyard.archive.transfer import Order, Receipt
 from dbyard.errors import PermanentError
 from dbyard.model import MIB, DataAccess, File, JobSpec, JobState, JobStatus, Progress, Transfer
@@ -142,7 +143,9 @@ class TestTransfer:
     KEY = b"k" * 32
 
     def order(self, tmp_path: Path, direction: Literal["put", "get"]) -> Transfer:
-        order = Order(location=Location(f"file://{tmp_path / 'archive'}"), name="db/b/data", key=self.KEY)
+        location = Location(f"file://{tmp_path / 'archive'}")
+        prepare(location)
+        order = Order(location=location, name="db/b/data", key=self.KEY)
         return Transfer(direction, msgspec.json.encode(order).decode())
 
     def test_carries_there_and_back(self, server: Server, tmp_path: Path) -> None:
@@ -154,6 +157,18 @@ class TestTransfer:
         state = run(server, 'cat > "$DBYARD_RESULT"', transfer=self.order(tmp_path, "get"))
         assert state.state is JobStatus.SUCCEEDED
         assert (directory(server) / "work" / "result").read_text() == "rows " * 1000
+
+    def test_begins_with_an_empty_data_directory(self, server: Server, tmp_path: Path) -> None:
+        run(server, "cat", stdin="rows", transfer=self.order(tmp_path, "put"))
+        server.runtime.cancel_job("job-1")
+        data = server.runtime._home.directory(server.id) / "data"
+        (data / "deep").mkdir()
+        (data / "deep" / "left").write_text("by an attempt that was killed")
+        (data / "link").symlink_to("/etc")
+        given = self.order(tmp_path, "get")
+        run(server, f"cat > {data}/restored", transfer=given, data=DataAccess.WRITE)
+        assert [path.name for path in data.iterdir()] == ["restored"]
+        assert Path("/etc/passwd").exists()
 
     def test_tells_how_the_program_failed(self, server: Server, tmp_path: Path) -> None:
         state = run(server, "echo half; echo why >&2; exit 9", transfer=self.order(tmp_path, "put"))

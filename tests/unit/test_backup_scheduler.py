@@ -65,10 +65,17 @@ class TestDue:
 
     def test_after_its_moment_and_never_twice(self) -> None:
         slot = last_slot("db", 3, NOW)
-        assert is_due(Scheduled("db", 3, slot - HOUR, None), NOW)
-        assert is_due(Scheduled("db", 3, slot - 9 * DAY, slot - HOUR), NOW)
-        assert not is_due(Scheduled("db", 3, slot - 9 * DAY, slot + 1), NOW)
-        assert not is_due(Scheduled("db", 3, slot + 1, None), NOW)
+
+        def due(made: float, last: float | None = None, tried: float | None = None) -> bool:
+            return is_due(Scheduled("db", "postgresql", "17", 3, made, last, tried), NOW)
+
+        assert due(slot - HOUR)
+        assert due(slot - 9 * DAY, slot - HOUR)
+        assert not due(slot - 9 * DAY, slot + 1)
+        assert not due(slot + 1)
+        assert due(slot - 9 * DAY, NOW + 9 * DAY)  # by a clock that was wrong
+        assert not due(slot - 9 * DAY, slot - HOUR, NOW - HOUR / 2)  # it has just failed
+        assert due(slot - 9 * DAY, slot - HOUR, NOW - 2 * HOUR)
 
 
 class TestKept:

@@ -14,8 +14,6 @@ from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
 from dbyard.errors import BackupDamaged
 
-_LEVEL = 3
-
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a `Backup`; times are Unix time, sizes bytes, `sha256` is that of the object `data`."""
@@ -47,13 +45,13 @@ def name_of(directory: str) -> str:
 
 def write(location: Location, key: bytes, directory: str, manifest: Manifest) -> None:
     name = name_of(directory)
-    open_store(location).put(name, objects.pack(key, name, [msgspec.json.encode(manifest)], _LEVEL))
+    open_store(location).put(name, objects.pack(key, name, [msgspec.json.encode(manifest)], objects.LEVEL))
 
 
 def read(location: Location, key: bytes, directory: str) -> Manifest:
     """Raises ObjectMissing, BackupDamaged or ArchiveUnavailable."""
     name = name_of(directory)
-    text = b"".join(objects.unpack(key, name, open_store(location).read(name), _LEVEL))
+    text = b"".join(objects.unpack(key, name, open_store(location).read(name), objects.LEVEL))
     try:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:

@@ -25,6 +25,8 @@ MAGIC = b"dbyard object 1\n"
 CHUNK = 1 << 20
 TAG = 16
 KEY_BYTES = 32
+LEVEL = 3
+"""Of zstd, for what is not compressed already."""
 _SALT = 16
 _HEADER = len(MAGIC) + _SALT
 
@@ -49,11 +51,9 @@ def compress(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
 
 
 def decompress(compressed: Iterable[bytes], name: str) -> Iterator[bytes]:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    """In pieces of 1 MiB at most, however much a few bytes stand for."""
     try:
-        for each in compressed:
-            if part := decompressor.decompress(each):
-                yield part
+        yield from zstandard.ZstdDecompressor().read_to_iter(_Reader(compressed), write_size=CHUNK)  # type: ignore[arg-type] # it only reads
     except zstandard.ZstdError as error:
         raise BackupDamaged(f"{name} cannot be decompressed: {error}") from error
 
@@ -81,6 +81,23 @@ def unseal(key: bytes, name: str, sealed: Iterable[bytes]) -> Iterator[bytes]:
             raise BackupDamaged(
                 f"{name} is damaged or cut off in its chunk {number}, or not sealed by this key"
             ) from None
+
+
+class _Reader:
+    """Pieces as a file, which may give fewer bytes than it is asked for."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._held = b""
+
+    def read(self, size: int) -> bytes:
+        while not self._held:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._held = piece
+        given, self._held = self._held[:size], self._held[size:]
+        return given
 
 
 def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -21,6 +21,12 @@ _NEW = ".new"
 _PLAIN_HTTP = "http://"
 _CONNECT_SECONDS, _ANSWER_SECONDS = "5s", "60s"
 _RETRIES = 3
+_SPAN = 8 << 20
+_PART, _PARTS = 64 << 20, 2
+"""Of an upload: the size of its parts, of which there may be ten thousand, and how many are under way at once."""
+_MARK = ".dbyard-archive"
+_RESERVE, _MOST_RESERVE = 0.06, 3 << 30
+"""Of the file system of a directory, for others than backups: servers on it become read-only a little later."""
 
 
 class Store(Protocol):
@@ -42,6 +48,12 @@ class Store(Protocol):
         """Remove all objects below a directory, half written ones too. There may be none."""
 
 
+def prepare(location: Location) -> None:
+    """Make a directory an archive, where there is none yet. A bucket is made by whoever owns it."""
+    if location.is_directory:
+        Directory(location.directory).prepare()
+
+
 def open_store(location: Location) -> Store:
     return Directory(location.directory) if location.is_directory else Bucket(location)
 
@@ -53,7 +65,7 @@ class Directory:
         self._root = root
 
     def put(self, name: str, chunks: Iterable[bytes]) -> None:
-        path = self._path(name)
+        path = self._existing(name)
         new = path.with_name(f".{path.name}{_NEW}")
         with _told(name):
             _make(path.parent)
@@ -63,6 +75,7 @@ class Directory:
             try:
                 for chunk in chunks:
                     with _told(name):
+                        _keep_reserve(file, name)
                         _write_all(file, chunk)
                 with _told(name):
                     os.fsync(file)
@@ -76,7 +89,7 @@ class Directory:
             _sync(path.parent)
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        with _told(name), self._path(name).open("rb") as file:
+        with _told(name), self._existing(name).open("rb") as file:
             file.seek(start)
             left = None if end is None else max(end - start, 0)
             while piece := file.read(_PIECE if left is None else min(_PIECE, left)):
@@ -85,18 +98,34 @@ class Directory:
 
     def size(self, name: str) -> int:
         with _told(name):
-            return self._path(name).stat().st_size
+            return self._existing(name).stat().st_size
 
     def list(self, prefix: str) -> list[str]:
         with _told(prefix):
-            files = [Path(directory, name) for directory, _, names in os.walk(self._path(prefix)) for name in names]
+            found = os.walk(self._existing(prefix))
+            files = [Path(directory, name) for directory, _, names in found for name in names]
         return sorted(str(path.relative_to(self._root)) for path in files if not path.name.startswith("."))
 
     def delete_all(self, prefix: str) -> None:
-        path = self._path(prefix)
+        path = self._existing(prefix)
         with _told(prefix):
+            for name in reversed(self.list(prefix)):  # the manifest before the data
+                self._path(name).unlink()
             if path.is_dir():
                 shutil.rmtree(path)
+
+    def prepare(self) -> None:
+        """Make it an archive, if it is none: a directory whose file system is not mounted is none."""
+        with _told(str(self._root)):
+            _make(self._root)
+            (self._root / _MARK).touch(mode=0o600)
+
+    def _existing(self, name: str) -> Path:
+        path = self._path(name)
+        if not (self._root / _MARK).exists():
+            mark = self._root / _MARK
+            raise ArchiveUnavailable(f"{self._root} is not mounted, or is no archive yet: then create {mark}")
+        return path
 
     def _path(self, name: str) -> Path:
         parts = PurePosixPath(name).parts
@@ -117,22 +146,24 @@ class Bucket:
         failed: list[BaseException] = []
         with _told_by_server(name):
             try:
-                obstore.put(self._open(), name, _noting(chunks, failed))
+                obstore.put(self._open(), name, _noting(chunks, failed), chunk_size=_PART, max_concurrency=_PARTS)
             except Exception:
                 if failed:  # it wraps what it did not raise itself
                     raise failed[0] from None
                 raise
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """In spans that a slow server gives in time, all of the same object."""
         import obstore
 
+        store = self._open()
         with _told_by_server(name):
-            if end is not None and end <= start:
-                return
-            wanted: GetOptions = {"range": {"offset": start} if end is None else (start, end)}
-            found = obstore.get(self._open(), name, options=wanted)
-            for piece in found.stream(min_chunk_size=_PIECE):
-                yield bytes(piece)
+            found = obstore.head(store, name)
+        end = found["size"] if end is None else min(end, found["size"])
+        for first in range(start, end, _SPAN):
+            options: GetOptions = {"range": (first, min(first + _SPAN, end)), "if_match": found["e_tag"]}
+            with _told_by_server(name):
+                yield bytes(obstore.get(store, name, options=options).bytes())
 
     def size(self, name: str) -> int:
         import obstore
@@ -207,6 +238,12 @@ def _noting(chunks: Iterable[bytes], failed: list[BaseException]) -> Iterator[by
     except Exception as error:
         failed.append(error)
         raise
+
+
+def _keep_reserve(file: int, name: str) -> None:
+    space = os.fstatvfs(file)
+    if space.f_bavail * space.f_frsize < min(_RESERVE * space.f_blocks * space.f_frsize, _MOST_RESERVE):
+        raise ArchiveUnavailable(f"the disk of the archive is full but for a reserve: there is no room for {name}")
 
 
 def _write_all(file: int, chunk: bytes) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -25,21 +26,26 @@ from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
 from dbyard.errors import ArchiveUnavailable, BackupDamaged, ObjectMissing
 
-UNAVAILABLE, DAMAGED = 69, 65
-"""Exit codes: the archive does not serve (EX_UNAVAILABLE); the object is not what was written (EX_DATAERR)."""
+UNAVAILABLE, DAMAGED, TOO_MUCH = 69, 65, 73
+"""Exit codes: the archive does not serve (EX_UNAVAILABLE); the object is not what was written (EX_DATAERR); the
+program wrote more than it may (EX_CANTCREAT)."""
 _PIECE = 1 << 20
 _PROGRESS_SECONDS = 0.5
 _SIGNALLED = 128
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """`level` is zstd's, 0 for none. `total` is how many bytes the program will write or read, as far as is known."""
+    """`level` is zstd's, 0 for none. `total` is how many bytes the program will write or read, as far as is known.
+
+    Of a program that writes more than `most` nothing is put: no backup of a server is so much larger than its data.
+    """
 
     location: Location
     name: str
     key: bytes
-    level: int = 3
+    level: int = objects.LEVEL
     total: int | None = None
+    most: int | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -48,6 +54,10 @@ class Receipt(msgspec.Struct, frozen=True):
     bytes: int
     stored: int
     sha256: str
+
+
+class TooMuch(Exception):
+    """The program wrote more than it may."""
 
 
 class _Failed(Exception):
@@ -60,11 +70,11 @@ class _Failed(Exception):
 
 def main(argv: list[str]) -> int:
     direction, directory, program = argv[0], Path(argv[1]), argv[2:]
-    with open(0, "rb", buffering=0, closefd=False) as stdin:
-        order = msgspec.json.decode(stdin.readline(), type=Order)  # and no byte more
+    with open(0, "rb", closefd=False) as stdin:
+        order, rest = msgspec.json.decode(stdin.readline(), type=Order), stdin.read()
     try:
-        carry = {"put": put, "get": get}[direction]
-        receipt = carry(order, program, _Meter(directory / "progress", order.total))
+        meter = _Meter(directory / "progress", order.total)
+        receipt = put(order, program, meter, rest) if direction == "put" else get(order, program, meter)
     except _Failed as failed:
         return failed.code
     except ArchiveUnavailable as error:
@@ -73,16 +83,19 @@ def main(argv: list[str]) -> int:
     except (BackupDamaged, ObjectMissing) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return DAMAGED
+    except TooMuch as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return TOO_MUCH
     _write(directory / "result", msgspec.json.encode(receipt))
     return 0
 
 
-def put(order: Order, program: list[str], meter: _Meter) -> Receipt:
+def put(order: Order, program: list[str], meter: _Meter, stdin: bytes) -> Receipt:
     """Put what the program writes; nothing is put when it fails."""
     store, digest = open_store(order.location), _Digest()
-    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+    with _in_memory(stdin) as given, subprocess.Popen(program, stdin=given, stdout=subprocess.PIPE) as process:
         try:
-            written = meter.count(_output(process))
+            written = meter.count(_bounded(_output(process), order.most))
             store.put(order.name, digest.of(objects.pack(order.key, order.name, written, order.level)))
         except BaseException:
             process.kill()
@@ -116,6 +129,27 @@ def get(order: Order, program: list[str], meter: _Meter) -> Receipt:
         if code := _exit_code(process):
             raise _Failed(code)
     return Receipt(meter.done, digest.size, digest.hexdigest)
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """A file of its own: in the one that this process reads, the program would find the keys."""
+    file = os.memfd_create("stdin")
+    try:
+        _write_all(file, content)
+        os.lseek(file, 0, os.SEEK_SET)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _bounded(pieces: Iterable[bytes], most: int | None) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if most is not None and size > most:
+            raise TooMuch(f"the server's tool wrote more than {most} bytes, which no backup of it can have")
+        yield piece
 
 
 def _output(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

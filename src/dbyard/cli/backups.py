@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -80,7 +81,7 @@ def verify(database: str, backup_id: str, timeout: float, as_json: bool) -> None
 @backup.command()
 @click.argument("database")
 @click.argument("backup_id", metavar="[ID]", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; one that is there goes on.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
 def download(database: str, backup_id: str | None, output: Path | None) -> None:
     """Download a backup, the newest one unless ID names another, as the technology's own tools read it.
 
@@ -95,8 +96,10 @@ def download(database: str, backup_id: str | None, output: Path | None) -> None:
         if wanted is None:
             raise NotFound("Backup not found" if backup_id else f"{found.name} has no backup yet")
         path = output or Path(f"{wanted.name}.backup")
-        with path.open("ab") as file:
+        part = path.with_name(f"{path.name}.{wanted.id}.part")
+        with open(part, "ab", opener=_open_private) as file:
             _fetch(client, wanted, file)
+        part.replace(path)
     click.echo(f"{path} has {_size(wanted.size)}", err=True)
 
 
@@ -148,15 +151,21 @@ def fork(database: str, name: str, backup_id: str | None, wait: bool, timeout: f
 
 @backup.command()
 @click.argument("database")
+@click.option("--to", metavar="ID", help="Which data to put back; by default those that were replaced last.")
+@click.option("--list", "show_list", is_flag=True, help="Only list what can be put back.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=300, show_default=True, help="Seconds to wait.")
-def undo(database: str, timeout: float) -> None:
+def undo(database: str, to: str | None, show_list: bool, timeout: float) -> None:
     """Put the data back that the last restore has replaced.
 
     What the database has now is kept for a day in turn: the same command puts it back.
     """
     with session() as client:
         found = client.get_database(database)
-        client.undo_restore(found.id)
+        if show_list:
+            rows = [(each.id, when(each.replaced_at), when(each.kept_until)) for each in client.list_replaced(found.id)]
+            print_table(("ID", "REPLACED", "KEPT UNTIL"), rows)
+            return
+        client.undo_restore(found.id, to)
         wait_usable(client, found.name, timeout, f"putting back the data of {found.name}")
     click.echo(f"{found.name} has the data from before the restore", err=True)
 
@@ -169,6 +178,11 @@ def delete(database: str, backup_id: str) -> None:
     with session() as client:
         client.delete_backup(client.get_database(database).id, backup_id)
     click.echo(f"the backup {backup_id} is deleted", err=True)
+
+
+def _open_private(path: str, flags: int) -> int:
+    """All of a database is in it."""
+    return os.open(path, flags, 0o600)
 
 
 def _fetch(client: Client, wanted: wire.Backup, file: BinaryIO) -> None:

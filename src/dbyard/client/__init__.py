@@ -144,9 +144,16 @@ class Client(Transport):
         path = f"{_details_path(database)}/backup_restorations/{_segment(restoration, 'Restoration')}"
         return self.ask("GET", path, backups.RestorationAnswer).backup_restoration
 
-    def undo_restore(self, database: str) -> wire.Operation:
-        """The operation that puts the data back which the last restore has replaced."""
-        return self.ask("POST", f"{_details_path(database)}/undo_restore", wire.OperationAnswer).operation
+    def list_replaced(self, database: str) -> list[backups.Replaced]:
+        """The data that can be put back, those that were replaced last first."""
+        return self.ask("GET", f"{_details_path(database)}/undo_restore", backups.ReplacedAnswer).replaced
+
+    def undo_restore(self, database: str, to: str | None = None) -> wire.Operation:
+        """The operation that puts the data back which the last restore has replaced, or those of that id."""
+        params = {"to": to} if to else None
+        return self.ask(
+            "POST", f"{_details_path(database)}/undo_restore", wire.OperationAnswer, params=params
+        ).operation
 
     def delete_backup(self, database: str, backup: str) -> None:
         self.send("DELETE", _backup_path(database, backup))

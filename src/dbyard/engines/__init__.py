@@ -130,12 +130,16 @@ class Backups(Protocol):
     def render_restore(self, layout: Layout) -> Tool:
         """What reads a backup from its standard input into the empty data directory of another server, and checks it.
 
-        That server then starts as any other does, with the admin's password of the data's lineage. It ends with an exit
-        code other than 0 when the backup is not whole. Pure.
+        That server then starts as any other does, with the admin's password of the data's lineage. It ends with the
+        exit code FAULTY when the backup is no good; after another failure the directory is emptied and it runs again.
+        Pure.
         """
 
     def render_check(self, layout: Layout, credentials: Credentials) -> Tool | None:
-        """The technology's own checker for the data of a running server; None if it has none. Pure."""
+        """The technology's own checker for the data of a running server; None if it has none. Pure.
+
+        It ends with the exit code FAULTY when it finds faults, and leaves nothing in the server.
+        """
 
     def count(self, address: Address, credentials: Credentials) -> Mapping[str, Count]:
         """What is in the server, by name, as far as it is counted within a few seconds; raises as `stats` does."""

@@ -18,7 +18,7 @@ from dbyard.model.catalogue import (
     Technology,
     Version,
 )
-from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, MIB
+from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, FAULTY, MIB
 from dbyard.model.databases import Database, Endpoint, EndpointRole, Instance, Role
 from dbyard.model.desired import Applied, Desired, RestartNeeded, User
 from dbyard.model.events import PLATFORM_ID, Event, EventType
@@ -62,6 +62,7 @@ __all__ = [
     "DAY",
     "DISK_READ_ONLY",
     "DISK_WARNING",
+    "FAULTY",
     "MIB",
     "OPERATIONS",
     "PLATFORM_ID",

@@ -35,6 +35,8 @@ class Count:
 
     number: int
     changes: int
+    mark: int = 0
+    """The same for all of a server: while it stays, nothing at all was written. 0 where a server has no such mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Backup:
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was counted in the server and was not written to meanwhile: rows, keys, documents or points, by name."""
     verification: Verification = Verification()
+    deleted_at: float | None = None
+    """Since when it is only to be removed from the archive."""
 
     @property
     def status(self) -> BackupStatus:

@@ -230,7 +230,10 @@ class JobSpec:
     connects: bool = False
     """Whether it may connect to anybody, as to a server that it copies."""
     transfer: Transfer | None = None
-    """With one, progress and result of the job are those of what is carried, and with `get` there is no `stdin`."""
+    """With one, progress and result of the job are those of what is carried, and with `get` there is no `stdin`.
+
+    With `get` and WRITE the data directory is emptied before: an attempt begins where the first one began.
+    """
     nice: int = 0
     """From 1 on its processor time and its reads and writes are what others leave."""
 

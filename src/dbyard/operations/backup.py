@@ -13,12 +13,15 @@ from dbyard.archive.stores import open_store
 from dbyard.archive.transfer import Order, Receipt
 from dbyard.engines import Backups
 from dbyard.errors import ArchiveUnavailable, PermanentError
-from dbyard.model import Backup, Count, JobState, Operation, OperationKind, Transfer
+from dbyard.model import MIB, OPERATIONS, Backup, Count, JobState, Operation, OperationKind, Transfer
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs
 from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load
-from dbyard.store import Connection, backups, operations
+from dbyard.store import Connection, active_operations, backups, operations
 
 _AT_ONCE = 2
+_SETTLES = 11.0
+"""Seconds after which what servers count of their writes has all of them: sessions of PostgreSQL wait for up to ten."""
+GIB = 1024 * MIB
 _TURN_SECONDS = 2.0
 
 
@@ -32,19 +35,22 @@ def begin(context: Context, operation: Operation) -> Outcome:
     return Next(
         "run",
         lambda connection: backups.set_started(connection, backup.id, now, target.instance.full_version),
-        result={"counts": {name: asdict(each) for name, each in counts.items()}},
+        result={
+            "counts": {name: asdict(each) for name, each in counts.items()},
+            "used": context.runtime.disk_used(target.instance.id),
+        },
     )
 
 
 def run(context: Context, operation: Operation) -> Outcome:
     target, backup = load(context, operation), backup_of(context, operation)
     tool = engine_of(target).render_backup(layout_of(context, target), credentials_of(context, target))
-    total = context.runtime.disk_used(target.instance.id)
-    transfer = Transfer("put", order_of(context, backup, total))
+    used = int(str(operation.result["used"]))
+    transfer = Transfer("put", order_of(context, backup, used, _most(used)))
     found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
     if isinstance(found, Wait):
         return found
-    return Next("record", result={"receipt": msgspec.json.decode(found.result)})
+    return Next("record", result={"receipt": msgspec.json.decode(found.result), "copied_at": context.now()})
 
 
 def record(context: Context, operation: Operation) -> Outcome:
@@ -54,6 +60,9 @@ def record(context: Context, operation: Operation) -> Outcome:
     before = msgspec.convert(operation.result["counts"], dict[str, Count])
     after = engine_of(target).count(address_of(context, target), credentials_of(context, target))
     now = context.now()
+    settled_at = float(str(operation.result["copied_at"])) + _SETTLES
+    if now < settled_at and not is_certain(before, after):
+        return Wait(min(settled_at - now, _SETTLES), "what was written meanwhile is not counted yet")
     made = replace(
         backup,
         finished_at=now,
@@ -64,7 +73,8 @@ def record(context: Context, operation: Operation) -> Outcome:
     )
     manifests.write(context.archive, key_of(context, made.database_id), made.directory, _manifest(made))
     cancel_job(context, operation)
-    return Done(lambda connection: _save_made(connection, made))
+    # What was counted stands with the backup, and need not in the operation's event as well.
+    return Done(lambda connection: _save_made(connection, made), result={"counts": {}})
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
@@ -85,12 +95,12 @@ KIND = Kind(steps={"begin": begin, "run": run, "record": record}, on_failure=on_
 
 
 def wait_for_turn(context: Context, operation: Operation, at_once: int) -> Wait | None:
-    """None when it is this operation's turn among those of its kind: so many at once, the oldest first."""
+    """None when so many of its kind may be at work at once, and fewer are. One that only waits is no obstacle."""
     with context.store.read() as connection:
-        before = operations.count_older(connection, operation)
-    if before < at_once:
+        active = active_operations.count_begun(connection, operation.kind, OPERATIONS[operation.kind].first_step)
+    if active < at_once:
         return None
-    return Wait(_TURN_SECONDS, f"{before} of its kind come before it, {at_once} at once", counts=False)
+    return Wait(_TURN_SECONDS, f"{active} of its kind are at work, {at_once} at once", counts=False)
 
 
 def backup_of(context: Context, operation: Operation) -> Backup:
@@ -98,7 +108,7 @@ def backup_of(context: Context, operation: Operation) -> Backup:
     backup_id = str(operation.params["backup_id"])
     with context.store.read() as connection:
         found = backups.get(connection, backup_id)
-    if found is None:
+    if found is None or found.deleted_at is not None:
         raise PermanentError(f"the backup {backup_id} is not there any more", code="backup_deleted")
     return found
 
@@ -115,9 +125,10 @@ def key_of(context: Context, database_id: str) -> bytes:
     return context.box.derive_key("archive", database_id)
 
 
-def order_of(context: Context, backup: Backup, total: int | None) -> str:
+def order_of(context: Context, backup: Backup, total: int | None, most: int | None = None) -> str:
     """What the transfer of the backup's data is told."""
-    order = Order(location=context.archive, name=backup.data, key=key_of(context, backup.database_id), total=total)
+    key = key_of(context, backup.database_id)
+    order = Order(location=context.archive, name=backup.data, key=key, total=total, most=most)
     return msgspec.json.encode(order).decode()
 
 
@@ -130,7 +141,26 @@ def restore_into(context: Context, operation: Operation, target: Target, backup:
 
 def unchanged(before: Mapping[str, Count], after: Mapping[str, Count]) -> dict[str, int]:
     """What was not written to between the two: a restored server must have as many. Pure."""
-    return {name: each.number for name, each in before.items() if after.get(name) == each}
+    return {
+        name: each.number
+        for name, each in before.items()
+        if each.number and name in after and _is_same(each, after[name])
+    }
+
+
+def is_certain(before: Mapping[str, Count], after: Mapping[str, Count]) -> bool:
+    """Whether what seems not to be written to was not: servers tell of some writes only seconds later. Pure."""
+    seeming = [(each, after[name]) for name, each in before.items() if name in after and _is_same(each, after[name])]
+    return all(one.mark == other.mark != 0 for one, other in seeming)
+
+
+def _is_same(one: Count, other: Count) -> bool:
+    return (one.number, one.changes) == (other.number, other.changes)
+
+
+def _most(used: int) -> int:
+    """A backup may have so many bytes for a server that takes `used` on disk: its log grows meanwhile."""
+    return 2 * used + 4 * GIB
 
 
 def cancel_job(context: Context, operation: Operation) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dbyard.archive.transfer import DAMAGED, UNAVAILABLE
-from dbyard.errors import ArchiveUnavailable, BackupDamaged, TemporaryError
+from dbyard.archive.transfer import DAMAGED, TOO_MUCH, UNAVAILABLE
+from dbyard.errors import ArchiveUnavailable, BackupDamaged, JobFailed, PermanentError, StepError
 from dbyard.model import MIB, JobSpec, JobState, JobStatus, Operation, Tool, Transfer
 from dbyard.operations import Context, Wait
 from dbyard.operations.target import Target, release_of
 
 _LOOK_AGAIN, _FIRST_LOOK = 1.0, 0.1
+_TRANSFER_ERRORS: dict[int | None, type[StepError]] = {
+    DAMAGED: BackupDamaged,
+    UNAVAILABLE: ArchiveUnavailable,
+    TOO_MUCH: PermanentError,
+}
 _MEMORY, _PIDS, _NICE = 384 * MIB, 50, 10
 
 
@@ -42,8 +47,8 @@ def spec_of(
 def await_job(context: Context, spec: JobSpec) -> Wait | JobState:
     """The job that has succeeded, else how long to wait for it; it is started when it is not there.
 
-    Raises TemporaryError with its last lines when it has failed, ArchiveUnavailable or BackupDamaged where its transfer
-    has; it is removed then, and the next attempt starts anew.
+    Raises JobFailed with its last lines when it has failed, and what its transfer failed by where that has. Then it is
+    removed, and the next attempt starts anew.
     """
     context.runtime.run_job(spec)
     state = context.runtime.job(spec.id)
@@ -52,9 +57,9 @@ def await_job(context: Context, spec: JobSpec) -> Wait | JobState:
             return state
         case JobStatus.FAILED:
             context.runtime.cancel_job(spec.id)
-            if spec.transfer and state.code in (DAMAGED, UNAVAILABLE):
-                raise (BackupDamaged if state.code == DAMAGED else ArchiveUnavailable)("; ".join(state.log_tail))
-            raise TemporaryError(_describe(state), code="job_failed")
+            if spec.transfer and state.code in _TRANSFER_ERRORS:
+                raise _TRANSFER_ERRORS[state.code]("; ".join(state.log_tail))
+            raise JobFailed(_describe(state), state.code)
         case _:
             pause = _LOOK_AGAIN if state.progress else _FIRST_LOOK
             return Wait(pause, "the job runs", progress=state.progress)

@@ -60,8 +60,8 @@ KIND = Kind(steps={"begin": begin, **scratch.STEPS, "end": end, "switch": switch
 
 
 def _find_switch(connection: Connection, operation: Operation) -> str | None:
-    found = [each for each, _ in operations.list_for(connection, operation.database_id)]
-    return next((each.id for each in found if each.params.get("restore_id") == operation.id), None)
+    found = operations.find_by_param(connection, operation.database_id, "restore_id", operation.id)
+    return found.id if found else None
 
 
 def _ask_for_switch(connection: Connection, operation: Operation, now: float) -> str | None:

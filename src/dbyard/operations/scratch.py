@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dbyard.errors import BackupDamaged, DataDamaged, TemporaryError
-from dbyard.model import Backup, Count, Instance, Operation, Role
+from dbyard.errors import BackupDamaged, DataDamaged, JobFailed, ObjectMissing
+from dbyard.model import FAULTY, Backup, Count, Instance, Operation, Role, Verification, VerificationState
 from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, save_all, server
 from dbyard.operations.backup import backup_of, engine_of, restore_into
 from dbyard.operations.target import (
@@ -26,7 +26,7 @@ from dbyard.operations.target import (
 )
 from dbyard.runtimes import PortTaken
 from dbyard.secrets import make_id
-from dbyard.store import instances
+from dbyard.store import backups, instances
 
 _WITH_JOBS = ("restore", "check")
 
@@ -57,7 +57,12 @@ def allocate(context: Context, operation: Operation) -> Outcome:
 
 
 def restore(context: Context, operation: Operation) -> Outcome:
-    found = restore_into(context, operation, load(context, operation), backup_of(context, operation))
+    try:
+        found = restore_into(context, operation, load(context, operation), backup_of(context, operation))
+    except JobFailed as error:
+        if error.exit_code != FAULTY:
+            raise
+        raise BackupDamaged(f"what was restored is no good: {error}") from error
     return found if isinstance(found, Wait) else Next("start")
 
 
@@ -66,7 +71,7 @@ def start(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     try:
         save = server.start(context, target, admin_only=True)
-        waiting = server.await_answer(context, target)
+        waiting = server.await_answer(context, target, admin_only=True)
     except PortTaken:
         taken = address_of(context, target).port
         context.runtime.publish(target.instance.id, target.instance.id, avoid=taken)
@@ -78,30 +83,51 @@ def start(context: Context, operation: Operation) -> Outcome:
 
 def check(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
+    if not server.is_running(context, target):
+        return Next("start")
     tool = engine_of(target).render_check(layout_of(context, target), credentials_of(context, target))
     if tool is None:
         return Next("compare")
     try:
         found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool))
-    except TemporaryError as error:
+    except JobFailed as error:
+        if error.exit_code != FAULTY:
+            raise
         raise BackupDamaged(f"the checker of {target.technology.name} finds faults: {error}") from error
     return found if isinstance(found, Wait) else Next("compare")
 
 
 def compare(context: Context, operation: Operation) -> Outcome:
     target, backup = load(context, operation), backup_of(context, operation)
+    if not server.is_running(context, target):
+        return Next("start")
     found = engine_of(target).count(address_of(context, target), credentials_of(context, target))
     if lacks := differences(backup.counts, found):
         raise BackupDamaged(f"it is not what was backed up: {lacks}")
     return Next("end")
 
 
+def _judging(step: Step) -> Step:
+    """What it finds out about the backup stands with the backup, for a proof as for a restore."""
+
+    def judging(context: Context, operation: Operation) -> Outcome:
+        try:
+            return step(context, operation)
+        except (BackupDamaged, ObjectMissing) as error:
+            found = Verification(VerificationState.FAILED, context.now(), None, str(error))
+            with context.store.tx() as connection:
+                backups.set_verification(connection, str(operation.params["backup_id"]), found)
+            raise
+
+    return judging
+
+
 STEPS: Mapping[str, Step] = {
     "allocate": allocate,
-    "restore": restore,
-    "start": start,
-    "check": check,
-    "compare": compare,
+    "restore": _judging(restore),
+    "start": _judging(start),
+    "check": _judging(check),
+    "compare": _judging(compare),
 }
 
 

@@ -27,8 +27,8 @@ from dbyard.model import (
 from dbyard.operations import Context, Save, Wait, save_all
 from dbyard.operations.target import Target, address_of, admin_password_of, credentials_of, desired, release_of, render
 from dbyard.polling import wait_until
+from dbyard.store import active_operations, instances
 from dbyard.store import credentials as stored_credentials
-from dbyard.store import instances, operations
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def wait_for_start_slot(context: Context, operation: Operation, target: Target) 
         return None
     slow = [technology.slug for technology in context.catalogue.technologies.values() if technology.slow_start]
     with context.store.read() as connection:
-        before = operations.count_starting_before(connection, operation, _STARTING, slow, context.now())
+        before = active_operations.count_starting_before(connection, operation, _STARTING, slow, context.now())
     at_once = len(os.sched_getaffinity(0))
     if before < at_once:
         return None
@@ -100,14 +100,14 @@ def start(context: Context, target: Target, *, admin_only: bool = False) -> Save
     return lambda connection: instances.set_full_version(connection, target.instance.id, release.full_version)
 
 
-def await_ready(context: Context, target: Target, ask: Callable[[], T]) -> T | Wait:
-    """The answer to `ask()`, else how long to wait. A server that has ended is started again.
+def await_ready(context: Context, target: Target, ask: Callable[[], T], *, admin_only: bool = False) -> T | Wait:
+    """The answer to `ask()`, else how long to wait. A server that has ended is started again, as `start` does.
 
     `ask` raises NotReady as long as the server does not answer. Raises TemporaryError with why the server ended and its
     last log lines, PortTaken when another program listens on its port.
     """
     if not is_running(context, target):
-        start(context, target)
+        start(context, target, admin_only=admin_only)
     started, pause = time.monotonic(), 0.002
     while True:
         try:
@@ -131,10 +131,10 @@ def _check_damage(context: Context, target: Target) -> None:
         raise DataDamaged(damage)
 
 
-def await_answer(context: Context, target: Target) -> Wait | None:
+def await_answer(context: Context, target: Target, *, admin_only: bool = False) -> Wait | None:
     """None as soon as the server answers its admin; raises as `await_ready` does."""
     address, credentials = address_of(context, target), credentials_of(context, target)
-    return await_ready(context, target, lambda: target.engine.ping(address, credentials))
+    return await_ready(context, target, lambda: target.engine.ping(address, credentials), admin_only=admin_only)
 
 
 # ---- what is wanted of it ---------------------------------------------------------------------------------------

@@ -36,6 +36,14 @@ def point(context: Context, operation: Operation) -> Outcome:
     return Next("start", save, result={"previous": target.instance.id})
 
 
+def start(context: Context, operation: Operation) -> Outcome:
+    """The endpoint leads here, also where a kill came between moving it back and recording that."""
+    target = load(context, operation)
+    if not server.is_running(context, target):
+        context.runtime.publish(target.endpoint.id, target.instance.id)
+    return heal.start(context, operation)
+
+
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:  # noqa: ARG001
     """Back to where it was; a heal then starts the server. A restored instance that does not serve is not kept."""
     target = load(context, operation)
@@ -53,7 +61,7 @@ KIND = Kind(
     steps={
         "stop": stop,
         "point": point,
-        "start": heal.start,
+        "start": start,
         "await_ready": heal.await_ready,
         "configure": heal.configure,
     },

@@ -34,11 +34,10 @@ def end(context: Context, operation: Operation) -> Outcome:
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
-    """It was not proved, for what reason ever; one that was cancelled is as it was before."""
+    """What was found damaged stands with the backup already. Otherwise nothing is known that was not before."""
     removed = scratch.destroy(context, operation)
-    if operation.cancel_requested_at is not None:
-        return removed
-    return save_all(removed, _save_verification(context, operation, VerificationState.FAILED, reason))
+    backup_id, now = str(operation.params["backup_id"]), context.now()
+    return save_all(removed, lambda connection: backups.note_unproved(connection, backup_id, now, reason))
 
 
 KIND = Kind(steps={"begin": begin, **scratch.STEPS, "end": end}, on_failure=on_failure)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from dbyard import engines
 from dbyard.archive.stores import open_store
-from dbyard.model import DAY, Backup, BackupMethod, BackupStatus, Retention, VerificationState, retention_of
+from dbyard.model import (
+    DAY,
+    Backup,
+    BackupMethod,
+    BackupStatus,
+    OperationKind,
+    Retention,
+    VerificationState,
+    retention_of,
+)
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.backups import queue_backup
-from dbyard.store import backups, databases, instances
+from dbyard.store import backups, databases, instances, operations
 from dbyard.store.backups import Scheduled
 
 _PERIOD = 30.0
@@ -30,6 +40,7 @@ class BackupScheduler:
         self._context = context
         self._wake = wake
         self._scheduled = scheduled
+        self._hourly_at = 0.0
         self.threads = [loop("backups", stopping, self.run_once)]
 
     def start(self) -> None:
@@ -40,15 +51,19 @@ class BackupScheduler:
         """Ask for what is due, and remove what nobody needs any more; the seconds until the next look."""
         if self._scheduled:
             self._ask_for_due()
+            self._prove_again()
         self._remove_abandoned()
-        self._remove_expired()
-        self._remove_retired()
+        if time.monotonic() >= self._hourly_at:
+            self._hourly_at = time.monotonic() + _HOUR
+            self._mark_expired()
+        self._remove_deleted()
+        self._remove_instances()
         return _PERIOD
 
     def _ask_for_due(self) -> None:
         now = self._context.now()
         with self._context.store.read() as connection:
-            due = [each for each in backups.list_scheduled(connection) if is_due(each, now)]
+            due = [each for each in backups.list_scheduled(connection) if is_due(each, now) and self._can(each)]
         for each in due:
             with logged(f"to ask for a backup of database {each.id}"):
                 self._ask_for(each)
@@ -60,9 +75,22 @@ class BackupScheduler:
             instance = instances.get_primary(connection, scheduled.id)
             if database is None or database.deleted_at is not None or instance is None:
                 return
-            if engines.find_backups(self._context.catalogue.get(database.technology), database.version):
-                queue_backup(connection, database, instance, BackupMethod.PERIODIC, now)
+            queue_backup(connection, database, instance, BackupMethod.PERIODIC, now)
         self._wake()
+
+    def _can(self, scheduled: Scheduled) -> bool:
+        return engines.find_backups(self._context.catalogue.get(scheduled.technology), scheduled.version) is not None
+
+    def _prove_again(self) -> None:
+        """What was not proved, because a proof came to no end, is tried again an hour later."""
+        now = self._context.now()
+        with self._context.store.read() as connection:
+            found = backups.list_unproved(connection, now - _HOUR)
+        for each in found:
+            with self._context.store.tx() as connection:
+                params = {"backup_id": each.id}
+                operations.insert(connection, each.database_id, OperationKind.VERIFY_BACKUP, now, params=params)
+            self._wake()
 
     def _remove_abandoned(self) -> None:
         """A delete or a killed platform may leave one that will never be done; nothing of it stays in the archive."""
@@ -74,7 +102,7 @@ class BackupScheduler:
                 with self._context.store.tx() as connection:
                     backups.fail(connection, each.id, _ABANDONED)
 
-    def _remove_expired(self) -> None:
+    def _mark_expired(self) -> None:
         now = self._context.now()
         with self._context.store.read() as connection:
             ids = backups.list_databases(connection)
@@ -85,24 +113,30 @@ class BackupScheduler:
                 found = [each for each in found if not backups.is_worked_on(connection, each.id)]
             is_deleted = database is None or database.deleted_at is not None
             for each in list_expired(found, now, is_deleted=is_deleted):
-                with logged(f"to remove backup {each.id}"):
-                    self._remove(each)
+                with self._context.store.tx() as connection:
+                    backups.set_deleted(connection, each.id, now)
 
-    def _remove_retired(self) -> None:
-        """Data that a restore has replaced, when they are not kept any more."""
+    def _remove_instances(self) -> None:
+        """Data that a restore has replaced and that are not kept any more, and what an operation has left behind."""
         with self._context.store.read() as connection:
             found = instances.list_retired(connection, self._context.now() - DAY)
+            found += instances.list_left(connection)
         for each in found:
-            with logged(f"to remove the retired instance {each.id}"):
+            with logged(f"to remove the {each.role} instance {each.id}"):
                 self._context.runtime.destroy(each.id, each.generation)
+                self._context.runtime.unpublish(each.id)
                 with self._context.store.tx() as connection:
                     instances.delete(connection, each.id)
 
-    def _remove(self, backup: Backup) -> None:
+    def _remove_deleted(self) -> None:
         """From the archive first: what is left there by a kill is found by its row."""
-        open_store(self._context.archive).delete_all(backup.directory)
-        with self._context.store.tx() as connection:
-            backups.delete(connection, backup.id)
+        with self._context.store.read() as connection:
+            found = backups.list_deleted(connection)
+        for each in found:
+            with logged(f"to remove backup {each.id}"):
+                open_store(self._context.archive).delete_all(each.directory)
+                with self._context.store.tx() as connection:
+                    backups.delete(connection, each.id)
 
 
 # ---- the rules, all pure ----------------------------------------------------------------------------------------
@@ -116,8 +150,15 @@ def last_slot(database_id: str, hour: int, now: float) -> float:
 
 
 def is_due(scheduled: Scheduled, now: float) -> bool:
-    """Whether its last moment has passed without a backup; one that the platform slept through is made up for."""
-    return max(scheduled.created_at, scheduled.last_at or 0.0) < last_slot(scheduled.id, scheduled.hour, now)
+    """Whether its last moment has passed without a backup; one that the platform slept through is made up for.
+
+    After one that has failed it is tried again in an hour. What was made in the future, by a clock that was wrong,
+    does not count.
+    """
+    slot = last_slot(scheduled.id, scheduled.hour, now)
+    made = [at for at in (scheduled.created_at, scheduled.last_at) if at is not None and at <= now]
+    tried = scheduled.tried_at is not None and now - _HOUR < scheduled.tried_at <= now
+    return max(made, default=0.0) < slot and not tried
 
 
 def list_expired(found: Sequence[Backup], now: float, *, is_deleted: bool) -> list[Backup]:

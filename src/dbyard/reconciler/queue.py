@@ -9,7 +9,7 @@ import threading
 import time
 
 from dbyard.errors import NotReady, PermanentError, StaleGeneration, StepError, Unavailable
-from dbyard.model import OPERATIONS, Operation
+from dbyard.model import OPERATIONS, Operation, Progress
 from dbyard.operations import Context, Done, Next, Outcome, Wait
 from dbyard.operations.kinds import KINDS
 from dbyard.reconciler.record_event import record_done, record_failed
@@ -183,9 +183,9 @@ class Queue:
     def _wait_again(self, connection: Connection, operation: Operation, outcome: Wait) -> bool:
         policy, run_at = OPERATIONS[operation.kind], self._at() + outcome.seconds
         deadline = operation.deadline_at
-        if not outcome.counts or (policy.stall and outcome.progress != operation.progress):
+        progress = furthest(operation.progress, outcome.progress)
+        if not outcome.counts or (policy.stall and progress != operation.progress):
             deadline = max(deadline, run_at + policy.patience)
-        progress = outcome.progress or operation.progress
         if outcome.seconds <= _MOMENT:
             self._resumes_at = max(self._resumes_at, time.monotonic() + 2 * outcome.seconds)
         return operations.wait(connection, operation, min(run_at, deadline), deadline, outcome.reason, progress)
@@ -230,6 +230,13 @@ class Queue:
         metrics = self._context.metrics
         metrics.operations.labels(operation.kind, outcome).inc()
         metrics.operation_seconds.labels(operation.kind).observe(max(0.0, self._context.now() - operation.created_at))
+
+
+def furthest(known: Progress | None, told: Progress | None) -> Progress | None:
+    """How far a step has come in all of its attempts: one that begins anew again and again gets nowhere. Pure."""
+    if known is None or told is None:
+        return told or known
+    return told if told.done > known.done else known
 
 
 def back_off(attempt: int) -> float:

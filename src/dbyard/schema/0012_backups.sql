@@ -22,7 +22,8 @@ CREATE TABLE backup (
   verification         TEXT NOT NULL DEFAULT 'pending' CHECK (verification IN ('pending', 'verified', 'failed')),
   verified_at          REAL,
   verification_seconds REAL,
-  verification_message TEXT
+  verification_message TEXT,
+  deleted_at           REAL
 ) STRICT;
 CREATE INDEX backup_database ON backup (database_id, created_at);
 

@@ -12,7 +12,7 @@ from dbyard.store import Connection
 _COLUMNS = (
     "id, database_id, database_name, technology, version, full_version, plan, lineage, username, dbname, method,"
     " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
-    " verification_seconds, verification_message"
+    " verification_seconds, verification_message, deleted_at"
 )
 _WORKED_ON = (
     "EXISTS (SELECT 1 FROM operation o WHERE o.database_id = b.database_id AND o.status IN ('pending', 'running')"
@@ -22,12 +22,18 @@ _WORKED_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A database that is backed up each day in that hour, UTC; `last_at` is of its newest periodic backup."""
+    """A database that is backed up each day in that hour, UTC.
+
+    `last_at` is of its newest periodic backup that has not failed, `tried_at` of its newest one at all.
+    """
 
     id: str
+    technology: str
+    version: str
     hour: int
     created_at: float
     last_at: float | None
+    tried_at: float | None
 
 
 def insert(connection: Connection, backup: Backup) -> None:
@@ -58,8 +64,11 @@ def get(connection: Connection, backup_id: str) -> Backup | None:
 
 
 def list_for(connection: Connection, database_id: str) -> list[Backup]:
-    """Newest first."""
-    query = f"SELECT {_COLUMNS} FROM backup WHERE database_id = ? ORDER BY created_at DESC, rowid DESC"
+    """Newest first; those that are only to be removed are left out."""
+    query = (
+        f"SELECT {_COLUMNS} FROM backup WHERE database_id = ? AND deleted_at IS NULL"
+        " ORDER BY created_at DESC, rowid DESC"
+    )
     return [_backup(row) for row in connection.execute(query, (database_id,))]
 
 
@@ -67,6 +76,23 @@ def list_abandoned(connection: Connection) -> list[Backup]:
     """Those that are not done and never will be: no operation works on them."""
     query = f"SELECT {_COLUMNS} FROM backup b WHERE finished_at IS NULL AND error IS NULL AND NOT {_WORKED_ON}"
     return [_backup(row) for row in connection.execute(query)]
+
+
+def list_deleted(connection: Connection) -> list[Backup]:
+    """Those that are to be removed from the archive, and then forgotten."""
+    query = f"SELECT {_COLUMNS} FROM backup WHERE deleted_at IS NOT NULL"
+    return [_backup(row) for row in connection.execute(query)]
+
+
+def list_unproved(connection: Connection, before: float) -> list[Backup]:
+    """Those that are done and were never proved, and on which nothing works; the last attempt was before that time."""
+    query = (
+        f"SELECT {_COLUMNS} FROM backup b WHERE finished_at IS NOT NULL AND verification = 'pending'"
+        " AND deleted_at IS NULL AND coalesce(verified_at, finished_at) < ?"
+        " AND EXISTS (SELECT 1 FROM database d WHERE d.id = b.database_id AND d.deleted_at IS NULL)"
+        f" AND NOT {_WORKED_ON}"
+    )
+    return [_backup(row) for row in connection.execute(query, (before,))]
 
 
 def list_databases(connection: Connection) -> list[str]:
@@ -77,8 +103,10 @@ def list_databases(connection: Connection) -> list[str]:
 def list_scheduled(connection: Connection) -> list[Scheduled]:
     """The databases that are backed up without being asked, and when that was asked for the last time."""
     rows = connection.execute(
-        "SELECT d.id, coalesce(s.hour, 0) AS hour, d.created_at,"
-        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id AND b.method = 'periodic') AS last_at"
+        "SELECT d.id, d.technology, d.version, coalesce(s.hour, 0) AS hour, d.created_at,"
+        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id AND b.method = 'periodic'"
+        " AND b.error IS NULL) AS last_at,"
+        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id) AS tried_at"
         " FROM database d JOIN instance i ON i.database_id = d.id AND i.role = 'primary'"
         " LEFT JOIN backup_schedule s ON s.database_id = d.id"
         " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND coalesce(s.enabled, 1) = 1"
@@ -131,6 +159,19 @@ def set_verification(connection: Connection, backup_id: str, found: Verification
         " WHERE id = ?",
         (found.state, found.at, found.seconds, found.message, backup_id),
     )
+
+
+def note_unproved(connection: Connection, backup_id: str, now: float, reason: str) -> None:
+    """A proof came to no end: of one that was never proved this is what is known."""
+    connection.execute(
+        "UPDATE backup SET verified_at = ?, verification_message = ? WHERE id = ? AND verification = 'pending'",
+        (now, reason, backup_id),
+    )
+
+
+def set_deleted(connection: Connection, backup_id: str, now: float) -> None:
+    """From now on it is only to be removed from the archive."""
+    connection.execute("UPDATE backup SET deleted_at = coalesce(deleted_at, ?) WHERE id = ?", (now, backup_id))
 
 
 def delete(connection: Connection, backup_id: str) -> None:

@@ -142,6 +142,16 @@ def retire(connection: Connection, instance_id: str, now: float) -> None:
     connection.execute("UPDATE instance SET role = 'retired', retired_at = ? WHERE id = ?", (now, instance_id))
 
 
+def list_left(connection: Connection) -> list[Instance]:
+    """Scratch instances of which no active operation knows."""
+    named = "i.id IN (json_extract(o.result, '$.instance_id'), json_extract(o.params, '$.instance_id'))"
+    query = (
+        f"SELECT {_COLUMNS} FROM instance i JOIN database d ON d.id = i.database_id"
+        f" WHERE i.role = 'scratch' AND NOT EXISTS ({_ACTIVE} AND {named})"
+    )
+    return [_instance(row) for row in connection.execute(query).fetchall()]
+
+
 def list_retired(connection: Connection, before: float) -> list[Instance]:
     """Those that were retired before that time, of databases on which no exclusive operation is at work."""
     query = (

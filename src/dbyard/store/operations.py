@@ -109,40 +109,10 @@ def exclusive_of(connection: Connection, database_id: str) -> Operation | None:
     return _one(connection.execute(query, (database_id,)).fetchone())
 
 
-def count_starting_before(
-    connection: Connection,
-    operation: Operation,
-    starting: Sequence[tuple[str, str]],
-    technologies: Sequence[str],
-    now: float,
-) -> int:
-    """How many older operations are at one of the (kind, step) pairs `starting`, on a database of these technologies.
-
-    Those that wait after a failed attempt do not count: others may go ahead of them.
-    """
-    row = connection.execute(
-        "SELECT COUNT(*) FROM operation o JOIN database d ON d.id = o.database_id"
-        f" WHERE o.{_ACTIVE} AND (o.kind, o.step) IN (VALUES {', '.join(['(?, ?)'] * len(starting))})"
-        " AND (o.run_at <= steady(?) + 1 OR o.error_code = 'waiting')"
-        f" AND (o.created_at, o.id) < (?, ?) AND d.technology IN ({marks(technologies)})",
-        (
-            *(each for pair in starting for each in pair),
-            now,
-            operation.created_at,
-            operation.id,
-            *technologies,
-        ),
-    ).fetchone()
-    return int(row[0])
-
-
-def count_older(connection: Connection, operation: Operation) -> int:
-    """How many active operations of its kind are older, of any database."""
-    row = connection.execute(
-        f"SELECT COUNT(*) FROM operation WHERE {_ACTIVE} AND kind = ? AND (created_at, id) < (?, ?)",
-        (operation.kind, operation.created_at, operation.id),
-    ).fetchone()
-    return int(row[0])
+def find_by_param(connection: Connection, database_id: str, name: str, value: str) -> Operation | None:
+    """The database's operation that was asked for with this parameter."""
+    query = f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? AND json_extract(params, '$.' || ?) = ?"
+    return _one(connection.execute(query, (database_id, name, value)).fetchone())
 
 
 def get(connection: Connection, operation_id: str) -> Operation | None:
@@ -245,12 +215,22 @@ def advance(
     """Record the claimed step as done and go on at `step`, still under the claim; None when the claim is lost.
 
     `outcome` and `message` are what the step found, when there is more to say than that it is done; `result` is added
-    to the operation's.
+    to the operation's. A step that is done is progress, where the lack of that ends an operation.
     """
+    stall = OPERATIONS[operation.kind].stall
+    began = ", progress = NULL, deadline_at = max(deadline_at, steady(:now) + :stall)" if stall else ""
     row = connection.execute(
-        "UPDATE operation SET step = ?, attempt = 1, run_at = steady(?),"
-        f" error_code = NULL, error = NULL, result = ? WHERE id = ? AND token = ? RETURNING {_COLUMNS}",
-        (step, now, _merged(operation, result), operation.id, operation.token),
+        "UPDATE operation SET step = :step, attempt = 1, run_at = steady(:now),"
+        f" error_code = NULL, error = NULL, result = :result{began} WHERE id = :id AND token = :token"
+        f" RETURNING {_COLUMNS}",
+        {
+            "step": step,
+            "now": now,
+            "stall": stall,
+            "result": _merged(operation, result),
+            "id": operation.id,
+            "token": operation.token,
+        },
     ).fetchone()
     if row is not None:
         _record(connection, operation, now, outcome, message)

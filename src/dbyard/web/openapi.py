@@ -173,7 +173,7 @@ def _responses(routes: Sequence[Route], method: Method, limited: bool) -> Json:
     return (
         {str(method.status): _success(method) | _links(routes, method)}
         | empty
-        | ({"206": _success(method)} if method.in_parts else {})
+        | (_parts(method) if method.in_parts else {})
         | {
             str(status): _response(_MEANINGS[status], JSON, _reference(shape), status)
             for status, shape in errors.items()
@@ -205,6 +205,11 @@ def _success(method: Method) -> Json:
     if method.stream:
         response["content"][method.stream] = {"schema": {"type": "string"}}
     return response
+
+
+def _parts(method: Method) -> Json:
+    none = {"description": "There are no such bytes", "headers": _response_headers(416)}
+    return {"206": _success(method), "416": none}
 
 
 def _links(routes: Sequence[Route], method: Method) -> Json:

@@ -70,6 +70,18 @@ class RestorationAnswer(Restoration, frozen=True):
     backup_restoration: Restoration
 
 
+class Replaced(Struct, frozen=True):
+    """Data that a restore has replaced; they are kept until `kept_until`."""
+
+    id: str
+    replaced_at: Date
+    kept_until: Date
+
+
+class ReplacedAnswer(Struct, frozen=True):
+    replaced: list[Replaced]
+
+
 class DownloadAnswer(Struct, frozen=True):
     """A link that needs no token and is good for an hour."""
 

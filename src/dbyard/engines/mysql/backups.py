@@ -57,7 +57,6 @@ echo "SELECT 'whole';"
 # No socket has a longer path than some hundred bytes, so this one is relative to the data. Root has no password until
 # it is dropped. The tenant's statements run with its rights alone, and no command of the client's own is one of them.
 _RESTORE = """
-rm -rf "$data"/* "$data"/.[!.]* || exit 1
 read -r _ user && read -r _ password || exit 1
 while read -r _ line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > accounts.sql
 [ -s accounts.sql ] || { echo "this is no backup" >&2; exit 1; }
@@ -71,7 +70,7 @@ until client --user=root --execute "DO 0" 2>> "$OLDPWD/refused"; do
 done
 client --user=root < "$OLDPWD/accounts.sql" || exit 1
 said=$(client --user="$user" --batch --skip-column-names --binary-mode --local-infile=0 | tail -n 1)
-[ "$said" = whole ] || { echo "the dump was not loaded to its end" >&2; exit 1; }
+[ "$said" = whole ] || { echo "the dump was not loaded to its end" >&2; exit 2; }  # FAULTY
 printf '%s;\\nDROP USER root@localhost;\\n' "$password" | client --user=root || exit 1
 trap - EXIT
 kill $server && wait $server
@@ -81,7 +80,7 @@ _CHECK = """
 read -r MYSQL_PWD; export MYSQL_PWD
 check --all-databases --check --silent > found || exit 1
 cat found >&2
-! grep -qi '^error' found
+! grep -qi '^error' found || exit 2  # FAULTY
 """
 # The smallest first. Of tables in memory nothing outlives a start.
 _TABLES = f"""

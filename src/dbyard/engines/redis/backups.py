@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dbyard.engines.redis.names import ADMIN
 from dbyard.engines.redis.session import connect
 from dbyard.errors import NotReady, TemporaryError
-from dbyard.model import Address, Count, Credentials, DataAccess, Layout, Tool
+from dbyard.model import FAULTY, Address, Count, Credentials, DataAccess, Layout, Tool
 
 # Not to the standard output at once: the mark at the end of what a server sends can only be cut off a file.
 _BACKUP = """
@@ -16,13 +16,12 @@ redis-cli -h "$1" -p "$2" --user "$3" --rdb dump.rdb >&2 || exit 1
 redis-check-rdb dump.rdb >&2 || exit 1
 exec cat dump.rdb
 """
-_RESTORE = """
-mkdir "$1" || exit 1
-cat > "$1/appendonly.aof.1.base.rdb" || exit 1
-redis-check-rdb "$1/appendonly.aof.1.base.rdb" || exit 1
+_RESTORE = f"""
+mkdir "$1" && cat > "$1/appendonly.aof.1.base.rdb" || exit 1
+redis-check-rdb "$1/appendonly.aof.1.base.rdb" || exit {FAULTY}
 : > "$1/appendonly.aof.1.incr.aof"
 printf 'file appendonly.aof.1.base.rdb seq 1 type b\\nfile appendonly.aof.1.incr.aof seq 1 type i\\n' \\
-    > "$1/appendonly.aof.manifest"
+    > "$1/appendonly.aof.manifest" && sync --file-system "$1"
 """
 
 
@@ -49,7 +48,7 @@ def count(address: Address, credentials: Credentials) -> Mapping[str, Count]:
     fields = dict(line.split(":", 1) for line in str(told).splitlines() if ":" in line)
     changes = int(fields["rdb_changes_since_last_save"])
     keyspaces = {name: _pairs(value) for name, value in fields.items() if value.startswith("keys=")}
-    return {name: Count(each["keys"] - each["expires"], changes) for name, each in keyspaces.items()}
+    return {name: Count(each["keys"] - each["expires"], changes, changes + 1) for name, each in keyspaces.items()}
 
 
 def _pairs(text: str) -> dict[str, int]:

@@ -48,6 +48,8 @@ def run(home: Home, spec: JobSpec) -> None:
         argv = _wrapper(home, spec, box)
         told = "work" if spec.transfer is None else "."
         record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv, "told": told}
+        if spec.transfer and spec.transfer.direction == "get" and spec.data is DataAccess.WRITE:
+            directories.empty(home.directory(spec.instance_id) / "data")
         _build(box, spec, record)
         env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
         if process := spawn.start_job(argv, env, box.directory / _OUTPUT, _stdin(spec)):

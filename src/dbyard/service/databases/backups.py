@@ -38,9 +38,7 @@ from dbyard.service.databases.create import create as create_database
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.service.databases.databases import event_data
 from dbyard.service.databases.operations import OperationHistory, find_history, queue, start
-from dbyard.store import Connection, backups, credentials, events, instances, operations
-
-_LEVEL = 3
+from dbyard.store import Connection, active_operations, backups, credentials, events, instances, operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +51,16 @@ class BackupLink:
 
 @dataclass(frozen=True, slots=True)
 class BackupContent:
-    """What the server's own tools read, `size` bytes of it, from the byte `start` on."""
+    """What the server's own tools read, of which there are `size` bytes.
+
+    `pieces` are those from the byte `start` up to `end`; empty ones stand for what is before.
+    """
 
     backup: Backup
     name: str
     size: int
     start: int
+    end: int
     pieces: Iterator[bytes]
 
 
@@ -89,10 +91,15 @@ def get(service: Service, principal: Principal, backup_id: str, key: str | None 
 
 
 def create(service: Service, principal: Principal, key: str) -> Backup:
-    """Ask for a backup. Raises Conflict for a database that does not run, Invalid for a technology without backups."""
+    """Ask for a backup. Raises Conflict for a database that never got ready, or while another one of it is made.
+
+    Raises Invalid for a technology without backups.
+    """
     now = service.clock()
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
+        if active_operations.is_active(connection, database.id, OperationKind.BACKUP):
+            raise Conflict("A backup of the database is being made already")
         backup = _queue(service, connection, database, BackupMethod.MANUAL, now)
         data = event_data(database) | {"backup_id": backup.id}
         events.record(connection, principal, EventType.BACKUP_ASKED, now, database=database, data=data)
@@ -151,17 +158,24 @@ def restore_into(service: Service, principal: Principal, key: str, backup_id: st
     return create_database(service, principal, request, backup=backup)
 
 
-def undo_restore(service: Service, principal: Principal, key: str) -> OperationHistory:
-    """Put the data back that the last restore has replaced. Raises Conflict when there are none, or as `queue` does."""
+def list_replaced(service: Service, principal: Principal, key: str) -> Sequence[Instance]:
+    """The data that restores have replaced and that can be put back, those that were replaced last first."""
+    with service.store.read() as reading:
+        return _list_replaced(reading, authorize_database(reading, principal, key), service.clock())
+
+
+def undo_restore(service: Service, principal: Principal, key: str, to: str | None = None) -> OperationHistory:
+    """Put the data back that the last restore has replaced, or those called `to`.
+
+    Raises Conflict when there are none, or as `queue` does.
+    """
     now = service.clock()
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
-        kept = [each for each in instances.list_for(connection, database.id) if each.role is Role.RETIRED]
-        retired = [each for each in kept if (each.retired_at or 0.0) > now - DAY]
-        if not retired:
+        replaced = [each for each in _list_replaced(connection, database, now) if to in (None, each.id)]
+        if not replaced:
             raise Conflict("There is no restore to undo: the data before it are kept for a day")
-        newest = max(retired, key=lambda each: each.retired_at or 0.0)
-        params = {"instance_id": newest.id}
+        params = {"instance_id": replaced[0].id}
         operation_id = queue(service, connection, database, OperationKind.SWITCH, params)
         data = event_data(database) | {"operation_id": operation_id}
         events.record(connection, principal, EventType.RESTORE_UNDONE, now, database=database, data=data)
@@ -183,15 +197,13 @@ def get_restoration(service: Service, principal: Principal, key: str, operation_
 
 
 def delete(service: Service, principal: Principal, key: str, backup_id: str) -> None:
-    """Remove the backup, first from the archive. Raises Conflict while something works on it."""
-    with service.store.read() as connection:
+    """It is gone at once, and from the archive within a minute. Raises Conflict while something works on it."""
+    now = service.clock()
+    with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.OWN)
         backup = _find(connection, principal, backup_id, key)
         _check_at_rest(connection, backup)
-    open_store(service.archive).delete_all(backup.directory)
-    now = service.clock()
-    with service.store.tx() as connection:
-        backups.delete(connection, backup.id)
+        backups.set_deleted(connection, backup.id, now)
         data = event_data(database) | {"backup_id": backup.id}
         events.record(connection, principal, EventType.BACKUP_DELETED, now, database=database, data=data)
 
@@ -226,11 +238,15 @@ def owner_of_link(service: Service, backup_id: str, token: str | None) -> Princi
         raise NotFound("The link to this backup is not valid, or no longer: ask for another one") from None
 
 
-def read_link(service: Service, backup_id: str, token: str | None, start_at: int = 0) -> BackupContent:
-    """The content of the backup that the link is for, from a byte on. Raises NotFound, also when the link has ended."""
+def read_link(
+    service: Service, backup_id: str, token: str | None, start: int = 0, end: int | None = None
+) -> BackupContent:
+    """The content of the backup that the link is for, or a span of it; raises NotFound, also when it has ended."""
     backup = get(service, owner_of_link(service, backup_id, token), backup_id)
     name = f"{name_of(backup)}.{_engine(service, backup.technology, backup.version).BACKUP_SUFFIX}"
-    return BackupContent(backup, name, backup.size or 0, start_at, _read(service, backup, start_at))
+    size = backup.size or 0
+    end = size if end is None else min(end, size)
+    return BackupContent(backup, name, size, start, end, _read(service, backup, start, end))
 
 
 def find_retention(service: Service, plan: Plan) -> Retention | None:
@@ -277,14 +293,16 @@ def queue_backup(
     return backup
 
 
-def _read(service: Service, backup: Backup, start_at: int) -> Iterator[bytes]:
+def _read(service: Service, backup: Backup, start: int, end: int) -> Iterator[bytes]:
+    """What is compressed and sealed has to be read from its beginning."""
     key = service.box.derive_key("archive", backup.database_id)
     stored = open_store(service.archive).read(backup.data)
-    left = start_at
-    for piece in objects.unpack(key, backup.data, stored, _LEVEL):
-        if left < len(piece):
-            yield piece[left:]
-        left = max(left - len(piece), 0)
+    at = 0
+    for piece in objects.unpack(key, backup.data, stored, objects.LEVEL):
+        yield piece[max(start - at, 0) : max(end - at, 0)]
+        at += len(piece)
+        if at >= end:
+            return
 
 
 def _engine(service: Service, technology: str, version: str) -> Backups:
@@ -298,7 +316,7 @@ def _engine(service: Service, technology: str, version: str) -> Backups:
 def _find(reading: Connection, principal: Principal, backup_id: str, key: str | None) -> Backup:
     backup = backups.get(reading, backup_id)
     database = authorize_database(reading, principal, key) if key is not None else None
-    if backup is None or (database and backup.database_id != database.id):
+    if backup is None or backup.deleted_at is not None or (database and backup.database_id != database.id):
         raise NotFound("Backup not found", resource="backup")
     if database is None:
         try:
@@ -306,6 +324,12 @@ def _find(reading: Connection, principal: Principal, backup_id: str, key: str | 
         except NotFound:
             raise NotFound("Backup not found", resource="backup") from None
     return backup
+
+
+def _list_replaced(reading: Connection, database: Database, now: float) -> Sequence[Instance]:
+    kept = [each for each in instances.list_for(reading, database.id) if each.role is Role.RETIRED]
+    young = [each for each in kept if (each.retired_at or 0.0) > now - DAY]
+    return sorted(young, key=lambda each: each.retired_at or 0.0, reverse=True)
 
 
 def _check_restorable(database: Database, backup: Backup) -> None:
@@ -319,7 +343,7 @@ def _check_restorable(database: Database, backup: Backup) -> None:
 
 def _check_no_other(connection: Connection, database: Database) -> None:
     kinds = (OperationKind.RESTORE, OperationKind.SWITCH)
-    if any(each.active and each.kind in kinds for each, _ in operations.list_for(connection, database.id)):
+    if any(active_operations.is_active(connection, database.id, kind) for kind in kinds):
         raise Conflict("Another restore is at work on the database")
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from dbyard import wire
-from dbyard.errors import BadRequest
 from dbyard.model import Scope
 from dbyard.service.databases import backups
 from dbyard.web.api.encoding import databases as database_encoding
 from dbyard.web.api.encoding import operations as operation_encoding
 from dbyard.web.handlers import for_path
 from dbyard.web.parameters import DATABASE
-from dbyard.web.replies import Reply, headers_for
+from dbyard.web.replies import Parts, Pause, Reply, headers_for
 from dbyard.web.routes import Call, Method, Parameter, Route, route
 from dbyard.web.scalingo.encoding import backups as encoding
-from dbyard.wire.backups import BackupAnswer, BackupsAnswer, DownloadAnswer, RestorationAnswer
+from dbyard.wire.backups import BackupAnswer, BackupsAnswer, DownloadAnswer, ReplacedAnswer, RestorationAnswer
 
 _BACKUP = Parameter(
     "backup", "path", "The backup's id", {"type": "string"}, required=True, source="/database_backup/id"
@@ -24,7 +23,10 @@ _BACKUP = Parameter(
 _RESTORATION_ID = Parameter("restoration", "path", "The restore's id", {"type": "string"}, required=True, source="/id")
 _INTO = Parameter("into", "query", "The name of a new database that gets the backup's data", {"type": "string"})
 _TOKEN = Parameter("token", "query", "As the link has it", {"type": "string"})
-_RANGE = Parameter("Range", "header", "`bytes=N-`: from that byte on", {"type": "string", "pattern": "^bytes=[0-9]+-$"})
+_RANGE = Parameter("Range", "header", "`bytes=N-` or `bytes=N-M`: that span", {"type": "string"})
+_TO = Parameter(
+    "to", "query", "Which data to put back, by their id; by default those replaced last", {"type": "string"}
+)
 _MEDIA = "application/octet-stream"
 
 
@@ -35,7 +37,7 @@ def routes() -> list[Route]:
         route("/api/databases/{database}/backups/{backup}/verify", post=_VERIFY),
         route("/api/databases/{database}/backups/{backup}/restore", post=_RESTORE),
         route("/api/databases/{database}/backup_restorations/{restoration}", get=_RESTORATION),
-        route("/api/databases/{database}/undo_restore", post=_UNDO),
+        route("/api/databases/{database}/undo_restore", get=_REPLACED, post=_UNDO),
         route("/api/databases/{database}/backups/{backup}/archive", get=_LINK),
         route("/api/backups/{backup}", get=_FIND),
         route("/api/backups/{backup}/archive", get=_FIND_LINK),
@@ -75,7 +77,8 @@ def show_restoration(call: Call) -> RestorationAnswer:
 
 
 def undo_restore(call: Call) -> wire.OperationAnswer:
-    return operation_encoding.encode(backups.undo_restore(call.service, call.principal, call.path["database"]))
+    key = call.path["database"]
+    return operation_encoding.encode(backups.undo_restore(call.service, call.principal, key, call.query("to")))
 
 
 def make_link(call: Call) -> DownloadAnswer:
@@ -85,28 +88,27 @@ def make_link(call: Call) -> DownloadAnswer:
 
 
 def download(call: Call) -> Reply:
-    """From any byte on, so that a download that broke off goes on."""
-    wanted = call.header(b"range")
-    found = re.fullmatch("bytes=([0-9]{1,18})-", wanted or "bytes=0-")
-    if found is None:
-        raise BadRequest("Range should be bytes=N-")
-    content = backups.read_link(call.service, call.path["backup"], call.query("token"), int(found[1]))
-    if wanted is not None and content.start >= content.size:
-        raise BadRequest(f"The backup has {content.size} bytes")
+    """All of it, or the one span that `Range` asks for; any other `Range` is as none."""
+    found = re.fullmatch("bytes=([0-9]{1,18})-([0-9]{0,18})", call.header(b"range") or "")
+    start, end = (int(found[1]), int(found[2]) + 1 if found[2] else None) if found else (0, None)
+    content = backups.read_link(call.service, call.path["backup"], call.query("token"), start, end)
+    if found and content.start >= content.end:
+        return Reply(416, b"", [(b"content-range", f"bytes */{content.size}".encode())], call.principal.account.id)
     headers = [
         *headers_for(_MEDIA),
         (b"content-disposition", f'attachment; filename="{content.name}"'.encode()),
-        (b"content-length", str(content.size - content.start).encode()),
+        (b"content-length", str(content.end - content.start).encode()),
         (b"accept-ranges", b"bytes"),
     ]
-    if wanted is None:
-        return Reply(200, _parts(content.pieces), headers, call.principal.account.id)
-    place = f"bytes {content.start}-{content.size - 1}/{content.size}".encode()
-    return Reply(206, _parts(content.pieces), [*headers, (b"content-range", place)], call.principal.account.id)
+    if found:
+        headers.append((b"content-range", f"bytes {content.start}-{content.end - 1}/{content.size}".encode()))
+    return Reply(206 if found else 200, _parts(content.pieces), headers, call.principal.account.id)
 
 
-def _parts(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-    yield from pieces
+def _parts(pieces: Iterator[bytes]) -> Parts:
+    """While what comes before a span is skipped, others have the thread in between."""
+    for piece in pieces:
+        yield piece or Pause(0.0)
 
 
 _NOT_FOUND = {404: wire.Error}
@@ -163,13 +165,20 @@ _RESTORATION = Method(
     parameters=(DATABASE, _RESTORATION_ID),
     errors=_NOT_FOUND,
 )
+_REPLACED = Method(
+    for_path("database", backups.list_replaced, encoding.encode_replaced),
+    "List the data that restores have replaced and that can be put back, newest first",
+    ReplacedAnswer,
+    parameters=(DATABASE,),
+    errors=_NOT_FOUND,
+)
 _UNDO = Method(
     undo_restore,
-    "Put the data back that the last restore has replaced",
+    "Put data back that a restore has replaced",
     wire.OperationAnswer,
     status=202,
     writes=True,
-    parameters=(DATABASE,),
+    parameters=(DATABASE, _TO),
     errors={404: wire.Error, 409: wire.NotUsable},
 )
 _LINK = Method(
@@ -197,6 +206,6 @@ _DOWNLOAD = Method(
     blocking=True,
     in_parts=True,
     parameters=(_BACKUP, _TOKEN, _RANGE),
-    errors={400: wire.Error, 404: wire.Error},
+    errors={404: wire.Error},
     media=_MEDIA,
 )

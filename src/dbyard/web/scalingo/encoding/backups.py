@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from dbyard.model import Backup, VerificationState
+from dbyard.model import DAY, Backup, Instance, VerificationState
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.backups import Restoration, name_of
 from dbyard.wire import backups as wire
@@ -34,6 +34,11 @@ def encode_restoration(found: Restoration) -> wire.RestorationAnswer:
         error=last.error,
     )
     return wire.RestorationAnswer(**structs.asdict(flat), backup_restoration=flat)
+
+
+def encode_replaced(found: Sequence[Instance]) -> wire.ReplacedAnswer:
+    times = [(each.id, each.retired_at or 0.0) for each in found]
+    return wire.ReplacedAnswer([wire.Replaced(name, to_datetime(at), to_datetime(at + DAY)) for name, at in times])
 
 
 def _backup(backup: Backup) -> wire.Backup:
