@@ -51,7 +51,6 @@ class TestObjects:
     def test_are_read_as_they_were_put(self, store: Store) -> None:
         store.put("db/b/data", [b"one", b"", b"two"])
         assert read(store, "db/b/data") == b"onetwo"
-        assert store.size("db/b/data") == 6
 
     @pytest.mark.parametrize(("span", "found"), [((2,), b"etwo"), ((2, 4), b"et"), ((0, 0), b""), ((5, 99), b"o")])
     def test_are_read_in_part(self, store: Store, span: tuple[int, ...], found: bytes) -> None:
@@ -84,8 +83,6 @@ class TestObjects:
     def test_that_are_missing_are_told(self, store: Store) -> None:
         with pytest.raises(ObjectMissing, match="db/data"):
             read(store, "db/data")
-        with pytest.raises(ObjectMissing, match="db/data"):
-            store.size("db/data")
 
     def test_are_listed_and_removed_below_a_directory(self, store: Store) -> None:
         for name in ("db/b/manifest", "db/b/data", "db/c/data", "db2/b/data"):
@@ -119,7 +116,6 @@ class TestDirectory:
         calls = (
             lambda: store.put("db/data", [b"x"]),
             lambda: read(store, "db/data"),
-            lambda: store.size("db/data"),
             lambda: store.list("db"),
             lambda: store.delete_all("db"),
         )
@@ -160,7 +156,7 @@ class TestBucket:
 
     def test_that_is_gone_is_told(self, location: Location) -> None:
         store = open_store(replace(location, endpoint=f"http://127.0.0.1:{own(CLOSED)[0]}"))
-        for call in (lambda: store.put("data", [b"x"]), lambda: store.size("data"), lambda: store.list("db")):
+        for call in (lambda: store.put("data", [b"x"]), lambda: store.list("db")):
             with pytest.raises(ArchiveUnavailable):
                 call()
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 import redis
 
 from dbyard import catalogue, engines
+from dbyard.archive import objects
+from dbyard.archive.manifests import Manifest
 from dbyard.errors import Conflict, NotFound, Unreachable
 from dbyard.model import OperationKind
 from dbyard.operations.kinds import KINDS
+from dbyard.secrets import load_or_make_key
 from dbyard.wire.backups import Backup, Restoration
 from tests.buckets import gateway, program
 from tests.e2e import tenants
@@ -141,6 +146,22 @@ class TestBackup:
         assert len(stored[f"{made.database_id}/{made.id}/data"]) == made.stored_size
         assert not [name for name, each in stored.items() if b"424242" in each or NAME.encode() in each]
 
+    def test_can_be_read_by_the_archive_and_the_master_key_alone(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write(1)
+        made = back_up(fresh)
+        key = load_or_make_key(fresh.home / "master.key").derive_key("archive", made.database_id)
+        directory = f"{made.database_id}/{made.id}"
+        opened = {
+            name: b"".join(objects.unpack(key, name, [stored], objects.LEVEL))
+            for name, stored in archive(fresh).items()
+        }
+        manifest = msgspec.json.decode(opened[f"{directory}/manifest"], type=Manifest)
+        assert (manifest.id, manifest.database_name, manifest.counts) == (made.id, NAME, {"db0": 1})
+        assert opened[f"{directory}/data"] == content(fresh, made)
+        assert manifest.sha256 == sha256(archive(fresh)[f"{directory}/data"]).hexdigest()
+
     def test_is_listed_deleted_and_gone(self, fresh: Platform) -> None:
         fresh.start().create(NAME, "redis")
         first, second = back_up(fresh), back_up(fresh)
@@ -165,10 +186,10 @@ class TestBackup:
 
 
 class TestProof:
-    @pytest.mark.parametrize("technology", TECHNOLOGIES)
     @pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "another's"])
-    def test_of_one_that_is_damaged_fails(self, fresh: Platform, technology: str, damage: str) -> None:
-        fresh.start().create(NAME, technology)
+    def test_of_one_that_is_damaged_fails(self, fresh: Platform, damage: str) -> None:
+        """The archive finds that, before any server's own tool sees a byte."""
+        fresh.start().create(NAME, "redis")
         made = back_up(fresh)
         path = fresh.home / "archive" / made.database_id / made.id / "data"
         stored = path.read_bytes()

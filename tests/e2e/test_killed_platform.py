@@ -34,7 +34,8 @@ Connections = Mapping[str, wire.Connection]
 
 
 def boundaries(kind: OperationKind) -> list[str]:
-    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in MOMENTS]
+    """Of the steps that all of a kind have: a create of a backup alone restores."""
+    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in MOMENTS if step != "restore"]
 
 
 def name_of(technology: str) -> str:

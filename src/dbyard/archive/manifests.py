@@ -12,7 +12,6 @@ import msgspec
 from dbyard.archive import objects
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
-from dbyard.errors import BackupDamaged
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +45,3 @@ def name_of(directory: str) -> str:
 def write(location: Location, key: bytes, directory: str, manifest: Manifest) -> None:
     name = name_of(directory)
     open_store(location).put(name, objects.pack(key, name, [msgspec.json.encode(manifest)], objects.LEVEL))
-
-
-def read(location: Location, key: bytes, directory: str) -> Manifest:
-    """Raises ObjectMissing, BackupDamaged or ArchiveUnavailable."""
-    name = name_of(directory)
-    text = b"".join(objects.unpack(key, name, open_store(location).read(name), objects.LEVEL))
-    try:
-        return msgspec.json.decode(text, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise BackupDamaged(f"{name} is of another version of dbyard: {error}") from error

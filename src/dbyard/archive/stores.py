@@ -38,9 +38,6 @@ class Store(Protocol):
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to `end`, in pieces. Raises ObjectMissing, at the call or at the first piece."""
 
-    def size(self, name: str) -> int:
-        """In bytes; raises ObjectMissing."""
-
     def list(self, prefix: str) -> list[str]:
         """The names of all objects below a directory."""
 
@@ -95,10 +92,6 @@ class Directory:
             while piece := file.read(_PIECE if left is None else min(_PIECE, left)):
                 left = None if left is None else left - len(piece)
                 yield piece
-
-    def size(self, name: str) -> int:
-        with _told(name):
-            return self._existing(name).stat().st_size
 
     def list(self, prefix: str) -> list[str]:
         with _told(prefix):
@@ -164,12 +157,6 @@ class Bucket:
             options: GetOptions = {"range": (first, min(first + _SPAN, end)), "if_match": found["e_tag"]}
             with _told_by_server(name):
                 yield bytes(obstore.get(store, name, options=options).bytes())
-
-    def size(self, name: str) -> int:
-        import obstore
-
-        with _told_by_server(name):
-            return obstore.head(self._open(), name)["size"]
 
     def list(self, prefix: str) -> list[str]:
         import obstore
