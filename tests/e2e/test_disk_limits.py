@@ -123,7 +123,9 @@ def test_is_restricted_and_freed_step_by_step(small: Platform, technology: str) 
     tenant.close()
     with small.client() as client:
         kinds = [operation.kind for operation in client.list_operations(NAME)]
-    assert kinds == ["configure", "configure", "configure", "create"]
+    # Three at least: what is wanted may change once more while a slow server is brought to it. Nothing is healed.
+    assert kinds[-1] == "create"
+    assert kinds[:-1] == ["configure"] * max(len(kinds) - 1, 3)
 
 
 @pytest.mark.parametrize("technology", tenants.ONE_OF_EACH_SERVER)
