@@ -116,10 +116,11 @@ def add(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     found = next((each for each in target.instances if each.role is Role.SCRATCH), None)
     if found is not None:
-        return Next("copy")
+        return Next("copy", result={"instance_id": found.id})
     first = target.instance
     second = Instance(make_id(), target.database.id, 1, first.full_version, Role.SCRATCH, lineage=first.lineage)
-    return Next("copy", lambda connection: instances.insert(connection, second))
+    # A scratch instance that no operation names is removed.
+    return Next("copy", lambda connection: instances.insert(connection, second), result={"instance_id": second.id})
 
 
 def copy(context: Context, operation: Operation) -> Outcome:

@@ -57,6 +57,7 @@ echo "SELECT 'whole';"
 # No socket has a longer path than some hundred bytes, so this one is relative to the data. Root has no password until
 # it is dropped. The tenant's statements run with its rights alone, and no command of the client's own is one of them.
 _RESTORE = """
+rm -rf "$data"/* "$data"/.[!.]* || exit 1
 read -r _ user && read -r _ password || exit 1
 while read -r _ line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > accounts.sql
 [ -s accounts.sql ] || { echo "this is no backup" >&2; exit 1; }

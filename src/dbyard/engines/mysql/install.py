@@ -11,6 +11,7 @@ _SCRIPT = """\
 set -e
 tzinfo=$1 base=$2 admin=$3 run=$(cd "$4" && pwd) option=$5
 shift 5
+rm -rf "$run/zones"  # of an attempt that was killed
 mkdir "$run/zones"
 for from in "$base/share/zoneinfo" /usr/share/zoneinfo; do
     [ -d "$from" ] || continue
