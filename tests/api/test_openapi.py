@@ -43,6 +43,8 @@ def test_every_answer_is_as_documented(
     @given(operation.as_strategy(generation_mode=mode))
     @settings(max_examples=10, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
+        if any(value in ([], {}) for value in (case.query or {}).values()):
+            return  # it is nothing in a URL, and so nothing wrong
         headers = {"Authorization": f"Bearer {token}"}
         response = case.call(headers=headers)
         if response.status_code == 422 and UNSAYABLE.issuperset(chain(*response.json()["errors"].values())):
