@@ -115,6 +115,13 @@ class TestDelete:
             assert answer.status_code == 409
             assert "being made or proved" in answer.json()["error"]
 
+    def test_not_while_a_new_database_gets_its_data(self, api: TestClient, database: str, backup: Backup) -> None:
+        path = f"/api/databases/{database}/backups/{backup.id}"
+        assert api.post(f"{path}/restore?into=a-copy-of-it").status_code == 202
+        answer = api.delete(path)
+        assert answer.status_code == 409
+        assert "being made or proved" in answer.json()["error"]
+
 
 class TestDownload:
     def link(self, api: TestClient, backup: Backup) -> str:

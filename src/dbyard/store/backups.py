@@ -14,8 +14,9 @@ _COLUMNS = (
     " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
     " verification_seconds, verification_message, deleted_at"
 )
+# Also by the create of another database, which gets its data.
 _WORKED_ON = (
-    "EXISTS (SELECT 1 FROM operation o WHERE o.database_id = b.database_id AND o.status IN ('pending', 'running')"
+    "EXISTS (SELECT 1 FROM operation o WHERE o.status IN ('pending', 'running')"
     " AND json_extract(o.params, '$.backup_id') = b.id)"
 )
 
