@@ -21,7 +21,7 @@ from dbyard.store import Connection, active_operations, backups, operations
 _AT_ONCE = 2
 _SETTLES = 11.0
 """Seconds after which what servers count of their writes has all of them: sessions of PostgreSQL wait for up to ten."""
-GIB = 1024 * MIB
+_GIB = 1024 * MIB
 _TURN_SECONDS = 2.0
 
 
@@ -160,7 +160,7 @@ def _is_same(one: Count, other: Count) -> bool:
 
 def _most(used: int) -> int:
     """A backup may have so many bytes for a server that takes `used` on disk: its log grows meanwhile."""
-    return 2 * used + 4 * GIB
+    return 2 * used + 4 * _GIB
 
 
 def cancel_job(context: Context, operation: Operation) -> None:

@@ -100,7 +100,7 @@ def create(service: Service, principal: Principal, key: str) -> Backup:
         database = authorize_database(connection, principal, key, Access.CHANGE)
         if active_operations.is_active(connection, database.id, OperationKind.BACKUP):
             raise Conflict("A backup of the database is being made already")
-        backup = _queue(service, connection, database, BackupMethod.MANUAL, now)
+        backup = _queue_manual(service, connection, database, now)
         data = event_data(database) | {"backup_id": backup.id}
         events.record(connection, principal, EventType.BACKUP_ASKED, now, database=database, data=data)
     service.wake()
@@ -146,7 +146,7 @@ def restore(service: Service, principal: Principal, key: str, backup_id: str) ->
 
 
 def restore_into(service: Service, principal: Principal, key: str, backup_id: str, name: object) -> Database:
-    """A new database with the data of a backup, on the plan and in the project of the one that it is of.
+    """A new database with the data of a backup, on the plan of the one that it is of, in the caller's default project.
 
     Whoever may read all data of a database may make a copy. Raises Invalid as a create does, Conflict as `restore`.
     """
@@ -261,12 +261,12 @@ def name_of(backup: Backup) -> str:
     return f"{datetime.fromtimestamp(backup.created_at, UTC):%Y%m%d%H%M%S}_{backup.database_name}"
 
 
-def _queue(service: Service, connection: Connection, database: Database, method: BackupMethod, now: float) -> Backup:
+def _queue_manual(service: Service, connection: Connection, database: Database, now: float) -> Backup:
     _engine(service, database.technology, database.version)
     instance = instances.get_primary(connection, database.id)
     if instance is None or instance.ready_at is None:
         raise Conflict("The database never got ready", extra={"current_operation_id": None})
-    return queue_backup(connection, database, instance, method, now)
+    return queue_backup(connection, database, instance, BackupMethod.MANUAL, now)
 
 
 def queue_backup(
@@ -349,4 +349,4 @@ def _check_no_other(connection: Connection, database: Database) -> None:
 
 def _check_at_rest(connection: Connection, backup: Backup) -> None:
     if backups.is_worked_on(connection, backup.id):
-        raise Conflict("The backup is being made or proved: cancel that first, or wait")
+        raise Conflict("The backup is being made or proved, or restored: cancel that first, or wait")
