@@ -61,6 +61,8 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "Stop the platform and all its databases; their data stay, and `serve` starts them again.",
         ),
         "admin-token": (f"{_LOCAL}.admin_token:admin_token", "Make a new first token when it is lost."),
+        "state": (f"{_LOCAL}.state:state", "Back up the platform's own state, and put it back."),
+        "key": (f"{_LOCAL}.key:key", "Keep the master key elsewhere, sealed by a passphrase, and put it back."),
         "audit": (f"{_LOCAL}.audit:audit", "Check that recorded events were not changed."),
         "engines": (f"{_LOCAL}.engines:engines", "List the database servers of this machine, or install them."),
         "quickstart": (f"{_LOCAL}.quickstart:quickstart", "Run the platform with an example database."),

@@ -105,6 +105,7 @@ def build(config: Config, url: str) -> Platform:
         running_spares=config.running_spares,
         timeout=config.unresponsive_after,
         scheduled_backups=config.scheduled_backups,
+        home=config.home,
     )
     service = Service(
         store=store,

@@ -22,6 +22,7 @@ class Metrics:
         self._add_requests(registry)
         self._add_operations(registry)
         self._add_servers(registry)
+        self._add_backups(registry)
         self._databases = Gauge("dbyard_databases", "Databases that exist", ["technology", "plan"], registry=registry)
 
     def render(self, databases: Mapping[tuple[str, str], int], operations: Mapping[tuple[str, str], int]) -> bytes:
@@ -71,6 +72,16 @@ class Metrics:
             "dbyard_operation_deadlines_passed", "Operations that passed their deadline", ["kind"], registry=registry
         )
         self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
+
+    def _add_backups(self, registry: CollectorRegistry) -> None:
+        self.state_copied = Gauge(
+            "dbyard_state_copied_timestamp_seconds",
+            "When the platform's own state was last copied into the archive; 0 when it is not known to have been",
+            registry=registry,
+        )
+        self.state_copy_failures = Counter(
+            "dbyard_state_copy_failures", "Failed attempts to copy the platform's own state", registry=registry
+        )
 
     def _add_servers(self, registry: CollectorRegistry) -> None:
         self.server_exits = Counter(

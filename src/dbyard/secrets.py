@@ -11,7 +11,7 @@ import stat
 import string
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,11 @@ class Box:
         """A key of 32 bytes that is not stored: the same purpose and seed give the same key."""
         return hmac.new(self._derivation, _joined(purpose, seed), hashlib.sha256).digest()
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells master keys apart; it is no secret."""
+        return self.derive_key("fingerprint", "").hex()[:16]
+
     def sign(self, audience: str, claims: Mapping[str, object]) -> str:
         """A signed JWT for that audience. Its claims are readable, so they must not contain a secret."""
         import jwt  # imported late: most platforms never need it, and it imports an HTTP client
@@ -95,18 +100,28 @@ class Box:
 def load_or_make_key(path: Path) -> Box:
     """The box of the master key at `path`, created at the first call. ConfigError if other users can read the key."""
     if not os.path.lexists(path):
-        _write(path, os.urandom(_KEY_BYTES))
+        _write(path, [os.urandom(_KEY_BYTES)])
+    return Box(read_key(path))
+
+
+def read_key(path: Path) -> bytes:
+    """The master key at `path`. ConfigError if there is none, or other users can read it."""
     try:
         status = path.lstat()
         _check_key_file(path, status)
-        return Box(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read the master key {path}: {error.strerror}") from error
 
 
 def write_secret(path: Path, text: str) -> None:
     """Write `text` to `path`, readable by its owner only. After a kill the file is either complete or unchanged."""
-    _write(path, text.encode())
+    _write(path, [text.encode()])
+
+
+def write_secret_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """The same of bytes that come in pieces; an error of theirs leaves the file unchanged."""
+    _write(path, pieces)
 
 
 def mint_token() -> str:
@@ -179,22 +194,23 @@ def _check_key_file(path: Path, status: os.stat_result) -> None:
         raise ConfigError(f"other users can read the master key {path}: run `chmod 600 {path}`")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(descriptor)
         temporary.rename(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """What was renamed in it outlives a power cut from here on."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

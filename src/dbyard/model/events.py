@@ -31,6 +31,7 @@ class EventType(StrEnum):
     BACKUP_PROOF_ASKED = "backup.proof_asked"
     BACKUP_SCHEDULED = "backup.scheduled"
     BACKUP_DELETED = "backup.deleted"
+    STATE_COPY_OVERDUE = "state.copy_overdue"
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"
     OPERATION_CANCELLED = "operation.cancelled"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
+from typing import Protocol
 
 from dbyard.operations import Context
 from dbyard.reconciler.backups import BackupScheduler
@@ -14,8 +16,15 @@ from dbyard.reconciler.observed import Observed
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.running_spares import RunningSpares
 from dbyard.reconciler.spares import Spares
+from dbyard.reconciler.state_copies import StateCopies
 
 _STOP_SECONDS = 2.0
+
+
+class _Part(Protocol):
+    threads: list[threading.Thread]
+
+    def start(self) -> None: ...
 
 
 class Reconciler:
@@ -28,11 +37,12 @@ class Reconciler:
         running_spares: int = 0,
         timeout: float = 0.0,
         scheduled_backups: bool = True,
+        home: Path | None = None,
     ) -> None:
         """`workers` threads run steps; `spares` directories are kept ready for each server in use.
 
         `running_spares` servers are kept running for each that starts slowly; a server that does not answer for
-        `timeout` seconds is started again, with 0 never.
+        `timeout` seconds is started again, with 0 never. With a `home` its state is copied into the archive every day.
         """
         self._stopping = threading.Event()
         self._queue = Queue(context, self._stopping, workers)
@@ -44,7 +54,9 @@ class Reconciler:
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         backups = BackupScheduler(context, self._stopping, self._queue.wake, scheduled=scheduled_backups)
         self._context = context
-        self._parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
+        parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
+        copies = [StateCopies(context, self._stopping, home)] if home and scheduled_backups else []
+        self._parts: tuple[_Part, ...] = (*parts, *copies)
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)

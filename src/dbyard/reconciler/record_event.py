@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbyard.model import OPERATIONS, EventType, Operation, Restriction
-from dbyard.store import Connection, databases, events, operations
+from dbyard.store import Connection, accounts, databases, events, operations
 
 
 def record_done(connection: Connection, operation: Operation, now: float) -> None:
@@ -33,6 +33,13 @@ def record_locked_out(connection: Connection, database_id: str, reason: str, now
     """The tenant cannot log in to a server that runs."""
     found = databases.get(connection, database_id)
     events.record(connection, None, EventType.DATABASE_LOCKED_OUT, now, database=found, data={"reason": reason})
+
+
+def record_copy_overdue(connection: Connection, reason: str, now: float) -> None:
+    """The platform's own state is not in the archive as of lately; this concerns its administrator."""
+    admin = accounts.find_account(connection, "admin")
+    owner_id = admin.id if admin else None
+    events.record(connection, None, EventType.STATE_COPY_OVERDUE, now, owner_id=owner_id, data={"reason": reason})
 
 
 def _record(

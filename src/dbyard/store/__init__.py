@@ -52,7 +52,7 @@ class Store:
         """Why the last write failed; None when it did not."""
         try:
             self._writer = self._connect()
-            _check_whole(self._writer)
+            check_whole(self._writer)
             migrate(self._writer)
         except sqlite3.DatabaseError as error:
             advice = f"; {RESTORE}" if _is_damage(error) else ""
@@ -180,6 +180,13 @@ def open_readonly(path: Path) -> Iterator[Connection]:
         yield connection
 
 
+def copy(source: Connection, path: Path) -> None:
+    """Write what another process or thread may be writing to as of one moment, as one file. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # nothing of it is in files beside it
+
+
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """What the file holds is no whole database."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in (
@@ -188,7 +195,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     )
 
 
-def _check_whole(connection: Connection) -> None:
+def check_whole(connection: Connection) -> None:
     """Raises ConfigError for a file of which a part is damaged; it takes a second for each gigabyte."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
