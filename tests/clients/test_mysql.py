@@ -30,7 +30,7 @@ class TestUrl:
         assert row["there"].startswith("2024-07-01T14:00:00")
 
     def test_sqlalchemy(self, connection: wire.Connection) -> None:
-        engine = create_engine(connection.url.replace("mysql:", "mysql+pymysql:"))
+        engine = create_engine(connection.forms["sqlalchemy"])
         with engine.connect() as session:
             assert session.execute(text("SELECT 1")).scalar() == 1
         engine.dispose()

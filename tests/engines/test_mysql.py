@@ -68,6 +68,16 @@ class TestNameTenant:
         assert len(expected) <= 32
 
 
+class TestForms:
+    def test_are_those_of_both_drivers_of_jdbc(self) -> None:
+        place, login = "127.0.0.1:20001/my_db_1234", "user=my_db_1234&password=tenant-secret-0123"
+        assert mysql.connection_forms(Address("127.0.0.1", 20001), CREDENTIALS) == {
+            "jdbc": f"jdbc:mysql://{place}?{login}",
+            "jdbc-mariadb": f"jdbc:mariadb://{place}?{login}",
+            "sqlalchemy": "mysql+pymysql://my_db_1234:tenant-secret-0123@127.0.0.1:20001/my_db_1234",
+        }
+
+
 class TestPasswords:
     @pytest.mark.parametrize(
         ("password", "salt", "rounds", "expected"),

@@ -8,7 +8,7 @@ from dbyard.engines.mysql.access import configure
 from dbyard.engines.mysql.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.mysql.login import check_login
 from dbyard.engines.mysql.logs import find_damage, log_time
-from dbyard.engines.mysql.names import ADMIN, name_tenant, url
+from dbyard.engines.mysql.names import ADMIN, connection_forms, name_tenant, url
 from dbyard.engines.mysql.render import render
 from dbyard.engines.mysql.session import ping, reload
 from dbyard.engines.mysql.stats import stats
@@ -20,6 +20,7 @@ __all__ = [
     "TECHNOLOGY",
     "check_login",
     "configure",
+    "connection_forms",
     "count",
     "find_damage",
     "log_time",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbyard.model import Address, Credentials
 
 ADMIN = "dbyard"
@@ -19,5 +21,19 @@ def name_tenant(name: str, suffix: str) -> tuple[str, str]:
 
 
 def url(address: Address, credentials: Credentials) -> str:
-    access = f"{credentials.user}:{credentials.password}@{address.host}:{address.port}"
-    return f"mysql://{access}/{credentials.database}"
+    return f"mysql://{_access(address, credentials)}"
+
+
+def connection_forms(address: Address, credentials: Credentials) -> Mapping[str, str]:
+    """MariaDB's own driver of JDBC and MySQL's take each its own scheme alone; either talks to both servers."""
+    place = f"{address.host}:{address.port}/{credentials.database}"
+    login = f"user={credentials.user}&password={credentials.password}"
+    return {
+        "jdbc": f"jdbc:mysql://{place}?{login}",
+        "jdbc-mariadb": f"jdbc:mariadb://{place}?{login}",
+        "sqlalchemy": f"mysql+pymysql://{_access(address, credentials)}",
+    }
+
+
+def _access(address: Address, credentials: Credentials) -> str:
+    return f"{credentials.user}:{credentials.password}@{address.host}:{address.port}/{credentials.database}"
