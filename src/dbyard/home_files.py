@@ -20,8 +20,9 @@ def check(home: Path) -> None:
         if instances or kept:
             what = f"{len(instances)} instances" if instances else " and ".join(kept)
             raise ConfigError(
-                f"the home {home} has {what} and no state/dbyard.db: put that file back from a backup, or name an empty"
-                " directory with --home to begin anew; nothing was changed"
+                f"the home {home} has {what} and no state/dbyard.db: put that file back from a backup (dbyard state"
+                " restore, or dbyard state recover where the machine is a new one), or name an empty directory with"
+                " --home to begin anew; nothing was changed"
             )
         return
     for name in ("master.key", "ca/ca.key", "ca/ca.crt"):

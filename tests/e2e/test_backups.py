@@ -142,7 +142,7 @@ class TestBackup:
             tenant.write(424242)
         made = back_up(fresh)
         stored = archive(fresh)
-        assert set(stored) == {f"{made.database_id}/{made.id}/{each}" for each in ("data", "manifest")}
+        assert set(stored) == {f"{made.database_id}/{made.id}/{each}" for each in ("data", "manifest", "proof")}
         assert len(stored[f"{made.database_id}/{made.id}/data"]) == made.stored_size
         assert not [name for name, each in stored.items() if b"424242" in each or NAME.encode() in each]
 
@@ -466,7 +466,7 @@ class TestBucket:
                 tenant.write_many(range(1000))
             made = back_up(home)
             stored = first.files / made.database_id / made.id
-            assert {each.name for each in stored.iterdir()} == {"data", "manifest"}
+            assert {each.name for each in stored.iterdir()} == {"data", "manifest", "proof"}
             assert not (home.home / "archive").exists()
             assert content(home, made).startswith(b"REDIS")
 

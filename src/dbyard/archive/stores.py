@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +40,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> list[str]:
         """The names of all objects below a directory."""
+
+    def list_directories(self, prefix: str = "") -> Sequence[str]:
+        """The names of the directories in a directory, without what they hold."""
 
     def delete_all(self, prefix: str) -> None:
         """Remove all objects below a directory, half written ones too. There may be none."""
@@ -99,6 +102,12 @@ class Directory:
             files = [Path(directory, name) for directory, _, names in found for name in names]
         return sorted(str(path.relative_to(self._root)) for path in files if not path.name.startswith("."))
 
+    def list_directories(self, prefix: str = "") -> Sequence[str]:
+        with _told(prefix):
+            path = self._existing(prefix) if prefix else self._checked()
+            found = list(path.iterdir()) if path.is_dir() else []
+        return sorted(each.name for each in found if each.is_dir() and not each.name.startswith("."))
+
     def delete_all(self, prefix: str) -> None:
         path = self._existing(prefix)
         with _told(prefix):
@@ -115,10 +124,14 @@ class Directory:
 
     def _existing(self, name: str) -> Path:
         path = self._path(name)
-        if not (self._root / _MARK).exists():
-            mark = self._root / _MARK
-            raise ArchiveUnavailable(f"{self._root} is not mounted, or is no archive yet: then create {mark}")
+        self._checked()
         return path
+
+    def _checked(self) -> Path:
+        mark = self._root / _MARK
+        if not mark.exists():
+            raise ArchiveUnavailable(f"{self._root} is not mounted, or is no archive yet: then create {mark}")
+        return self._root
 
     def _path(self, name: str) -> Path:
         parts = PurePosixPath(name).parts
@@ -163,6 +176,13 @@ class Bucket:
 
         with _told_by_server(prefix):
             return sorted(each["path"] for part in obstore.list(self._open(), prefix) for each in part)
+
+    def list_directories(self, prefix: str = "") -> Sequence[str]:
+        import obstore
+
+        with _told_by_server(prefix):
+            found = obstore.list_with_delimiter(self._open(), prefix or None)
+        return sorted(PurePosixPath(each).name for each in found["common_prefixes"])
 
     def delete_all(self, prefix: str) -> None:
         import obstore

@@ -8,7 +8,7 @@ import click
 
 from dbyard import config as settings
 from dbyard.errors import ConfigError
-from dbyard.local.passphrases import passphrase_option, read_passphrase
+from dbyard.local.options import home_option, passphrase_option, read_passphrase
 
 
 @click.group()
@@ -21,7 +21,7 @@ def key() -> None:
 
 @key.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--home", type=click.Path(path_type=Path), help="Where state and servers live.")
+@home_option
 @passphrase_option
 def export(file: Path, home: Path | None, passphrase_file: Path | None) -> None:
     """Write the master key into FILE, sealed by a passphrase.
@@ -41,7 +41,7 @@ def export(file: Path, home: Path | None, passphrase_file: Path | None) -> None:
 
 @key.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--home", type=click.Path(path_type=Path), help="Where state and servers will live.")
+@home_option
 @passphrase_option
 def import_(file: Path, home: Path | None, passphrase_file: Path | None) -> None:
     """Put the master key of FILE into a home that has none.

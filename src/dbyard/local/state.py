@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dbyard import config as settings
 from dbyard.errors import ConfigError
-from dbyard.local.passphrases import passphrase_option, read_passphrase
-
-if TYPE_CHECKING:
-    from dbyard.archive.state_copies import StateArchive
-
-home_option = click.option("--home", type=click.Path(path_type=Path), help="Where state and servers live.")
-config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings."
-)
+from dbyard.local.options import config_option, home_option, passphrase_option, read_passphrase
+from dbyard.local.recover import archive_of, recover
 
 
 @click.group()
@@ -80,13 +72,8 @@ def copy(home: Path | None, config_file: Path | None) -> None:
 
     config = settings.load(config_file, home=home)
     with state_copies.reading(config.home) as source:
-        name = _archive_of(config).put(config.home, source, time.time())
+        name = archive_of(config).put(config.home, source, time.time())
     click.echo(f"the state of {config.home} is in the archive as {name}")
 
 
-def _archive_of(config: settings.Config) -> StateArchive:
-    """The copies of the home's state; its master key opens them."""
-    from dbyard import daemon, secrets
-    from dbyard.archive.state_copies import KEY, StateArchive
-
-    return StateArchive(daemon.location_of(config), secrets.Box(secrets.read_key(config.home / KEY)))
+state.add_command(recover)

@@ -32,6 +32,7 @@ class EventType(StrEnum):
     BACKUP_SCHEDULED = "backup.scheduled"
     BACKUP_DELETED = "backup.deleted"
     STATE_COPY_OVERDUE = "state.copy_overdue"
+    STATE_RECOVERED = "state.recovered"
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"
     OPERATION_CANCELLED = "operation.cancelled"

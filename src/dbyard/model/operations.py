@@ -24,6 +24,7 @@ class OperationKind(StrEnum):
     VERIFY_BACKUP = "verify_backup"
     RESTORE = "restore"
     SWITCH = "switch"
+    RECOVER = "recover"
 
 
 class OperationStatus(StrEnum):
@@ -130,6 +131,14 @@ OPERATIONS: dict[str, OperationPolicy] = {
         status=DatabaseStatus.UPDATING,
         words="gets other data",
         starting=frozenset({"start", "await_ready"}),
+        kept=30 * DAY,
+    ),
+    OperationKind.RECOVER: OperationPolicy(
+        "allocate",
+        stall=DAY,
+        words="is being recovered",
+        starting=frozenset({"allocate", "start", "configure"}),
+        retriable=True,
         kept=30 * DAY,
     ),
     OperationKind.DELETE: OperationPolicy("destroy", deadline=600.0, words="is being deleted", urgent=True, kept=None),

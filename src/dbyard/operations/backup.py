@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import msgspec
 
 from dbyard.archive import manifests
-from dbyard.archive.manifests import Manifest
 from dbyard.archive.stores import open_store
 from dbyard.archive.transfer import Order, Receipt
 from dbyard.engines import Backups
 from dbyard.errors import ArchiveUnavailable, PermanentError
-from dbyard.model import MIB, OPERATIONS, Backup, Count, JobState, Operation, OperationKind, Transfer
+from dbyard.model import MIB, OPERATIONS, Backup, Count, JobState, Operation, OperationKind, Transfer, Verification
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs
 from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load
 from dbyard.store import Connection, active_operations, backups, operations
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE = 2
 _SETTLES = 11.0
@@ -71,7 +73,7 @@ def record(context: Context, operation: Operation) -> Outcome:
         sha256=receipt.sha256,
         counts=unchanged(before, after),
     )
-    manifests.write(context.archive, key_of(context, made.database_id), made.directory, _manifest(made))
+    manifests.write(context.archive, key_of(context, made.database_id), made)
     cancel_job(context, operation)
     # What was counted stands with the backup, and need not in the operation's event as well.
     return Done(lambda connection: _save_made(connection, made), result={"counts": {}})
@@ -132,6 +134,14 @@ def order_of(context: Context, backup: Backup, total: int | None, most: int | No
     return msgspec.json.encode(order).decode()
 
 
+def note_proof(context: Context, backup: Backup, found: Verification) -> None:
+    """Let the archive know what a proof found, for who has nothing else; where it does not serve, the state knows."""
+    try:
+        manifests.write_proof(context.archive, key_of(context, backup.database_id), backup.directory, found)
+    except ArchiveUnavailable as error:
+        log.warning("the archive does not know what the proof of backup %s found: %s", backup.id, error)
+
+
 def restore_into(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
     """Fill the data directory of an instance that never ran; raises as `await_job` does."""
     tool = engine_of(target).render_restore(layout_of(context, target))
@@ -171,8 +181,3 @@ def _save_made(connection: Connection, backup: Backup) -> None:
     backups.finish(connection, backup)
     params, now = {"backup_id": backup.id}, backup.finished_at or 0.0
     operations.insert(connection, backup.database_id, OperationKind.VERIFY_BACKUP, now, params=params)
-
-
-def _manifest(backup: Backup) -> Manifest:
-    values = asdict(backup)
-    return Manifest(**{name: values[name] for name in Manifest.__struct_fields__})

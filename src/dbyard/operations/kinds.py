@@ -10,6 +10,7 @@ from dbyard.operations import (
     create,
     delete,
     heal,
+    recover,
     renew_certificate,
     resize,
     restore,
@@ -30,4 +31,5 @@ KINDS: dict[str, Kind] = {
     OperationKind.VERIFY_BACKUP: verify_backup.KIND,
     OperationKind.RESTORE: restore.KIND,
     OperationKind.SWITCH: switch.KIND,
+    OperationKind.RECOVER: recover.KIND,
 }

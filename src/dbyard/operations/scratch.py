@@ -13,7 +13,7 @@ from dataclasses import replace
 from dbyard.errors import BackupDamaged, DataDamaged, JobFailed, ObjectMissing
 from dbyard.model import FAULTY, Backup, Count, Instance, Operation, Role, Verification, VerificationState
 from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, save_all, server
-from dbyard.operations.backup import backup_of, engine_of, restore_into
+from dbyard.operations.backup import backup_of, engine_of, note_proof, restore_into
 from dbyard.operations.target import (
     Target,
     address_of,
@@ -107,27 +107,29 @@ def compare(context: Context, operation: Operation) -> Outcome:
     return Next("end")
 
 
-def _judging(step: Step) -> Step:
+def judging(step: Step) -> Step:
     """What it finds out about the backup stands with the backup, for a proof as for a restore."""
 
-    def judging(context: Context, operation: Operation) -> Outcome:
+    def judge(context: Context, operation: Operation) -> Outcome:
         try:
             return step(context, operation)
         except (BackupDamaged, ObjectMissing) as error:
             found = Verification(VerificationState.FAILED, context.now(), None, str(error))
+            backup = backup_of(context, operation)
             with context.store.tx() as connection:
-                backups.set_verification(connection, str(operation.params["backup_id"]), found)
+                backups.set_verification(connection, backup.id, found)
+            note_proof(context, backup, found)
             raise
 
-    return judging
+    return judge
 
 
 STEPS: Mapping[str, Step] = {
     "allocate": allocate,
-    "restore": _judging(restore),
-    "start": _judging(start),
-    "check": _judging(check),
-    "compare": _judging(compare),
+    "restore": judging(restore),
+    "start": judging(start),
+    "check": judging(check),
+    "compare": judging(compare),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dbyard.model import MIB, Backup, Operation, Verification, VerificationState
 from dbyard.operations import Context, Done, Kind, Outcome, Save, Wait, save_all, scratch
-from dbyard.operations.backup import backup_of, wait_for_turn
+from dbyard.operations.backup import backup_of, note_proof, wait_for_turn
 from dbyard.operations.target import Target, load
 from dbyard.store import backups
 
@@ -27,10 +27,13 @@ def begin(context: Context, operation: Operation) -> Outcome:
 
 
 def end(context: Context, operation: Operation) -> Outcome:
-    counted = len(backup_of(context, operation).counts)
-    message = f"restored; {counted} counts are the same"
+    backup, now, began = backup_of(context, operation), context.now(), operation.result.get("began_at")
+    message = f"restored; {len(backup.counts)} counts are the same"
+    seconds = now - began if isinstance(began, float) else None
+    found = Verification(VerificationState.VERIFIED, now, seconds, message)
     removed = scratch.destroy(context, operation)
-    return Done(save_all(removed, _save_verification(context, operation, VerificationState.VERIFIED, message)))
+    note_proof(context, backup, found)
+    return Done(save_all(removed, lambda connection: backups.set_verification(connection, backup.id, found)))
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
@@ -52,11 +55,3 @@ def _lacks(context: Context, target: Target, backup: Backup) -> str:
     if context.host.space().free < disk or not context.host.has_room():
         return f"the machine has no {disk // MIB} MB of disk to spare for the proof of a backup"
     return ""
-
-
-def _save_verification(context: Context, operation: Operation, state: VerificationState, message: str) -> Save:
-    now, began = context.now(), operation.result.get("began_at")
-    seconds = now - began if isinstance(began, float) else None
-    backup_id = str(operation.params["backup_id"])
-    found = Verification(state, now, seconds, message)
-    return lambda connection: backups.set_verification(connection, backup_id, found)

@@ -44,6 +44,13 @@ def is_active(connection: Connection, database_id: str, kind: str) -> bool:
     return connection.execute(query, (database_id, kind)).fetchone() is not None
 
 
+def count_ahead(connection: Connection, operation: Operation) -> int:
+    """How many older operations of its kind are at the same step."""
+    query = f"SELECT COUNT(*) FROM operation WHERE {_ACTIVE} AND kind = ? AND step = ? AND (created_at, id) < (?, ?)"
+    values = (operation.kind, operation.step, operation.created_at, operation.id)
+    return int(connection.execute(query, values).fetchone()[0])
+
+
 def count_begun(connection: Connection, kind: str, first_step: str) -> int:
     """How many active operations of that kind are past their first step, of any database."""
     query = f"SELECT COUNT(*) FROM operation WHERE {_ACTIVE} AND kind = ? AND step <> ?"

@@ -73,6 +73,12 @@ def list_for(connection: Connection, database_id: str) -> list[Backup]:
     return [_backup(row) for row in connection.execute(query, (database_id,))]
 
 
+def list_all(connection: Connection) -> list[Backup]:
+    """Of all databases, those included that are gone, and those that are only to be removed; newest first."""
+    query = f"SELECT {_COLUMNS} FROM backup ORDER BY created_at DESC, rowid DESC"
+    return [_backup(row) for row in connection.execute(query)]
+
+
 def list_abandoned(connection: Connection) -> list[Backup]:
     """Those that are not done and never will be: no operation works on them."""
     query = f"SELECT {_COLUMNS} FROM backup b WHERE finished_at IS NULL AND error IS NULL AND NOT {_WORKED_ON}"

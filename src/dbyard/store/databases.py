@@ -67,6 +67,17 @@ def list_visible(connection: Connection, principal: Principal) -> list[Database]
     return [_database(row) for row in rows]
 
 
+def list_all(connection: Connection) -> list[Database]:
+    """Of all accounts, oldest first; deleted ones are left out."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM database d WHERE d.deleted_at IS NULL ORDER BY d.seq")
+    return [_database(row) for row in rows]
+
+
+def list_ids(connection: Connection) -> set[str]:
+    """Of all whose row is still there, deleted or not."""
+    return {row["id"] for row in connection.execute("SELECT id FROM database")}
+
+
 def list_undeleted(connection: Connection) -> list[str]:
     """The ids of deleted databases whose delete operation has ended without removing them."""
     rows = connection.execute(

@@ -28,6 +28,11 @@ def set_address(connection: Connection, endpoint_id: str, address: Address) -> N
     connection.execute("UPDATE endpoint SET host = ?, port = ? WHERE id = ?", (address.host, address.port, endpoint_id))
 
 
+def forget_address(connection: Connection, endpoint_id: str) -> None:
+    """It is given another one when it is published."""
+    connection.execute("UPDATE endpoint SET host = NULL, port = NULL WHERE id = ?", (endpoint_id,))
+
+
 def lead_to(connection: Connection, endpoint_id: str, instance_id: str) -> None:
     """Another instance answers there from now on."""
     connection.execute("UPDATE endpoint SET instance_id = ? WHERE id = ?", (instance_id, endpoint_id))

@@ -133,6 +133,22 @@ def set_allocated(connection: Connection, instance_id: str, placement: Placement
     connection.execute("UPDATE instance SET placement = ?, lineage = ? WHERE id = ?", (placement, lineage, instance_id))
 
 
+def set_lost(connection: Connection, instance_id: str, reason: str) -> None:
+    """Nothing of it is left but that its database had it: it is to be made again."""
+    connection.execute(
+        "UPDATE instance SET placement = NULL, lineage = NULL, ready_at = NULL, down_at = NULL, down_reason = ?,"
+        " restriction = 'none', restriction_reason = NULL, restricted_at = NULL, applied_restriction = 'none',"
+        " applied_settings = '{}', login_error = NULL, certificate = NULL, private_key = NULL,"
+        " certificate_ends_at = NULL WHERE id = ?",
+        (reason, instance_id),
+    )
+
+
+def set_lineage(connection: Connection, instance_id: str, lineage: str) -> None:
+    """Its data will be those."""
+    connection.execute("UPDATE instance SET lineage = ? WHERE id = ?", (lineage, instance_id))
+
+
 def set_role(connection: Connection, instance_id: str, role: Role) -> None:
     connection.execute("UPDATE instance SET role = ?, retired_at = NULL WHERE id = ?", (role, instance_id))
 

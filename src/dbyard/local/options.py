@@ -1,4 +1,4 @@
-"""The passphrase of a sealed file: asked for, or read from a file."""
+"""Options of several commands: the home, its settings, and the passphrase of a sealed file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import click
 
 from dbyard.errors import ConfigError
 
+home_option = click.option("--home", type=click.Path(path_type=Path), help="Where state and servers live.")
+config_option = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings."
+)
 passphrase_option = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
