@@ -57,14 +57,15 @@ class TestLoad:
         assert mongodb.pick(lambda _: True).version == "8.0"
 
     def test_recipes(self, loaded: catalogue.Catalogue) -> None:
-        default, debian = loaded.version("postgresql", "17"), loaded.version("postgresql", "15").recipe
+        default, former = loaded.version("postgresql", "17"), loaded.version("postgresql", "15")
         assert isinstance(default.recipe, DebianRootRecipe)
         assert default.recipe.suites[0] == "trixie"
-        wheel = default.fallback
-        assert isinstance(wheel, WheelRecipe)
-        assert re.fullmatch("[0-9a-f]{64}", wheel.sha256)
-        assert isinstance(debian, DebianRecipe)
-        assert debian.packages == ("postgresql-15", "postgresql-client-15")
+        assert isinstance(default.fallback, WheelRecipe)
+        assert re.fullmatch("[0-9a-f]{64}", default.fallback.sha256)
+        assert isinstance(former.recipe, DebianRootRecipe)
+        assert former.recipe.suites[0] == "bookworm"
+        assert isinstance(former.fallback, DebianRecipe)
+        assert former.fallback.packages == ("postgresql-15", "postgresql-client-15")
 
     def test_a_server_that_is_built_pins_its_source_and_its_compiler(self, loaded: catalogue.Catalogue) -> None:
         version = loaded.version("influxdb", "1.8")
