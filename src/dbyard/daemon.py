@@ -94,7 +94,8 @@ def build(config: Config, url: str) -> Platform:
         store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, archive, time.time, _hosts(url)
     )
     move_certificates(context)
-    if state_mark.is_behind(config.home, store):
+    state_mark.check(config.home, store)
+    if state_mark.is_accepted(config.home):
         log.error("the state of %s is older than its servers: they are brought to what it says", config.home)
         restored_state.reconcile(context)
         state_mark.note(config.home, store)

@@ -21,8 +21,8 @@ def check(home: Path) -> None:
             what = f"{len(instances)} instances" if instances else " and ".join(kept)
             raise ConfigError(
                 f"the home {home} has {what} and no state/dbyard.db: put that file back from a backup (dbyard state"
-                " restore, or dbyard state recover where the machine is a new one), or name an empty directory with"
-                " --home to begin anew; nothing was changed"
+                " restore), rebuild it from what lies beside the servers (dbyard state rebuild), or make a lost machine"
+                " again (dbyard state recover); to begin anew name an empty directory with --home; nothing was changed"
             )
         return
     for name in ("master.key", "ca/ca.key", "ca/ca.crt"):

@@ -166,6 +166,8 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
     fresh.terminate()
     shutil.rmtree(fresh.home / "state")
     kept.rename(fresh.home / "state")
+    refuse(fresh, "dbyard state rebuild")
+    run(fresh, "state", "accept")
     fresh.start()
     assert fresh.await_usable(NAME) == old
     with redis.Redis.from_url(old.url) as tenant:

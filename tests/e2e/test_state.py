@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 import redis
 
 from dbyard import wire
+from dbyard.operations import manifests
+from dbyard.secrets import load_or_make_key
+from dbyard.store import database_rows, open_readonly
 from tests.e2e.platforms import Platform, platform, wait_for
 
-NAME = "kept-redis-db"
+NAME, RENAMED, LATER = "kept-redis-db", "renamed-redis-db", "later-redis-db"
 PASSPHRASE = "a passphrase of the test"
 
 
@@ -63,6 +67,73 @@ def test_a_lost_state_is_restored_from_its_backup(
     assert home.await_usable(NAME) == connection
     assert home.server(connection.port) == server
     assert answers(connection)
+
+
+def test_a_lost_state_is_rebuilt_from_what_lies_beside_the_servers(served: tuple[Platform, wire.Connection]) -> None:
+    """Also where there is no backup of it; and the servers run on."""
+    home, connection = served
+    with home.client() as client:
+        before = client.list_databases(), client.list_projects()
+        made = client.create_backup(NAME)
+        wait_for(lambda: client.get_backup(NAME, made.id).verification.state == "verified", home.log, 120)
+        client.rename_database(client.get_database(NAME), RENAMED)
+        (user,) = client.list_users(RENAMED)
+        client.reset_password(RENAMED, user.name)
+    now = home.await_usable(RENAMED)
+    await_manifests(home)
+    server = home.server(connection.port)
+    home.kill()
+    shutil.rmtree(home.home / "state")
+    token = (home.home / "admin-token").read_text()
+    assert f"{RENAMED} is known again" in run(home, "state", "rebuild")
+    home.start()
+    assert (home.home / "admin-token").read_text() != token
+    assert home.await_usable(RENAMED) == now
+    assert home.server(connection.port) == server
+    with home.client() as client:
+        assert [each.id for each in client.list_databases()] == [each.id for each in before[0]]
+        assert [each.id for each in client.list_projects()] == [each.id for each in before[1]]
+        assert [each.id for each in client.list_backups(RENAMED)] == [made.id]
+        client.rename_database(client.get_database(RENAMED), NAME)
+    assert run(home, "audit", "verify")
+
+
+def test_a_state_that_is_too_old_is_refused_and_rebuilt(
+    served: tuple[Platform, wire.Connection], secret: Path, tmp_path: Path
+) -> None:
+    """What it has beside databases stays: tokens and events."""
+    home, connection = served
+    kept = tmp_path / "yesterday"
+    run(home, "state", "backup", kept, "--passphrase-file", secret)
+    later = home.create(LATER, "redis")
+    await_manifests(home)
+    servers = [home.server(each.port) for each in (connection, later)]
+    home.terminate()
+    run(home, "state", "restore", kept, "--passphrase-file", secret)
+    assert home.launch().wait(60) == 1
+    assert "dbyard state rebuild" in home.log()
+    run(home, "state", "rebuild")
+    home.start()
+    assert home.await_usable(LATER) == later
+    assert [home.server(each.port) for each in (connection, later)] == servers
+    with home.client() as client:
+        client.delete_database(LATER, confirm=LATER)
+
+
+def await_manifests(home: Platform) -> None:
+    """What lies beside the servers is as new as the state."""
+    box = load_or_make_key(home.home / "master.key")
+
+    def are_new() -> bool:
+        with open_readonly(home.home / "state" / "dbyard.db") as connection:
+            found = database_rows.load_all(connection)
+        paths = {path.parent.name: path for path in (home.home / "instances").glob("*/manifest.json")}
+        told = {
+            each: manifests.unseal(box, each, json.loads(path.read_text())["sealed"]) for each, path in paths.items()
+        }
+        return {str(each.database["id"]): each.rows for each in told.values()} == found
+
+    wait_for(are_new, home.log, 30)
 
 
 def test_the_master_key_is_kept_elsewhere(

@@ -63,6 +63,20 @@ def ensure(world: World, instance: Instance, *, generation: int = 1, beside: boo
     world.runtime.ensure(spec, instance.allocation.placement, instance.release)
 
 
+class TestManifest:
+    def test_is_kept_beside_the_instance(self, world: World, instance: Instance) -> None:
+        assert world.runtime.manifest(instance.id) is None
+        for text in ("one", "two"):
+            world.runtime.put_manifest(instance.id, text)
+        assert world.reopen().manifest(instance.id) == "two"
+        world.runtime.destroy(instance.id, 1)
+        assert world.runtime.manifest(instance.id) is None
+
+    def test_of_what_has_no_place_is_not_kept(self, world: World) -> None:
+        world.runtime.put_manifest("nothing", "one")
+        assert world.runtime.manifest("nothing") is None
+
+
 class TestResolve:
     def test_gives_the_newest_build(self, world: World) -> None:
         world.builds.append("1.1")

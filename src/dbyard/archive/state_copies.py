@@ -122,6 +122,12 @@ def reading(home: Path) -> Iterator[Connection]:
         raise ConfigError(f"the state of {home} cannot be copied: {error}") from error
 
 
+def copy_whole(source: Connection, path: Path) -> None:
+    """A copy at `path` of a state that is whole. Raises ConfigError when a part of it is damaged, sqlite3.Error."""
+    check_whole(source)
+    copy(source, path)
+
+
 def pack(home: Path, state: Path, *, with_key: bool = False) -> Iterator[bytes]:
     """The copy of the state, and the files of the home that belong to it; the master key only if that is asked for."""
     names = [name for name in (*([KEY] if with_key else []), *_BESIDE) if (home / name).exists()]

@@ -38,7 +38,7 @@ def recover(home: Path | None, config_file: Path | None) -> None:
         if any((config.home / "instances").glob("[!.]*")):
             raise ConfigError(f"{config.home} has servers: put its state back (dbyard state restore)")
         staged = config.home / ".restoring"
-        _get_newest(archive_of(config), staged)
+        get_newest(archive_of(config), staged)
         found = _prepare(config, staged)
         install(config.home, staged, time.time())
     _tell(found)
@@ -52,7 +52,7 @@ def archive_of(config: settings.Config) -> StateArchive:
     return StateArchive(daemon.location_of(config), secrets.Box(secrets.read_key(config.home / KEY)))
 
 
-def _get_newest(archive: StateArchive, staged: Path) -> None:
+def get_newest(archive: StateArchive, staged: Path) -> None:
     """The newest copy that is whole. Raises ConfigError when there is none."""
     from dbyard.errors import BackupDamaged, ObjectMissing
 

@@ -10,6 +10,7 @@ import click
 from dbyard import config as settings
 from dbyard.errors import ConfigError
 from dbyard.local.options import config_option, home_option, passphrase_option, read_passphrase
+from dbyard.local.rebuild import accept, rebuild
 from dbyard.local.recover import archive_of, recover
 
 
@@ -76,4 +77,5 @@ def copy(home: Path | None, config_file: Path | None) -> None:
     click.echo(f"the state of {config.home} is in the archive as {name}")
 
 
-state.add_command(recover)
+for command in (recover, rebuild, accept):
+    state.add_command(command)

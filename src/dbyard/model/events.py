@@ -33,6 +33,7 @@ class EventType(StrEnum):
     BACKUP_DELETED = "backup.deleted"
     STATE_COPY_OVERDUE = "state.copy_overdue"
     STATE_RECOVERED = "state.recovered"
+    STATE_REBUILT = "state.rebuilt"
     OPERATION_DONE = "operation.done"
     OPERATION_FAILED = "operation.failed"
     OPERATION_CANCELLED = "operation.cancelled"

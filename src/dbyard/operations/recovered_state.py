@@ -61,11 +61,8 @@ def prepare(store: Store, archive: Location, box: Box, now: float, report: Calla
 
     Raises ArchiveUnavailable; then nothing is written.
     """
-    with store.read() as connection:
-        known = {each.id: each for each in backups.list_all(connection)}
-    found = _read_archive(archive, box, known, report)
+    found = adopt_backups(store, archive, box, report)
     with store.tx() as connection:
-        _merge(connection, known, found)
         made = [(each, _ask_for(connection, each, now)) for each in databases.list_all(connection)]
         unknown = {each.database_id for each in found.values()} - databases.list_ids(connection)
         admin = accounts.find_account(connection, "admin")
@@ -73,6 +70,19 @@ def prepare(store: Store, archive: Location, box: Box, now: float, report: Calla
         owner = admin.id if admin else PLATFORM_ID
         events.record(connection, None, EventType.STATE_RECOVERED, now, owner_id=owner, data=data)
     return Recovery(made, frozenset(unknown))
+
+
+def adopt_backups(store: Store, archive: Location, box: Box, report: Callable[[str], None]) -> Mapping[str, Backup]:
+    """Let the state know the backups that the archive has whole, and which of its own are not there; all of them.
+
+    Raises ArchiveUnavailable; then nothing is written.
+    """
+    with store.read() as connection:
+        known = {each.id: each for each in backups.list_all(connection)}
+    found = _read_archive(archive, box, known, report)
+    with store.tx() as connection:
+        _merge(connection, known, found)
+    return found
 
 
 def _read_archive(

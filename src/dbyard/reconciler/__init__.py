@@ -12,6 +12,7 @@ from dbyard.reconciler.backups import BackupScheduler
 from dbyard.reconciler.disk import DiskMonitor
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.reconciler.health import LivenessMonitor
+from dbyard.reconciler.manifests import Manifests
 from dbyard.reconciler.observed import Observed
 from dbyard.reconciler.queue import Queue
 from dbyard.reconciler.running_spares import RunningSpares
@@ -56,7 +57,7 @@ class Reconciler:
         self._context = context
         parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
         copies = [StateCopies(context, self._stopping, home)] if home and scheduled_backups else []
-        self._parts: tuple[_Part, ...] = (*parts, *copies)
+        self._parts: tuple[_Part, ...] = (*parts, Manifests(context, self._stopping), *copies)
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)

@@ -99,6 +99,15 @@ class Runtime(Protocol):
     def list_instances(self) -> Sequence[str]:
         """The ids of all instances that have a place here, known to anybody or not."""
 
+    def put_manifest(self, instance_id: str, manifest: str) -> None:
+        """Keep a text beside the instance, in the place of an older one, until it is destroyed.
+
+        Its server cannot change it. An instance without a place keeps none.
+        """
+
+    def manifest(self, instance_id: str) -> str | None:
+        """The text that was put last; None when there is none, or none that is whole."""
+
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         """The last lines of the server's log, oldest first; empty when there are none."""
 

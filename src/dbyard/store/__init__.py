@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Connection = sqlite3.Connection
 
-RESTORE = "put state/dbyard.db back from a backup, without the files -wal and -shm beside it"
+RESTORE = "put state/dbyard.db back from a backup (dbyard state restore), or rebuild it (dbyard state rebuild)"
 _CACHE_LIMIT = 4096
 _NOTHING = (-1, None)
 
@@ -208,7 +208,7 @@ def _is_of_the_disk(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, sqlite3.OperationalError) and code & 0xFF != sqlite3.SQLITE_ERROR
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, up_to: int | None = None) -> None:
     """Apply the numbered files of `schema/` that the database has not seen, each in its own transaction.
 
     Raises ConfigError for the state of a newer program.
@@ -222,7 +222,7 @@ def migrate(connection: Connection) -> None:
             " or put back the state that was kept before the upgrade"
         )
     for number, script in migrations:
-        if number > done:
+        if number > done and (up_to is None or number <= up_to):
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 
 

@@ -224,6 +224,14 @@ class FakeRuntime:
             for job_id in [each for each, (spec, _) in self._machine.jobs.items() if spec.instance_id == instance_id]:
                 self.cancel_job(job_id)
 
+    def put_manifest(self, instance_id: str, manifest: str) -> None:
+        if instance_id in self._machine.instances:
+            self._machine.instances[instance_id].manifest = manifest
+
+    def manifest(self, instance_id: str) -> str | None:
+        instance = self._machine.instances.get(instance_id)
+        return instance.manifest if instance else None
+
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         instance = self._machine.instances.get(instance_id)
         return instance.log[-lines:] if instance else []

@@ -32,6 +32,7 @@ class Instance:
     listens_on: int = 0
     disk: int = 0
     log: list[str] = field(default_factory=list)
+    manifest: str | None = None
 
     @property
     def allocation(self) -> Allocation:

@@ -6,6 +6,7 @@ instances/ID/   placement.json     its slot                       data/  log/  r
                 stopping.json      which process was asked to stop, and when
                 initialised        its init commands are done
                 output.log         what the server printed; output-NAME.log of a process beside it
+                manifest.json      what the platform knows of it, sealed
                 group.json         its control group, where that is not called after the instance
 spares/KIND-ID/ the same, finished and waiting to be claimed by one rename; of some kinds the server runs
 spares/.ID/     the same, unfinished
@@ -29,6 +30,7 @@ from dbyard.model import MIB, File
 _OWN = ("data", "log", "run")
 INITIALISED = "initialised"
 _GROUP = "group.json"
+_MANIFEST = "manifest.json"
 LOG_BYTES = 64 * MIB
 LOG_KEPT_BYTES = MIB
 _USUAL_LINE = 512
@@ -110,6 +112,17 @@ def read_group(directory: Path) -> str | None:
     """The control group that the server was given; None when it is called after the instance."""
     value = read_json(directory / _GROUP)
     return str(value["name"]) if value else None
+
+
+def write_manifest(directory: Path, manifest: str) -> None:
+    """Where there is the directory."""
+    if directory.is_dir():
+        write_json(directory / _MANIFEST, {"sealed": manifest}, durable=True)
+
+
+def read_manifest(directory: Path) -> str | None:
+    value = read_json(directory / _MANIFEST)
+    return str(value["sealed"]) if value else None
 
 
 def list_port_records(home: Path) -> Iterator[dict[str, object]]:

@@ -157,6 +157,13 @@ class LocalRuntime:
     def list_instances(self) -> list[str]:
         return self._home.list_instances()
 
+    def put_manifest(self, instance_id: str, manifest: str) -> None:
+        with self._home.locks[instance_id]:
+            directories.write_manifest(self._home.directory(instance_id), manifest)
+
+    def manifest(self, instance_id: str) -> str | None:
+        return directories.read_manifest(self._home.directory(instance_id))
+
     def logs(self, instance_id: str, lines: int) -> Sequence[str]:
         return directories.last_lines(self._home.directory(instance_id), lines)
 
