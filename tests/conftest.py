@@ -119,6 +119,7 @@ class World:
             "disk": "watched by the platform",
             "sandbox": "bubblewrap",
             "network": "no outgoing connections",
+            "ports": "its own",
             "uid": "one per instance",
         }
 

@@ -10,6 +10,7 @@ _MISSING = {
         "none",
     ): "servers have no sandbox: they see the machine's processes, and all files that their user may read",
     ("network", "the machine's"): "servers may connect to every port of this machine, the API and their neighbours too",
+    ("ports", "any free one"): "servers may listen on every free port, as that of a neighbour that is down",
     ("uid", "shared"): "all servers run as the platform's user: only a sandbox keeps them from each other's data",
     ("memory", "engine settings and rlimit"): "memory is held by the servers' own settings and rlimits only",
     ("cpu", "none"): "one server may take all processors",

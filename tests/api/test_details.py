@@ -66,6 +66,7 @@ class TestDescribe:
         assert describe(api, made["id"])["isolation"] == {
             "sandbox": "bubblewrap",
             "network": "no outgoing connections",
+            "ports": "its own",
             "uid": "one per instance",
         }
 

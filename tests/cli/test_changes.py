@@ -128,7 +128,7 @@ def show(database: wire.Database, error: str | None) -> details.DetailsAnswer:
             "maintenance_window": details.MaintenanceWindow(0, 0, 1),
             "server": details.ServerDetails("PostgreSQL", "17.10", "", "", ""),
             "limits": limits,
-            "isolation": details.Isolation("none", "host", "shared"),
+            "isolation": details.Isolation("none", "host", "any", "shared"),
             "disk": details.Disk(0, 1, "none", None, None),
         }
     )

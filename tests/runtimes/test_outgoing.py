@@ -1,4 +1,4 @@
-"""A server answers whoever connects to it, and reaches nobody: not a neighbour, not the platform, no other socket."""
+"""A server answers at its own ports, and reaches nobody: not a neighbour, not the platform, no other socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from dbyard import installations
 from dbyard.model import File, Release
-from dbyard.runtimes.local import LocalRuntime, processes, syscalls
+from dbyard.runtimes.local import LocalRuntime, own_ports, processes, syscalls
 from tests.runtimes.conftest import Server, place
 
 pytestmark = pytest.mark.skipif(
@@ -67,6 +67,14 @@ TRIES = {
     "io_uring": ring,
 }
 
+LISTENS = {
+    "listen on another port": lambda: socket.create_server(("127.0.0.1", int(sys.argv[5]))).close(),
+    "listen by version 6": lambda: socket.create_server(("::1", int(sys.argv[5])), family=socket.AF_INET6).close(),
+    "listen on a port of the kernel's choice": lambda: socket.create_server(("127.0.0.1", 0)).close(),
+}
+if sys.argv[6] == "held":
+    TRIES |= LISTENS
+
 def attempt(what):
     try:
         what()
@@ -92,7 +100,10 @@ def start(server: Server, neighbour: int, abstract: str) -> Path:
     """A server that does all of it, beside answering its port; where it writes what came of it."""
     layout = server.layout
     script = layout.conf / "server.py"
-    argv = ("/usr/bin/python3", str(script), layout.host, str(layout.port), str(neighbour), abstract)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        free = closed.getsockname()[1]
+    held = "held" if own_ports.is_held(None) else "free"
+    argv = ("/usr/bin/python3", str(script), layout.host, str(layout.port), str(neighbour), abstract, str(free), held)
     process = replace(server.spec().server, argv=argv)
     server.runtime.ensure(
         replace(server.spec(), processes=(process,), files=(File(script, ATTACKER),)),
@@ -121,7 +132,9 @@ class TestOutgoing:
             assert client.recv(100) == b"hello"
 
     def test_says_so(self, runtime: LocalRuntime) -> None:
-        assert runtime.host.limits()["network"] == "no outgoing connections"
+        limits = runtime.host.limits()
+        assert limits["network"] == "no outgoing connections"
+        assert limits["ports"] == ("its own" if own_ports.is_held(None) else "any free one")
 
     def test_without_a_sandbox_it_says_that_too(self, open_runtime: Open) -> None:
         assert open_runtime(sandboxed=False).host.limits()["network"] == "the machine's"

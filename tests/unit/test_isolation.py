@@ -19,6 +19,7 @@ ALL = {
     "disk": "watched by the platform",
     "sandbox": "bubblewrap",
     "network": "no outgoing connections",
+    "ports": "its own",
     "uid": "one per instance",
 }
 
@@ -32,6 +33,7 @@ def test_nothing_is_said_where_everything_holds() -> None:
     [
         ("sandbox", "none", "no sandbox"),
         ("network", "the machine's", "connect to every port"),
+        ("ports", "any free one", "that of a neighbour"),
         ("uid", "shared", "run as the platform's user"),
         ("memory", "engine settings and rlimit", "rlimits only"),
         ("cpu", "none", "all processors"),

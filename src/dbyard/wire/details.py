@@ -59,6 +59,7 @@ class Isolation(Struct, frozen=True):
 
     sandbox: str
     network: str
+    ports: str
     uid: str
 
 

@@ -29,7 +29,7 @@ class FakeHost:
         return ""
 
     def limits(self) -> Mapping[str, str]:
-        nothing = dict.fromkeys(("memory", "cpu", "processes", "sandbox", "network", "uid"), "nothing")
+        nothing = dict.fromkeys(("memory", "cpu", "processes", "sandbox", "network", "ports", "uid"), "nothing")
         return {**nothing, "disk": "watched by the platform"}
 
     def trim_logs(self) -> None:

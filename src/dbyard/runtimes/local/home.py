@@ -14,7 +14,7 @@ from typing import Protocol
 from dbyard import roots
 from dbyard.errors import PermanentError, StaleGeneration
 from dbyard.model import Installation, Release
-from dbyard.runtimes.local import cgroups, directories, slots, syscalls
+from dbyard.runtimes.local import cgroups, directories, own_ports, slots, syscalls
 from dbyard.runtimes.local.endpoints import Endpoints
 from dbyard.runtimes.local.ports import Ports, claims_directory
 from dbyard.runtimes.local.slots import Slot
@@ -51,6 +51,7 @@ class Home:
         directories.make_home(path)
         confined = self.bubblewrap and not readonly  # where nothing is written nothing is started
         self.syscall_filter = syscalls.write_filter(path / "syscalls.bpf") if confined else None
+        self.holds_ports = own_ports.is_held(self.bubblewrap)
         self.ports = Ports(claims_directory(), path, host, *ports)
         self.endpoints = Endpoints(path, self.ports)
         self.cgroups = cgroups.probe(hashlib.sha256(str(path).encode()).hexdigest()[:12], self._group_of)

@@ -43,6 +43,7 @@ class LocalHost:
             "disk": "watched by the platform",
             "sandbox": "bubblewrap" if self._home.bubblewrap else "none",
             "network": "no outgoing connections" if self._home.syscall_filter else "the machine's",
+            "ports": "its own" if self._home.holds_ports else "any free one",
             "uid": "one per instance" if os.geteuid() == 0 else "shared",
         }
 

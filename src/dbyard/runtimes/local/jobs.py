@@ -52,7 +52,7 @@ def run(home: Home, spec: JobSpec) -> None:
             directories.empty(home.directory(spec.instance_id) / "data")
         _build(box, spec, record)
         env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
-        if process := spawn.start_job(argv, env, box.directory / _OUTPUT, _stdin(spec)):
+        if process := spawn.start_job(argv, env, box.directory / _OUTPUT, _stdin(spec), box.ports):
             record |= {"pid": process.pid, "start_time": process.start_time}
             directories.write_json(box.directory / _RECORD, record, durable=False)
 
@@ -151,6 +151,7 @@ def _sandbox(home: Home, spec: JobSpec) -> SandboxSpec:
         slot.uid,
         installation,
         syscall_filter=None if spec.connects else home.syscall_filter,
+        ports=frozenset() if home.holds_ports else None,
         is_init=False,
     )
 

@@ -102,7 +102,7 @@ class LocalRuntime:
         return Layout(
             host=slot.host,
             port=home.endpoints.port_of(instance_id) or slot.own_port,
-            inner_port=slot.port + 1,
+            inner_port=slot.inner_port,
             data=directory / "data",
             conf=directory / "conf",
             log=directory / "log",

@@ -1,6 +1,7 @@
 """The argv that puts a program into its sandbox: cgroup, rlimits, own namespaces, own uid, no privileges.
 
-    sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces; the system call filter)
+    a thread of ours (holds all that it starts to its ports)
+       -> sh (joins the cgroup, sets rlimits) -> bwrap (own pid, ipc, mount namespaces; the system call filter)
        -> setpriv (drops root) -> program
 
 Each one replaces itself by the next, but bwrap, which stays outside and waits. Paths are the same inside and outside.
@@ -40,6 +41,8 @@ class SandboxSpec:
     nice: int = 0
     syscall_filter: Path | None = None
     """A file with the filter that its system calls pass, see `syscalls`; only with bubblewrap."""
+    ports: frozenset[int] | None = None
+    """Where it may listen, see `own_ports`; None for anywhere."""
     is_init: bool = True
     """It is the first process of its pid namespace: all others end with it, and it ignores most signals."""
 
@@ -51,6 +54,7 @@ def for_instance(
     cgroup: tuple[Path, ...] = (),
     nice: int = 0,
     syscall_filter: Path | None = None,
+    ports: frozenset[int] | None = None,
 ) -> SandboxSpec:
     """Of the processes of an instance; what differs from one to the other is not in it."""
     writable = (directory / "data", directory / "log", directory / "run")
@@ -64,6 +68,7 @@ def for_instance(
         cgroup,
         nice=nice,
         syscall_filter=syscall_filter,
+        ports=ports,
     )
 
 

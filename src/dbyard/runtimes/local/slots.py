@@ -36,6 +36,10 @@ class Slot:
     """Where its instance listens while no endpoint leads to it."""
 
     @property
+    def inner_port(self) -> int:
+        return self.port + 1
+
+    @property
     def ports(self) -> set[int]:
         """The first of each pair of ports that it has."""
         return {self.port, self.own_port}

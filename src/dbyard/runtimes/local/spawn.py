@@ -8,12 +8,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from dbyard.errors import TemporaryError
 from dbyard.model import Command
-from dbyard.runtimes.local import directories, processes
+from dbyard.runtimes.local import directories, own_ports, processes
 from dbyard.runtimes.local.processes import Process
 from dbyard.runtimes.local.sandbox import SandboxSpec, wrap
 from dbyard.runtimes.local.watcher import Watcher
@@ -24,6 +25,7 @@ _START_SECONDS = 10.0
 _OUTPUT_BYTES = 1024 * 1024
 _LAST_LINES = 10
 _Action = tuple[object, ...]
+T = TypeVar("T")
 
 
 def start(
@@ -33,7 +35,8 @@ def start(
     reader, writer = os.pipe()
     out = _open_output(output)
     try:
-        outer = _spawn(wrap(box, argv, bubblewrap, _INFO_FD), env, out, writer)
+        wrapped = wrap(box, argv, bubblewrap, _INFO_FD)
+        outer = _hold(box.ports, lambda: _spawn(wrapped, env, out, writer))
     finally:
         os.close(out)
         os.close(writer)
@@ -42,13 +45,18 @@ def start(
     return _await_program(pid, tuple(argv)) if pid else None
 
 
-def start_job(argv: Sequence[str], env: Mapping[str, str], output: Path, stdin: str) -> Process | None:
-    """Start a detached program; what it reads is only in memory, never in a file. None when it ended at once."""
+def start_job(
+    argv: Sequence[str], env: Mapping[str, str], output: Path, stdin: str, ports: frozenset[int] | None
+) -> Process | None:
+    """Start a detached program; what it reads is only in memory, never in a file. None when it ended at once.
+
+    `ports` as those of a sandbox.
+    """
     fd, out = os.memfd_create("stdin"), _open_output(output)
     try:
         _write_all(fd, stdin.encode())
         os.lseek(fd, 0, os.SEEK_SET)
-        pid = _spawn_detached(argv, env, [(os.POSIX_SPAWN_DUP2, fd, 0)], out)
+        pid = _hold(ports, lambda: _spawn_detached(argv, env, [(os.POSIX_SPAWN_DUP2, fd, 0)], out))
     finally:
         os.close(fd)
         os.close(out)
@@ -65,7 +73,7 @@ def run(
 ) -> None:
     """Run a command to its end; what it prints goes to `output`. Raises TemporaryError with its last lines."""
     argv = wrap(box, command.argv, bubblewrap, None)
-    with watcher.awaiting(lambda: _open_program(argv, env, output)) as program:
+    with watcher.awaiting(lambda: _hold(box.ports, lambda: _open_program(argv, env, output))) as program:
         try:
             program.communicate(command.stdin.encode(), timeout=_COMMAND_SECONDS)
         except subprocess.TimeoutExpired as error:
@@ -77,6 +85,10 @@ def run(
         said = "\n".join(directories.last_lines(box.directory, _LAST_LINES))
         message = f"{_name(command)} failed with exit code {program.returncode}; its last lines:\n{said}"
         raise TemporaryError(message, code="init_failed")
+
+
+def _hold(ports: frozenset[int] | None, start: Callable[[], T]) -> T:
+    return start() if ports is None else own_ports.start_held(ports, start)
 
 
 def _open_program(argv: list[str], env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:

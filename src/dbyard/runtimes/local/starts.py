@@ -52,7 +52,8 @@ def enter(
     directories.write_conf(spec.files, slot.uid)
     write_passwd(directory, slot.uid)
     joins = home.cgroups.ensure(spec.id, spec) if home.cgroups else ()
-    box = sandbox.for_instance(directory, slot.uid, installation, joins, nice, home.syscall_filter)
+    ports = frozenset((_port(home, spec.id, slot), slot.inner_port)) if home.holds_ports else None
+    box = sandbox.for_instance(directory, slot.uid, installation, joins, nice, home.syscall_filter, ports)
     return replace(box, address_space=spec.server.address_space)
 
 
@@ -108,9 +109,14 @@ def _clear(home: Home, instance_id: str, slot: Slot) -> None:
     directory = home.directory(instance_id)
     if (directory / members.SERVER).exists() or not (directory / directories.INITIALISED).exists():
         members.kill(home, instance_id)
-    port = home.endpoints.port_of(instance_id) or slot.own_port
+    port = _port(home, instance_id, slot)
     if not is_free(slot.host, port):
         raise PortTaken(f"another program listens on port {port}")
+
+
+def _port(home: Home, instance_id: str, slot: Slot) -> int:
+    """Where its server listens."""
+    return home.endpoints.port_of(instance_id) or slot.own_port
 
 
 def _forget_last_start(home: Home, instance_id: str) -> None:

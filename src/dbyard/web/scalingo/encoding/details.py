@@ -135,7 +135,7 @@ def _limits(details: DatabaseDetails) -> wire.Limits:
 
 
 def _isolation(enforced_by: Mapping[str, str]) -> wire.Isolation:
-    return wire.Isolation(enforced_by["sandbox"], enforced_by["network"], enforced_by["uid"])
+    return wire.Isolation(enforced_by["sandbox"], enforced_by["network"], enforced_by["ports"], enforced_by["uid"])
 
 
 def _disk(disk: DiskReport) -> wire.Disk:
