@@ -127,6 +127,7 @@ def build(config: Config, url: str) -> Platform:
         archive=archive,
         seen_down=reconciler.observed.reason,
         trouble=reconciler.observed.trouble,
+        unknown_instances=lambda: reconciler.observed.unknown_instances,
     )
     return Platform(service, metrics, reconciler)
 

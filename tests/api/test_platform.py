@@ -19,7 +19,11 @@ def sample(text: str, name: str) -> float:
 
 class TestHealth:
     def test_answers(self, anonymous: TestClient) -> None:
-        assert anonymous.get("/healthz").json() == {"status": "ok", "version": dbyard.__version__}
+        assert anonymous.get("/healthz").json() == {
+            "status": "ok",
+            "version": dbyard.__version__,
+            "unknown_instances": 0,
+        }
 
 
 class TestMetrics:

@@ -180,6 +180,8 @@ def test_yesterdays_state_is_noticed(fresh: Platform) -> None:
     wait_for(lambda: not is_open(later.port), fresh.log, 60)
     assert {path.name for path in (fresh.home / "instances").iterdir()} == known
     assert "knows nothing of instance" in fresh.log()
+    with fresh.client() as client:
+        assert client.get_health().unknown_instances == 1
 
 
 def test_a_copy_of_a_home_is_refused(used: tuple[Platform, wire.Connection]) -> None:

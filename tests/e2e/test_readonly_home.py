@@ -36,11 +36,13 @@ def test_is_told_and_its_servers_are_stopped(small_ext4: Platform) -> None:
     assert "cannot be written" in answer.json()["error"]
     with small_ext4.client() as client:
         kill_processes([small_ext4.server(connection.port)])
-        wait_for(lambda: client.get_details(NAME).status == "stopped", small_ext4.log, 30)
-        assert client.get_details(NAME).error == "the server does not run"
+        wait_for(lambda: client.get_details(NAME).error == "the server does not run", small_ext4.log, 30)
+        assert client.get_details(NAME).status == "stopped"
         with pytest.raises(Conflict, match="does not run"):
             client.get_connection(NAME)
-        assert client.get_details(NEIGHBOUR).status == "running"
+        assert client.get_details(NEIGHBOUR).status == "stopped"  # it answers from memory, and keeps nothing
+        with pytest.raises(Conflict, match="can write nothing"):
+            client.get_connection(NEIGHBOUR)
     assert any(processes.list_of_uid(uid) for uid in small_ext4.uids)
     small_ext4.stop()
     assert not any(processes.list_of_uid(uid) for uid in small_ext4.uids)

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from dbyard.errors import Conflict, Unavailable
 from dbyard.metrics import Metrics
 from dbyard.model import DatabaseStatus, InstanceState, InstanceStatus
-from dbyard.reconciler.observed import Observed
+from dbyard.reconciler.observed import UNWRITABLE, Observed
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
 from dbyard.service.databases import connection, status
@@ -83,6 +83,16 @@ class TestServers:
         observed.note_silent({"i": "it does not answer"})
         assert observed.reason("i") == "it does not answer"
         assert observed.reason("other") is None
+
+    def test_that_can_write_nothing_are_all_down(self, observed: Observed, servers: Servers) -> None:
+        observed.note_down({"i": "it was killed"})
+        servers.state = InstanceState.RUNNING
+        observed.note_silent({"j": "it does not answer"})
+        observed.note_home("the home cannot be written")
+        assert observed.reason("i") == UNWRITABLE  # it runs again
+        assert observed.reason("j") == UNWRITABLE
+        observed.note_home("")
+        assert observed.reason("j") == "it does not answer"
 
     def test_answers_that_are_kept_are_told_anew(self, observed: Observed, store: Store) -> None:
         told = iter(["running", "stopped"])

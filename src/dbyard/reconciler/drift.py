@@ -96,6 +96,7 @@ class DriftReconciler:
             unknown = found - instances.list_ids(connection)
         unknown &= set(self._context.runtime.list_instances())  # those that a delete has not just removed
         self._context.metrics.unknown_instances.set(len(unknown))
+        self._observed.unknown_instances = len(unknown)
         for instance_id in unknown - self._unknown:
             log.error("the state knows nothing of instance %s: its server is stopped, its files are kept", instance_id)
         self._unknown = unknown

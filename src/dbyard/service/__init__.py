@@ -54,6 +54,8 @@ class Service:
     """Why an instance is seen not to serve at this moment, whatever the store says."""
     trouble: Callable[[], str | None] = lambda: None
     """What keeps the platform itself from working."""
+    unknown_instances: Callable[[], int] = lambda: 0
+    """How many instances this home has that the state does not know."""
     samples: Samples = field(default_factory=Samples)
     """Statistics of servers."""
     logins: Samples = field(default_factory=Samples)

@@ -152,5 +152,8 @@ class Errors(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
+    """`unknown_instances`: servers of this home that its state does not know, as after an older one was put back."""
+
     status: str
     version: str
+    unknown_instances: int = 0

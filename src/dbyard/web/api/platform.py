@@ -28,7 +28,7 @@ def health(call: Call) -> wire.Health:
     trouble = call.service.trouble()
     if trouble is not None:
         raise Unavailable(trouble)
-    return wire.Health(status="ok", version=dbyard.__version__)
+    return wire.Health(status="ok", version=dbyard.__version__, unknown_instances=call.service.unknown_instances())
 
 
 def metrics(call: Call) -> bytes:
