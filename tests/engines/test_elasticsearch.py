@@ -352,6 +352,15 @@ class TestTenant:
         fill(server, "books", range(1))
         assert ask(server, "GET", "/_cluster/health?wait_for_status=green&timeout=10s")["status"] == "green"
 
+    def test_an_index_that_lacks_a_shard_is_told_by_its_name(self, server: Server) -> None:
+        fill(server, "books", range(1))
+        assert engine.inspect_data(server.endpoint, server.credentials) is None
+        nowhere = {"index.routing.allocation.require.box": "nowhere", "number_of_replicas": 0}
+        call(server, "PUT", "/lost?timeout=1s&wait_for_active_shards=0", {"settings": nowhere})
+        found = engine.inspect_data(server.endpoint, server.credentials)
+        assert found == "1 of its indices lack shards (red): lost"
+        server.engine.check_login(server.endpoint, server.credentials)  # it keeps its URL
+
     @pytest.mark.parametrize(
         ("method", "path", "body"),
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,9 +17,11 @@ import pymysql
 import pytest
 import redis
 
+from dbyard.engines import postgresql
 from dbyard.errors import LockedOut, NotReady, Stuck
 from tests.e2e.platforms import wait_for
 from tests.engines.test_configure import url
+from tests.engines.test_damage import garble
 from tests.engines.test_held import mysql
 from tests.strangers import where_all_may_pass
 
@@ -95,8 +98,30 @@ class TestPostgresql:
         hidden.rename(hidden.with_name("hidden"))
         with pytest.raises(Stuck, match="pg_filenode"):
             ping(server)
+        shutil.copy(hidden.with_name("hidden"), hidden)
+        os.chown(hidden, server.uid, server.uid)
+        garble(hidden, 100, at=100)
+        with pytest.raises(Stuck, match="incorrect checksum"):
+            ping(server)
+        assert "pg_filenode.map" in str(server.engine.find_damage(server.log().splitlines()))
         hidden.with_name("hidden").rename(hidden)
         ping(server)
+
+    def test_a_damaged_page_is_told_by_its_database(self, start: Callable[..., Server]) -> None:
+        server = start("postgresql")
+        with closing(psycopg.connect(url(server), autocommit=True)) as tenant:
+            tenant.execute("CREATE TABLE items AS SELECT generate_series(1, 100) AS id")
+            (path,) = tenant.execute("SELECT pg_relation_filepath('items')").fetchone() or ("",)
+        assert postgresql.inspect_data(server.endpoint, server.credentials) is None
+        server.stop()
+        garble(server.layout.data / path, 100, at=4000)
+        server.start()
+        with closing(psycopg.connect(url(server), autocommit=True)) as tenant:
+            with pytest.raises(psycopg.errors.DataCorrupted):
+                tenant.execute("SELECT * FROM items")
+            wait_for(lambda: postgresql.inspect_data(server.endpoint, server.credentials), server.log, SECONDS)
+        told = postgresql.inspect_data(server.endpoint, server.credentials)
+        assert told == f"pages of {server.credentials.database} have wrong checksums (met 1 times)"
 
     def test_a_full_one_is_not_broken(self, start: Callable[..., Server]) -> None:
         server = start("postgresql")
@@ -134,6 +159,26 @@ class TestRedis:
                 wait_for(lambda: not is_refused(), server.log, SECONDS)
                 server.engine.check_login(server.endpoint, server.credentials)
                 assert tenant.get("kept") == b"1"
+            server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+class TestInfluxdb:
+    def test_a_disk_that_takes_nothing_is_told_and_heals_by_itself(self, launch: Launch) -> None:
+        server = launch("influxdb", VERSIONS["influxdb"], start=False)
+        meta = server.layout.data / "meta"
+        users = (meta / "meta.db").read_bytes()
+        with small_disk(meta, "1m") as ballast:
+            (meta / "meta.db").write_bytes(users)
+            (meta / "meta.db").chmod(0o666)
+            server.start().configure()
+            server.engine.check_login(server.endpoint, server.credentials)
+            fill(ballast)
+            with pytest.raises(LockedOut, match="every write is refused"):
+                server.engine.check_login(server.endpoint, server.credentials)
+            ping(server)  # a start would not help
+            ballast.unlink()
+            server.engine.check_login(server.endpoint, server.credentials)
             server.stop()
 
 

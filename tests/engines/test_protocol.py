@@ -16,6 +16,7 @@ from dbyard.engines import (
     Configurable,
     ConnectionForms,
     Engine,
+    InspectData,
     Reload,
     Repair,
     elasticsearch,
@@ -37,6 +38,7 @@ ENGINES: dict[str, Engine] = {
     "elasticsearch": elasticsearch,
     "influxdb": influxdb,
 }
+INSPECT_DATA: dict[str, InspectData] = {"postgresql": postgresql, "elasticsearch": elasticsearch}
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
 CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
@@ -53,6 +55,7 @@ CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_cl
 
 PROTOCOLS: dict[type, dict[str, object]] = {
     Engine: {**ENGINES},
+    InspectData: {**INSPECT_DATA},
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
     Backups: {**BACKUPS},
@@ -100,6 +103,7 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
     """Beyond the names of its own users a module offers nothing that callers could come to need."""
     promised = set(public(Engine))
     for protocol, engines_of_it in (
+        (InspectData, INSPECT_DATA),
         (Reload, RELOADS),
         (Repair, REPAIRS),
         (Backups, BACKUPS),

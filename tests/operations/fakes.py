@@ -44,6 +44,8 @@ class FakeEngine:
 
     locked_out: LockedOut | None = None
     """What keeps the tenant out, until it is unlocked."""
+    damage: str | None = None
+    """What of its tenant's data it cannot read."""
 
     def name_tenant(self, name: str, suffix: str) -> tuple[str, str]:
         return name, suffix
@@ -67,6 +69,9 @@ class FakeEngine:
     def check_login(self, address: Address, credentials: Credentials) -> None:
         if self.locked_out and not (self.applied and self.applied[-1].unlock):
             raise self.locked_out
+
+    def inspect_data(self, address: Address, credentials: Credentials) -> str | None:
+        return self.damage
 
     def reload(self, address: Address, admin_password: str) -> None:
         self.reloads += 1

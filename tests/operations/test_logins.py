@@ -45,10 +45,10 @@ class World:
     def error(self) -> str | None:
         return status.get_overview(self.bench.service, self.bench.principal, FAKE_NAME).report.error
 
-    def told(self) -> list[object]:
+    def told(self, kind: EventType = EventType.DATABASE_LOCKED_OUT) -> list[object]:
         with self.bench.context.store.read() as connection:
             found = events.list_page(connection, events.of_database(self.database_id), 50, 0)
-        return [event.data["reason"] for event in found if event.type == EventType.DATABASE_LOCKED_OUT]
+        return [event.data["reason"] for event in found if event.type == kind]
 
 
 def shown(world: World) -> str | None:
@@ -74,6 +74,17 @@ def test_one_that_does_not_is_told_of_once_when_it_was_seen_twice(world: World) 
     assert world.error == "its tenant cannot use it (locked_out): no database of that name"
     assert world.told() == [world.error]
     assert status.get_overview(world.bench.service, world.bench.principal, FAKE_NAME).report.status == "running"
+
+
+def test_data_that_cannot_be_read_are_told_in_other_words(world: World) -> None:
+    world.bench.engine.damage = "1 of its indices lack shards (red): a"
+    world.pass_minutes(3)
+    assert world.error == "some of its data cannot be read: 1 of its indices lack shards (red): a"
+    assert world.told() == []
+    assert world.told(EventType.DATABASE_DAMAGED) == [world.error]
+    world.bench.engine.damage = None
+    world.pass_minutes(2)
+    assert shown(world) is None
 
 
 def test_one_that_gets_in_again_is_no_longer_shown(world: World) -> None:

@@ -95,6 +95,15 @@ class Repair(Protocol):
 
 
 @runtime_checkable
+class InspectData(Protocol):
+    def inspect_data(self, address: Address, credentials: Credentials) -> str | None:
+        """What of its tenant's data a server that answers cannot read, in a few words; None if it knows of nothing.
+
+        Asked as the admin, a second for each answer; raises as `stats` does.
+        """
+
+
+@runtime_checkable
 class Reload(Protocol):
     def reload(self, address: Address, admin_password: str) -> None:
         """Have a running server read its access file and its certificate again; sessions live on.

@@ -22,6 +22,7 @@ class EventType(StrEnum):
     DATABASE_RESTRICTED = "database.restricted"
     DATABASE_UNRESTRICTED = "database.unrestricted"
     DATABASE_LOCKED_OUT = "database.locked_out"
+    DATABASE_DAMAGED = "database.damaged"
     DATABASE_REPAIRED = "database.repaired"
     SETTINGS_CHANGED = "database.settings_changed"
     DATABASE_RESTORED = "database.restored"

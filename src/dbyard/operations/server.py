@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
+from dbyard.engines import InspectData
 from dbyard.errors import DataDamaged, LockedOut, NotReady, Stuck, TemporaryError, WrongPassword
 from dbyard.model import (
     MIB,
@@ -103,7 +104,8 @@ def start(context: Context, target: Target, *, admin_only: bool = False) -> Save
 def await_ready(context: Context, target: Target, ask: Callable[[], T], *, admin_only: bool = False) -> T | Wait:
     """The answer to `ask()`, else how long to wait. A server that has ended is started again, as `start` does.
 
-    `ask` raises NotReady as long as the server does not answer. Raises TemporaryError with why the server ended and its
+    `ask` raises NotReady as long as the server does not answer. Raises DataDamaged when it cannot read its data, also
+    when it runs all the same and its answers are all errors; TemporaryError with why the server ended and its
     last log lines, PortTaken when another program listens on its port.
     """
     if not is_running(context, target):
@@ -114,6 +116,8 @@ def await_ready(context: Context, target: Target, ask: Callable[[], T], *, admin
             return ask()
         except NotReady as error:
             said = str(error)
+            if isinstance(error, Stuck):
+                _check_damage(context, target)
         if not is_running(context, target):
             cause = why_ended(context, target)
             _check_damage(context, target)
@@ -167,6 +171,17 @@ def check_login(context: Context, target: Target, *, unlock: bool = False) -> st
     wanted = replace(desired(context, target), unlock=True)
     target.engine.configure(address_of(context, target), admin_password_of(context, target), wanted)
     return check_login(context, target)
+
+
+def inspect_data(context: Context, target: Target) -> str | None:
+    """What of its data the server cannot read, in one sentence; None when it knows of nothing, or does not tell."""
+    if not isinstance(target.engine, InspectData):
+        return None
+    try:
+        found = target.engine.inspect_data(address_of(context, target), credentials_of(context, target))
+    except NotReady:
+        return target.instance.login_error
+    return None if found is None else f"some of its data cannot be read: {found}"
 
 
 def save_up(context: Context, target: Target) -> Save:

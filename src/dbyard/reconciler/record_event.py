@@ -42,6 +42,12 @@ def record_copy_overdue(connection: Connection, reason: str, now: float) -> None
     events.record(connection, None, EventType.STATE_COPY_OVERDUE, now, owner_id=owner_id, data={"reason": reason})
 
 
+def record_damaged(connection: Connection, database_id: str, reason: str, now: float) -> None:
+    """A server that runs cannot read all of its data."""
+    found = databases.get(connection, database_id)
+    events.record(connection, None, EventType.DATABASE_DAMAGED, now, database=found, data={"reason": reason})
+
+
 def _record(
     connection: Connection, kind: EventType, operation: Operation, now: float, data: Mapping[str, object]
 ) -> None:

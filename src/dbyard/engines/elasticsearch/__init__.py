@@ -12,7 +12,7 @@ from dbyard.engines.elasticsearch.logs import find_damage, log_time
 from dbyard.engines.elasticsearch.names import ADMIN, name_tenant, url
 from dbyard.engines.elasticsearch.render import render
 from dbyard.engines.elasticsearch.session import check_login, ping
-from dbyard.engines.elasticsearch.stats import stats
+from dbyard.engines.elasticsearch.stats import inspect_data, stats
 
 __all__ = [
     "ADMIN",
@@ -23,6 +23,7 @@ __all__ = [
     "configure",
     "count",
     "find_damage",
+    "inspect_data",
     "log_time",
     "name_tenant",
     "ping",

@@ -14,7 +14,7 @@ from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError, WrongPassw
 from dbyard.model import Address, Credentials
 
 CHANGE_SECONDS = 15.0
-_ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 1.0
 _SEARCH_SECONDS = 5.0
 _EMPTY_SEARCH = "/*,-.*/_search?size=0"
 _UNAVAILABLE = (429, 502, 503, 504)
@@ -76,7 +76,7 @@ def log_in(address: Address, user: str, password: str, seconds: float) -> Iterat
 def ping(address: Address, credentials: Credentials) -> None:
     """Searches wait for threads of their own, which scripts that never end may all hold: Stuck tells that."""
     try:
-        with log_in(address, ADMIN, credentials.admin_password, _ANSWER_SECONDS) as session:
+        with log_in(address, ADMIN, credentials.admin_password, ANSWER_SECONDS) as session:
             session.ask("GET", "/")
     except Refused as error:
         raise (Stuck if error.status >= 500 else NotReady)(str(error)) from error

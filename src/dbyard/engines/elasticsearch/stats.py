@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from dbyard.engines.elasticsearch.names import ADMIN
 from dbyard.engines.elasticsearch.servers import server_at
-from dbyard.engines.elasticsearch.session import CHANGE_SECONDS, log_in
+from dbyard.engines.elasticsearch.session import ANSWER_SECONDS, CHANGE_SECONDS, log_in
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import Address, Credentials
 
 _HEALTH = {"green": 0, "yellow": 1, "red": 2}
+_NAMED = 5
+"""So many names are told."""
 
 
 def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
@@ -35,3 +37,16 @@ def stats(address: Address, credentials: Credentials) -> Mapping[str, int | floa
         "heap_used": node["jvm"]["mem"]["heap_used_in_bytes"],
         "heap_limit": node["jvm"]["mem"]["heap_max_in_bytes"],
     }
+
+
+def inspect_data(address: Address, credentials: Credentials) -> str | None:
+    """Indices of which a shard is nowhere: their server could not read it, or their settings let it have no place."""
+    try:
+        with log_in(address, ADMIN, credentials.admin_password, ANSWER_SECONDS) as session:
+            red = session.ask("GET", "/_cat/indices?health=red&h=index&format=json&expand_wildcards=all")
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
+    names = sorted(str(each["index"]) for each in red)
+    if not names:
+        return None
+    return f"{len(names)} of its indices lack shards (red): {', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"

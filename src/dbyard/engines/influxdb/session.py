@@ -73,7 +73,7 @@ def ping(address: Address, credentials: Credentials) -> None:
 
 
 def check_login(address: Address, credentials: Credentials) -> None:
-    """Writes go to the default retention policy, which a tenant can drop."""
+    """Writes go to the default retention policy, which a tenant can drop, and to a disk that may take none."""
     wanted = [f"SHOW RETENTION POLICIES ON {identifier(credentials.database)}"]
     try:
         (policies,) = ask(address, credentials.password, wanted, ANSWER_SECONDS, credentials.user)
@@ -85,6 +85,17 @@ def check_login(address: Address, credentials: Credentials) -> None:
         raise LockedOut(str(error)) from error
     if not any(row["default"] for row in rows(policies)):
         raise LockedOut("the database has no retention policy to write to")
+    _check_writes(address, credentials)
+
+
+def _check_writes(address: Address, credentials: Credentials) -> None:
+    """The server writes its users down anew when one is given a right, also one that it has."""
+    try:
+        ask(address, credentials.admin_password, [f"GRANT ALL PRIVILEGES TO {identifier(ADMIN)}"], ANSWER_SECONDS)
+    except Full:
+        return
+    except Refused as error:
+        raise LockedOut(f"every write is refused: {error}") from error
 
 
 def identifier(name: str) -> str:

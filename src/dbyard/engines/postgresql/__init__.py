@@ -14,7 +14,7 @@ from dbyard.engines.postgresql.logs import find_damage, log_time
 from dbyard.engines.postgresql.names import ADMIN, connection_forms, name_tenant, url
 from dbyard.engines.postgresql.render import render
 from dbyard.engines.postgresql.session import ping, reload
-from dbyard.engines.postgresql.stats import stats
+from dbyard.engines.postgresql.stats import inspect_data, stats
 
 __all__ = [
     "ADMIN",
@@ -26,6 +26,7 @@ __all__ = [
     "connection_forms",
     "count",
     "find_damage",
+    "inspect_data",
     "log_time",
     "name_tenant",
     "ping",

@@ -11,8 +11,9 @@ from dbyard.engines.log_times import read_time
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d+) (?:GMT|UTC) ")
 _DAMAGE = re.compile(
-    r"could not locate a valid checkpoint record|database files are incompatible with server|contains invalid data"
-    r"|incorrect checksum in control file|could not read file|is not a valid data directory|invalid checkpoint record"
+    r"could not locate a valid checkpoint record|database files are incompatible with server"
+    r"|contains (invalid data|incorrect checksum)|incorrect checksum in control file|could not read file"
+    r"|is not a valid data directory|invalid checkpoint record"
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dbyard.engines.postgresql.names import ADMIN_DATABASE
 from dbyard.engines.postgresql.render import RESERVED_CONNECTIONS
-from dbyard.engines.postgresql.session import connect
+from dbyard.engines.postgresql.session import ANSWER_SECONDS, connect
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -30,6 +30,12 @@ _QUERY = f"""
 """Of all databases that are the tenant's."""
 
 
+_DAMAGED = f"""
+    SELECT string_agg(datname, ', '), sum(checksum_failures) FROM pg_catalog.pg_stat_database
+    WHERE checksum_last_failure > now() - interval '1 day' AND datname <> '{ADMIN_DATABASE}'
+    """  # noqa: S608 - a name of ours
+
+
 def stats(address: Address, credentials: Credentials) -> Mapping[str, int | float]:
     try:
         with connect(address, credentials.admin_password) as session:
@@ -37,3 +43,13 @@ def stats(address: Address, credentials: Credentials) -> Mapping[str, int | floa
     except TemporaryError as error:
         raise NotReady(str(error)) from error
     return {name: int(value or 0) for name, value in zip(_NAMES, row, strict=False)}
+
+
+def inspect_data(address: Address, credentials: Credentials) -> str | None:
+    """Each page has a checksum, which the server compares when it reads it."""
+    try:
+        with connect(address, credentials.admin_password, seconds=ANSWER_SECONDS) as session:
+            names, times = session.execute(_DAMAGED)
+    except TemporaryError as error:
+        raise NotReady(str(error)) from error
+    return None if names is None else f"pages of {names} have wrong checksums (met {times} times)"
