@@ -50,7 +50,7 @@ BACKUPS: dict[str, Backups] = {
     "mongodb": mongodb,
     "elasticsearch": elasticsearch,
 }
-FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql}
+FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql, "mysql": mysql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
 PROTOCOLS: dict[type, dict[str, object]] = {
