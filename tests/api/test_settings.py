@@ -38,8 +38,40 @@ class TestList:
         assert answer["current_operation_id"] is None
 
     def test_of_a_technology_without_any(self, api: TestClient) -> None:
-        name = api.post("/v1/databases", json=seed_body()).json()["database"]["name"]
+        body = seed_body(technology="mysql", plan="mysql-starter-512")
+        name = api.post("/v1/databases", json=body).json()["database"]["name"]
         assert api.get(f"/v1/databases/{name}/settings").json()["settings"] == []
+
+
+class TestCreate:
+    def test_with_settings(self, api: TestClient) -> None:
+        chosen = {"maxmemory-policy": "allkeys-lru", "notify-keyspace-events": None}
+        body = seed_body(technology="redis", plan="redis-starter-128", settings=chosen)
+        made = api.post("/v1/databases", json=body).json()["database"]
+        assert values(api.get(path(made)).json()) == {"maxmemory-policy": "allkeys-lru", "notify-keyspace-events": ""}
+
+    def test_with_what_can_be_chosen_only_then(self, api: TestClient) -> None:
+        made = api.post("/v1/databases", json=seed_body(settings={"locale": "de"})).json()["database"]
+        (locale,) = api.get(path(made)).json()["settings"]
+        assert (locale["value"], locale["default"], locale["fixed"]) == ("de", "C.UTF-8", True)
+        answer = api.patch(path(made), json={"settings": {"locale": "en"}})
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422,
+            {"settings": ["locale: can be chosen only when a database is created"]},
+        )
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"locale": "de'; DROP"}, "locale: must fit"),
+            ({"sorting": "de"}, "sorting: there is no such setting; there are locale"),
+            (["locale"], "should be an object of values by name"),
+        ],
+    )
+    def test_refused_with_all_else(self, api: TestClient, settings: object, message: str) -> None:
+        answer = api.post("/v1/databases", json=seed_body(name="x", settings=settings))
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["name", "settings"])
+        assert answer.json()["errors"]["settings"][0].startswith(message)
 
 
 class TestChange:

@@ -48,7 +48,7 @@ def creating(one: FakePlatform, operation: wire.Operation) -> FakePlatform:
 
 class TestCreate:
     def test_prints_the_url_alone(self, run: Run, one: FakePlatform, connection: wire.Connection) -> None:
-        result = run(*CREATE, "--version", "15")
+        result = run(*CREATE, "--version", "15", "--set", "locale=de")
         assert result.exit_code == 0
         assert result.stdout == connection.url + "\n"
         ((_, body),) = one.sent("POST")
@@ -58,6 +58,7 @@ class TestCreate:
                 "technology": "postgresql",
                 "plan": "postgresql-starter-512",
                 "version": "15",
+                "settings": {"locale": "de"},
             }
         }
 

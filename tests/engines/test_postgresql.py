@@ -182,6 +182,13 @@ class TestRender:
 
 
 class TestPlanMissing:
+    def test_one_with_a_locale_is_made_anew(self) -> None:
+        batches = plan_missing(SPARE_ONLY, replace(desire(CREDENTIALS), settings={"locale": "de"}))
+        made = (
+            'CREATE DATABASE "my_db_1234" OWNER "my_db_1234" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE \'de\''
+        )
+        assert batches[1:3] == [["DROP DATABASE spare"], [f"{made} LOCALE 'C.UTF-8'"]]
+
     def test_a_spare_becomes_the_tenants_in_one_transaction(self) -> None:
         (batch,) = plan_missing(SPARE_ONLY, desire(CREDENTIALS))
         assert batch[:2] == [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import click
 from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress
 from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
+from dbyard.cli.settings import read_setting
 
 if TYPE_CHECKING:
     from dbyard import wire
@@ -29,6 +30,9 @@ _LOG_LINES = 20
 @click.option("-p", "--plan", required=True, help="A plan of the technology, such as postgresql-starter-512.")
 @click.option("--version", help="A version of the technology; by default its default version.")
 @click.option("--project", metavar="PROJECT", help="The name or id of its project; by default your default project.")
+@click.option(
+    "--set", "chosen", multiple=True, metavar="NAME=VALUE", help="A setting of its server; see `dbyard settings`."
+)
 @click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=150, show_default=True, help="Seconds to wait.")
 @json_option
@@ -38,6 +42,7 @@ def create(
     plan: str,
     version: str | None,
     project: str | None,
+    chosen: Sequence[str],
     wait: bool,
     timeout: float,
     as_json: bool,
@@ -49,9 +54,10 @@ def create(
     """
     from dbyard import wire
 
+    settings: dict[str, str | None] = dict(map(read_setting, chosen))
     with session() as client:
         project_id = find_project(client, project).id if project is not None else None
-        new = wire.NewDatabase(name=name, technology=technology, plan=plan, project_id=project_id, version=version)
+        new = wire.NewDatabase(name, technology, plan, project_id, version, settings or None)
         database = client.create_database(new)
         connection = wait_usable(client, database.name, timeout, f"creating {name}") if wait else None
     if as_json:

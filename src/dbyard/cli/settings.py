@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def settings(database: str, changes: Sequence[str], defaults: Sequence[str], as_json: bool) -> None:
     """Show or change settings of a database's server.
 
-    DATABASE is its name or its id. Changes hold at once, without a restart, and after every restart.
+    DATABASE is its name or its id. Changes hold at once, without a restart, and after every restart. Some are
+    chosen for a new database alone: `dbyard create --set NAME=VALUE`.
     """
-    wanted = {**dict(map(_read, changes)), **dict.fromkeys(defaults)}
+    wanted = {**dict(map(read_setting, changes)), **dict.fromkeys(defaults)}
     with session() as client:
         answer = client.change_settings(database, wanted) if wanted else client.get_settings(database)
     if as_json:
@@ -37,7 +38,8 @@ def settings(database: str, changes: Sequence[str], defaults: Sequence[str], as_
         click.echo(f"the server does not have them yet; see `dbyard operations {database}`", err=True)
 
 
-def _read(change: str) -> tuple[str, str]:
+def read_setting(change: str) -> tuple[str, str]:
+    """The name and the value of `NAME=VALUE`."""
     name, equals, value = change.partition("=")
     if not (name and equals):
         raise click.BadParameter(f"{change!r} is not NAME=VALUE")

@@ -19,6 +19,8 @@ class Setting:
     description: str
     values: tuple[str, ...] = ()
     pattern: str = ""
+    fixed: bool = False
+    """Chosen when a database is created, and never again."""
 
     def takes(self, value: str) -> bool:
         return value in self.values if self.values else re.fullmatch(self.pattern, value) is not None

@@ -24,8 +24,8 @@ _VISIBLE = f"""
 
 def insert(connection: Connection, database: Database) -> None:
     connection.execute(
-        "INSERT INTO database (id, name, project_id, technology, version, plan, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO database (id, name, project_id, technology, version, plan, created_at, settings)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             database.id,
             database.name,
@@ -34,6 +34,7 @@ def insert(connection: Connection, database: Database) -> None:
             database.version,
             database.plan,
             database.created_at,
+            write_settings(database.settings),
         ),
     )
 

@@ -48,6 +48,8 @@ class NewDatabase(Struct, frozen=True, omit_defaults=True):
     plan: str
     project_id: str | None = None
     version: str | None = None
+    settings: dict[str, str | None] | None = None
+    """Of its server, by name; see `GET /v1/databases/{database}/settings`."""
 
 
 class CreateDatabase(Struct, frozen=True):

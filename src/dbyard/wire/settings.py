@@ -14,6 +14,8 @@ class Setting(Struct, frozen=True):
     description: str
     values: list[str]
     pattern: str
+    fixed: bool = False
+    """Chosen when a database is created, and never again."""
 
 
 class SettingsAnswer(Struct, frozen=True):

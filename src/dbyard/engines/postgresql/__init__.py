@@ -14,12 +14,14 @@ from dbyard.engines.postgresql.logs import find_damage, log_time
 from dbyard.engines.postgresql.names import ADMIN, connection_forms, name_tenant, url
 from dbyard.engines.postgresql.render import render
 from dbyard.engines.postgresql.session import ping, reload
+from dbyard.engines.postgresql.settings import SETTINGS
 from dbyard.engines.postgresql.stats import inspect_data, stats
 
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",
+    "SETTINGS",
     "TECHNOLOGY",
     "check_login",
     "configure",

@@ -15,6 +15,7 @@ from dbyard.engines.postgresql.names import ADMIN, SPARE
 from dbyard.engines.postgresql.passwords import tenant_verifier
 from dbyard.engines.postgresql.render import GRANTS, OPEN_MAINTENANCE, sizes
 from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
+from dbyard.engines.postgresql.settings import LOCALE
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
 _ATTEMPTS = 2
@@ -87,10 +88,13 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
     if owner.name not in observed.users:
         first.append(f"ALTER ROLE {SPARE} RENAME TO {name}" if observed.spare_user else f"CREATE ROLE {name} NOLOGIN")
     batches = [first]
-    if not observed.database and observed.spare_database and not can_log_in:  # later its name is the tenant's to take
+    locale = LOCALE.of(desired.settings)
+    has_spare = observed.spare_database and not can_log_in  # later its name is the tenant's to take
+    if not observed.database and has_spare and locale == LOCALE.default:
         first.append(f"ALTER DATABASE {SPARE} RENAME TO {database}")
-    elif not observed.database:
-        batches += [[f"CREATE DATABASE {database} OWNER {name}"], []]  # refuses to be in a transaction
+    elif not observed.database:  # by statements that refuse to be in a transaction
+        batches += [[f"DROP DATABASE {SPARE}"]] if has_spare else []
+        batches += [[f"CREATE DATABASE {database} OWNER {name}{_sorted_by(locale)}"], []]
     if not (can_log_in and observed.database):
         batches[-1] += [f"ALTER DATABASE {database} OWNER TO {name}", f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"]
     if not observed.has_freedoms:
@@ -106,6 +110,12 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
             batches[-1].append(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {identifier(user.name)}")
         batches[-1] += _plan_log_in(user, observed)
     return [batch for batch in batches if batch]
+
+
+def _sorted_by(locale: str) -> str:
+    if locale == LOCALE.default:
+        return ""
+    return f" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE {literal(locale)} LOCALE '{LOCALE.default}'"
 
 
 def plan_unlocking(observed: Observed, desired: Desired) -> list[str]:

@@ -154,7 +154,7 @@ def restore_into(service: Service, principal: Principal, key: str, backup_id: st
         database = authorize_database(connection, principal, key, Access.CHANGE)
         backup = _find(connection, principal, backup_id, key)
         _check_restorable(database, backup)
-    request = CreateRequest(name, database.technology, database.plan, None, database.version)
+    request = CreateRequest(name, database.technology, database.plan, None, database.version, database.settings)
     return create_database(service, principal, request, backup=backup)
 
 

@@ -82,6 +82,7 @@ def _insert(
         plan=valid.plan.name,
         created_at=service.clock(),
         deleted_at=None,
+        settings=valid.settings,
     )
     databases.insert(connection, database)
     return database

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbyard.errors import Invalid
-from dbyard.model import Plan, Release, Technology, Version
+from dbyard.model import Plan, Release, Settings, Technology, Version
 from dbyard.service import Service
+from dbyard.service.databases import setting_rules
 from dbyard.service.validation import NAME_TAKEN, FieldErrors, is_database_name, one_of
 from dbyard.store import databases
 
@@ -25,6 +26,7 @@ class CreateRequest:
     plan: object = None
     project_id: object = None
     version: object = None
+    settings: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ValidRequest:
     plan: Plan
     release: Release
     project_id: str | None
+    settings: Settings
 
 
 def validate(service: Service, request: CreateRequest) -> ValidRequest:
@@ -48,11 +51,12 @@ def validate(service: Service, request: CreateRequest) -> ValidRequest:
     plan = _plan(service, technology, request.plan, wrong)
     project_id = wrong.text("project_id", request.project_id) if request.project_id is not None else None
     release = _release(service, version, wrong)
+    settings = _settings(technology, request.settings, wrong)
     if wrong or name is None or technology is None or version is None or plan is None or release is None:
         _note_taken(service, name, wrong)
         wrong.check()
         raise AssertionError("a value that is missing is a field that is wrong")
-    return ValidRequest(name, technology, version, plan, release, project_id)
+    return ValidRequest(name, technology, version, plan, release, project_id, settings)
 
 
 def validate_plan(service: Service, technology: Technology, key: object) -> Plan:
@@ -115,6 +119,17 @@ def _release(service: Service, version: Version | None, wrong: FieldErrors) -> R
             "technology", f"{version.server} is not installed on this machine: run `dbyard engines install {asked}`"
         )
     return found
+
+
+def _settings(technology: Technology | None, value: object, wrong: FieldErrors) -> Settings:
+    if technology is None or value is None:
+        return {}
+    try:
+        return setting_rules.merge(technology, {}, value, exists=False)
+    except Invalid as error:
+        for message in error.fields["settings"]:
+            wrong.add("settings", message)
+        return {}
 
 
 def _note_taken(service: Service, name: str | None, wrong: FieldErrors) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dbyard import engines
-from dbyard.engines import Configurable
-from dbyard.errors import Invalid
-from dbyard.model import Access, Database, EventType, OperationKind, OperationStatus, Principal, Setting, Settings
+from dbyard.model import Access, Database, EventType, OperationKind, OperationStatus, Principal, Setting
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
+from dbyard.service.databases import setting_rules
 from dbyard.service.databases.databases import event_data
 from dbyard.service.databases.operations import find, queue
 from dbyard.store import databases, events
@@ -37,15 +35,14 @@ def change(service: Service, principal: Principal, key: str, changes: object) ->
     """
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
-        if not isinstance(changes, dict) or not changes:
-            raise Invalid({"settings": ["should be an object of values by name, with one at least"]})
-        settings = _merge(_known(service, database), database, changes)
+        technology = service.catalogue.get(database.technology)
+        settings = setting_rules.merge(technology, database.settings, changes, exists=True)
         changed = replace(database, settings=settings)
         if settings == database.settings:
             return _chosen(service, database)
         operation_id = queue(service, connection, database, OperationKind.CONFIGURE)
         databases.set_settings(connection, database.id, settings, service.clock())
-        data = event_data(database) | {"settings": {name: _told(changes[name]) for name in sorted(changes)}}
+        data = event_data(database) | {"settings": changes}
         events.record(connection, principal, EventType.SETTINGS_CHANGED, service.clock(), database=database, data=data)
     service.wake()
     return replace(_chosen(service, changed), operation_id=operation_id)
@@ -60,32 +57,6 @@ def look_after(service: Service, chosen: ChosenSettings) -> ChosenSettings | Non
     return replace(chosen, operation_id=None) if done else chosen
 
 
-def _known(service: Service, database: Database) -> Sequence[Setting]:
-    engine = engines.load(service.catalogue.get(database.technology).engine)
-    return engine.SETTINGS if isinstance(engine, Configurable) else ()
-
-
 def _chosen(service: Service, database: Database) -> ChosenSettings:
-    return ChosenSettings([(each, each.of(database.settings)) for each in _known(service, database)])
-
-
-def _merge(known: Sequence[Setting], database: Database, changes: Mapping[str, object]) -> Settings:
-    found = {each.name: each for each in known}
-    errors = [error for name, value in changes.items() if (error := _refuse(found, name, value))]
-    if errors:
-        raise Invalid({"settings": errors})
-    merged = {**database.settings, **{name: _told(value) for name, value in changes.items()}}
-    return {name: value for name, value in merged.items() if value is not None and value != found[name].default}
-
-
-def _refuse(known: Mapping[str, Setting], name: str, value: object) -> str | None:
-    if name not in known:
-        return f"{name}: there is no such setting; there are {', '.join(known) or 'none'}"
-    setting = known[name]
-    if value is None or (isinstance(value, str) and setting.takes(value)):
-        return None
-    return f"{name}: must be {' or '.join(setting.values)}" if setting.values else f"{name}: must fit {setting.pattern}"
-
-
-def _told(value: object) -> str | None:
-    return None if value is None else str(value)
+    known = setting_rules.known(service.catalogue.get(database.technology))
+    return ChosenSettings([(each, each.of(database.settings)) for each in known])

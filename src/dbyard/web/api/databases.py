@@ -89,6 +89,7 @@ def read_create_request(fields: Mapping[str, object]) -> CreateRequest:
         plan=_first(fields, "plan", "plan_id"),
         project_id=_first(fields, "project_id"),
         version=_first(fields, "version"),
+        settings=_first(fields, "settings"),
     )
 
 
