@@ -160,6 +160,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         collaborators.invite_to_project(service, owner, "pr-owner", request)
     with service.store.read() as connection:
         (operation,) = connection.execute("SELECT id FROM operation").fetchone()
+    deleted = _make_deleted_backup(service, owner)
     backup = make_backup(service, owner, database)
     restoration = backups.restore(service, owner, database, backup.id)
     return {
@@ -169,6 +170,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "user": database_users.list_all(service, owner, database)[0].name,
         "operation": operation,
         "backup": backup.id,
+        "deleted_backup": deleted,
         "restoration": restoration.id,
         "project": "pr-owner",
         "collaborator": "us-third",
@@ -176,6 +178,14 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "token_id": "token-owner",
         "account": "owner",
     }
+
+
+def _make_deleted_backup(service: Service, owner: Principal) -> str:
+    database = _make_database(service, owner, "owners-deleted-db")
+    backup = make_backup(service, owner, database)
+    with service.store.tx() as connection:
+        connection.execute("DELETE FROM database WHERE id = ?", (database,))
+    return backup.id
 
 
 def _share_another(service: Service, owner: Principal) -> None:
@@ -224,6 +234,8 @@ def expect(who: str, name: str, path: str, method: Method) -> int | None:
     if who in ("read-only", "read credentials"):
         granted = Scope.READ if who == "read-only" else Scope.READ_CREDENTIALS
         return None if granted.covers(method.needed(name)) else 403
+    if "{deleted_backup}" in path and who in ("collaborator", "limited", "limited in the project"):
+        return 404  # they were those of a database, or might not have restored it
     if who in ("collaborator", "collaborator of the project", "limited", "limited in the project"):
         if "{project}" in path or "{token_id}" in path:
             return 404

@@ -336,6 +336,20 @@ class TestRestore:
         old = copy.url.replace(copy.password, connection.password)
         assert not tenants.answers(technology, old)
 
+    def test_brings_a_deleted_database_back(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        with closing(tenants.connect("redis", connection.url)) as tenant:
+            tenant.write(1)
+        made = back_up(fresh)
+        fresh.delete(NAME)
+        with fresh.client() as client:
+            (found,) = client.list_deleted_backups()
+            assert (found.id, found.database_name) == (made.id, NAME)
+            client.restore_deleted_backup(made.id, NAME)
+        again = fresh.await_usable(NAME)
+        assert read("redis", again.url) == {1}
+        assert again.password != connection.password
+
     def test_into_a_new_database_is_made_up_for_after_a_kill(self, fresh: Platform) -> None:
         connection = fresh.start().create(NAME, "redis")
         with closing(tenants.connect("redis", connection.url)) as tenant:

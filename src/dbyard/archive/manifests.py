@@ -38,6 +38,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     stored: int
     sha256: str
     counts: Mapping[str, int]
+    project_id: str | None = None
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from dbyard.cli.session import session
 
 if TYPE_CHECKING:
     from dbyard.client import Client
+    from dbyard.wire import Database
     from dbyard.wire import backups as wire
 
 _POLL_SECONDS = 0.2
@@ -44,10 +45,20 @@ def create(database: str, wait: bool, timeout: float, as_json: bool) -> None:
 
 
 @backup.command("list")
-@click.argument("database")
+@click.argument("database", required=False)
+@click.option("--deleted", is_flag=True, help="List the backups of databases that are deleted.")
 @json_option
-def list_(database: str, as_json: bool) -> None:
-    """List the backups of a database, newest first."""
+def list_(database: str | None, deleted: bool, as_json: bool) -> None:
+    """List the backups of a database, newest first.
+
+    With --deleted those of databases that are deleted, all or only of those that had the name or the id DATABASE:
+    `dbyard fork --deleted` makes a new database of one.
+    """
+    if deleted:
+        _list_deleted(database, as_json)
+        return
+    if database is None:
+        raise click.UsageError("name a database, or use --deleted")
     with session() as client:
         found = client.list_backups(client.get_database(database).id)
     if as_json:
@@ -128,23 +139,18 @@ def restore(database: str, backup_id: str, yes: bool, wait: bool, timeout: float
 @click.command()
 @click.argument("database")
 @click.argument("name")
+@click.option("--deleted", is_flag=True, help="DATABASE is the name or the id of a database that is deleted.")
 @click.option("--backup", "backup_id", metavar="ID", help="The backup to take; by default the newest that is proved.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
-def fork(database: str, name: str, backup_id: str | None, wait: bool, timeout: float) -> None:
+def fork(database: str, name: str, deleted: bool, backup_id: str | None, wait: bool, timeout: float) -> None:
     """Make a new database of a backup, and print its URL.
 
     It is called NAME, and has the plan of DATABASE and a password of its own. With --no-wait its id is printed at once.
     """
-    from dbyard.errors import NotFound
-
     with session() as client:
-        found = client.get_database(database)
-        proved = (each.id for each in client.list_backups(found.id) if each.verification.state == "verified")
-        wanted = backup_id or next(proved, None)
-        if wanted is None:
-            raise NotFound(f"{found.name} has no backup that is proved: dbyard backup create {found.name} makes one")
-        made = client.fork_backup(found.id, wanted, name)
+        make = _fork_deleted if deleted else _fork
+        made = make(client, database, backup_id, name)
         connection = wait_usable(client, made.name, timeout, f"creating {name}") if wait else None
     click.echo(connection.url if connection else made.id)
 
@@ -178,6 +184,46 @@ def delete(database: str, backup_id: str) -> None:
     with session() as client:
         client.delete_backup(client.get_database(database).id, backup_id)
     click.echo(f"the backup {backup_id} is deleted", err=True)
+
+
+def _list_deleted(database: str | None, as_json: bool) -> None:
+    with session() as client:
+        found = [each for each in client.list_deleted_backups() if _is_of(each, database)]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (each.id, each.database_name, each.database_id, each.technology, when(each.created_at), _size(each.size),
+         each.verification.state)
+        for each in found
+    ]  # fmt: skip
+    print_table(("ID", "DATABASE", "ITS ID", "TECHNOLOGY", "CREATED", "SIZE", "PROOF"), rows)
+
+
+def _fork(client: Client, database: str, backup_id: str | None, name: str) -> Database:
+    from dbyard.errors import NotFound
+
+    found = client.get_database(database)
+    proved = (each.id for each in client.list_backups(found.id) if each.verification.state == "verified")
+    wanted = backup_id or next(proved, None)
+    if wanted is None:
+        raise NotFound(f"{found.name} has no backup that is proved: dbyard backup create {found.name} makes one")
+    return client.fork_backup(found.id, wanted, name)
+
+
+def _fork_deleted(client: Client, database: str, backup_id: str | None, name: str) -> Database:
+    from dbyard.errors import NotFound
+
+    found = [each for each in client.list_deleted_backups() if _is_of(each, database)]
+    proved = (each.id for each in found if each.verification.state == "verified")
+    wanted = next((each.id for each in found if each.id == backup_id), None) if backup_id else next(proved, None)
+    if wanted is None:
+        raise NotFound(f"there is no such backup of a deleted database {database}: dbyard backup list --deleted")
+    return client.restore_deleted_backup(wanted, name)
+
+
+def _is_of(found: wire.DeletedBackup, database: str | None) -> bool:
+    return database in (None, found.database_name, found.database_id)
 
 
 def _open_private(path: str, flags: int) -> int:

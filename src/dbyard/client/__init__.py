@@ -140,6 +140,15 @@ class Client(Transport):
         path = f"{_backup_path(database, backup)}/restore"
         return self.ask("POST", path, wire.DatabaseAnswer, params={"into": name}).database
 
+    def list_deleted_backups(self) -> list[backups.DeletedBackup]:
+        """Those of databases that are deleted, newest first."""
+        return self.ask("GET", "/v1/deleted_backups", backups.DeletedBackupsAnswer).deleted_backups
+
+    def restore_deleted_backup(self, backup: str, name: str) -> wire.Database:
+        """A new database of that name with its data."""
+        path = f"/v1/deleted_backups/{_segment(backup, 'Backup')}/restore"
+        return self.ask("POST", path, wire.DatabaseAnswer, params={"into": name}).database
+
     def get_restoration(self, database: str, restoration: str) -> backups.Restoration:
         path = f"{_details_path(database)}/backup_restorations/{_segment(restoration, 'Restoration')}"
         return self.ask("GET", path, backups.RestorationAnswer).backup_restoration

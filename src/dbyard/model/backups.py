@@ -82,6 +82,8 @@ class Backup:
     verification: Verification = Verification()
     deleted_at: float | None = None
     """Since when it is only to be removed from the archive."""
+    project_id: str | None = None
+    """Of its database when it was made, or when that was deleted: who may restore it afterwards follows from it."""
 
     @property
     def status(self) -> BackupStatus:

@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from dbyard.model import Backup, BackupMethod, BackupSchedule, Verification, VerificationState
+from dbyard.model import Backup, BackupMethod, BackupSchedule, Principal, Verification, VerificationState
 from dbyard.store import Connection
 
 _COLUMNS = (
     "id, database_id, database_name, technology, version, full_version, plan, lineage, username, dbname, method,"
     " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
-    " verification_seconds, verification_message, deleted_at"
+    " verification_seconds, verification_message, deleted_at, project_id"
 )
 # Also by the create of another database, which gets its data.
 _WORKED_ON = (
@@ -41,7 +41,7 @@ def insert(connection: Connection, backup: Backup) -> None:
     """A new one, of which nothing is in the archive yet."""
     connection.execute(
         "INSERT INTO backup (id, database_id, database_name, technology, version, full_version, plan, lineage,"
-        " username, dbname, method, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " username, dbname, method, created_at, project_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             backup.id,
             backup.database_id,
@@ -55,6 +55,7 @@ def insert(connection: Connection, backup: Backup) -> None:
             backup.dbname,
             backup.method,
             backup.created_at,
+            backup.project_id,
         ),
     )
 
@@ -77,6 +78,30 @@ def list_all(connection: Connection) -> list[Backup]:
     """Of all databases, those included that are gone, and those that are only to be removed; newest first."""
     query = f"SELECT {_COLUMNS} FROM backup ORDER BY created_at DESC, rowid DESC"
     return [_backup(row) for row in connection.execute(query)]
+
+
+def list_of_deleted(connection: Connection, principal: Principal) -> list[Backup]:
+    """Those that are done, of databases that are deleted, in projects that the principal may change; newest first.
+
+    Administrators see those of projects that are not known any more as well.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM backup b WHERE finished_at IS NOT NULL AND error IS NULL AND deleted_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM database d WHERE d.id = b.database_id AND d.deleted_at IS NULL)"
+        " AND (:project IS NULL OR project_id = :project) AND :database IS NULL"
+        " AND (project_id IN (SELECT id FROM project WHERE account_id = :account"
+        " UNION ALL SELECT c.project_id FROM project_collaborator c WHERE c.account_id = :account AND c.limited = 0)"
+        " OR (:administers AND project_id IS NULL)"
+        " OR (:administers AND NOT EXISTS (SELECT 1 FROM project p WHERE p.id = b.project_id)))"
+        " ORDER BY created_at DESC, rowid DESC",
+        {
+            "account": principal.account.id,
+            "project": principal.project_id,
+            "database": principal.database_id,
+            "administers": principal.administers,
+        },
+    )
+    return [_backup(row) for row in rows]
 
 
 def list_abandoned(connection: Connection) -> list[Backup]:

@@ -162,6 +162,10 @@ def delete(connection: Connection, database_id: str, now: float) -> None:
     """From here on nothing finds the database, its name is free, and no older operation can act on its instances."""
     connection.execute("UPDATE database SET deleted_at = ? WHERE id = ?", (now, database_id))
     connection.execute("UPDATE instance SET generation = generation + 1 WHERE database_id = ?", (database_id,))
+    connection.execute(
+        "UPDATE backup SET project_id = (SELECT project_id FROM database WHERE id = ?1) WHERE database_id = ?1",
+        (database_id,),
+    )
 
 
 def forget(connection: Connection, database_id: str) -> None:

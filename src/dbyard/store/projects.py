@@ -55,10 +55,15 @@ def update(connection: Connection, project: Project) -> None:
 
 
 def delete(connection: Connection, project: Project) -> None:
-    """An empty one. Databases that are on their way out go on with the owner's default project."""
+    """An empty one. Databases that are on their way out, and backups, go on with the owner's default project."""
     connection.execute(
         "UPDATE database SET project_id = (SELECT id FROM project WHERE account_id = ? AND is_default = 1)"
         " WHERE project_id = ? AND deleted_at IS NOT NULL",
+        (project.account_id, project.id),
+    )
+    connection.execute(
+        "UPDATE backup SET project_id = (SELECT id FROM project WHERE account_id = ? AND is_default = 1)"
+        " WHERE project_id = ?",
         (project.account_id, project.id),
     )
     connection.execute("DELETE FROM project WHERE id = ?", (project.id,))

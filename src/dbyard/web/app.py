@@ -15,7 +15,19 @@ from starlette.types import Receive, Scope, Send
 from dbyard.catalogue import Catalogue
 from dbyard.metrics import Metrics
 from dbyard.service import Service
-from dbyard.web.api import accounts, audit, collaborators, databases, docs, logs, platform, projects, settings, tokens
+from dbyard.web.api import (
+    accounts,
+    audit,
+    collaborators,
+    databases,
+    deleted_backups,
+    docs,
+    logs,
+    platform,
+    projects,
+    settings,
+    tokens,
+)
 from dbyard.web.authentication import Guard
 from dbyard.web.endpoint import HttpEndpoint, Shared
 from dbyard.web.rate_limit import RateLimit
@@ -103,6 +115,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *log_links.routes(),
         *database_users.routes(),
         *backups.routes(),
+        *deleted_backups.routes(),
         *endpoints.routes(),
         *firewall.routes(),
         *authentication.routes(),  # before those that have a parameter where these have a word

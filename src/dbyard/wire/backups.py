@@ -42,6 +42,26 @@ class Backup(Struct, frozen=True):
     verification: Verification
 
 
+class DeletedBackup(Struct, frozen=True):
+    """A backup of a database that is deleted; the plan is that which the database had. Sizes are bytes."""
+
+    id: str
+    name: str
+    database_id: str
+    database_name: str
+    technology: str
+    version: str
+    plan: str
+    project_id: str | None
+    created_at: Date
+    size: int | None
+    verification: Verification
+
+
+class DeletedBackupsAnswer(Struct, frozen=True):
+    deleted_backups: list[DeletedBackup]
+
+
 class BackupAnswer(Struct, frozen=True):
     database_backup: Backup
 

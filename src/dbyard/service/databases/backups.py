@@ -287,6 +287,7 @@ def queue_backup(
         credential.dbname if credential else "",
         method,
         now,
+        project_id=database.project_id,
     )
     backups.insert(connection, backup)
     operations.insert(connection, database.id, OperationKind.BACKUP, now, params={"backup_id": backup.id})
@@ -332,11 +333,16 @@ def _list_replaced(reading: Connection, database: Database, now: float) -> Seque
     return sorted(young, key=lambda each: each.retired_at or 0.0, reverse=True)
 
 
-def _check_restorable(database: Database, backup: Backup) -> None:
+def check_whole(backup: Backup) -> None:
+    """Raises Conflict for one that is not done or is known to be damaged."""
     if backup.status is not BackupStatus.DONE:
         raise Conflict("The backup is not done: there is nothing to restore")
     if backup.verification.state is VerificationState.FAILED:
         raise Conflict(f"The backup is damaged, as its proof found: {backup.verification.message}")
+
+
+def _check_restorable(database: Database, backup: Backup) -> None:
+    check_whole(backup)
     if (backup.technology, backup.version) != (database.technology, database.version):
         raise Conflict(f"The backup is of {backup.technology} {backup.version}, and the database is not any more")
 
