@@ -32,7 +32,8 @@ REFUSED = [
     ("GET", "/v1/apps/{id}/scm_repo_link"),
     ("GET", "/v1/keys"),
     ("GET", "/v1/features/stacks"),
-    ("GET", "/v1/notification_platforms"),
+    ("GET", "/v1/projects/pr-1/private_network"),
+    ("PUT", "/v1/account/profile"),
     ("PATCH", "/v1/databases/{id}"),
     ("PUT", "/v1/databases/{id}"),
     ("POST", "/v1/databases/{id}/net_peerings"),
@@ -95,6 +96,11 @@ def test_a_bad_token_learns_neither(anonymous: TestClient) -> None:
     for method, path in (*REFUSED, *(("GET", path) for path in UNKNOWN)):
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             assert anonymous.request(method, path.format(id="x"), headers=headers).status_code == 401, path
+
+
+def test_events_can_be_sent_nowhere(anonymous: TestClient) -> None:
+    for path in ("/v1/notification_platforms", "/v1/notification_platforms/search?name=email"):
+        assert anonymous.get(path).json() == {"notification_platforms": []}
 
 
 def test_ranges_of_firewalls_are_none(api: TestClient, headers: dict[str, str]) -> None:

@@ -97,5 +97,16 @@ class EventCategory(Struct, frozen=True):
     position: int
 
 
+class NotificationPlatform(Struct, frozen=True):
+    """Where Scalingo can send events to."""
+
+    id: str
+    name: str
+
+
+class NotificationPlatformsAnswer(Struct, frozen=True):
+    notification_platforms: list[NotificationPlatform]
+
+
 class EventCategoriesAnswer(Struct, frozen=True):
     event_categories: list[EventCategory]

@@ -1,6 +1,7 @@
 """`/v1/events`, `/v1/apps/{app}/events`: what was done, as far as Scalingo's clients know words for it.
 
-`/v1/event_types` and `/v1/event_categories` list those words; no token is needed for them.
+`/v1/event_types` and `/v1/event_categories` list those words, `/v1/notification_platforms` where events can be sent to:
+nowhere. No token is needed for them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dbyard.web.routes import Call, Method, Route, route
 from dbyard.web.scalingo.apps import APP, NOT_FOUND, not_found
 from dbyard.web.scalingo.encoding import event_types
 from dbyard.web.scalingo.encoding.events import NAMES, encode_page
-from dbyard.wire.events import EventCategoriesAnswer, EventsAnswer, EventTypesAnswer
+from dbyard.wire.events import EventCategoriesAnswer, EventsAnswer, EventTypesAnswer, NotificationPlatformsAnswer
 
 
 def routes() -> list[Route]:
@@ -21,6 +22,8 @@ def routes() -> list[Route]:
         route("/v1/apps/{app}/events", get=_APP_EVENTS),
         route("/v1/event_types", get=_TYPES),
         route("/v1/event_categories", get=_CATEGORIES),
+        route("/v1/notification_platforms", get=_PLATFORMS),
+        route("/v1/notification_platforms/search", get=_PLATFORMS),
     ]
 
 
@@ -43,6 +46,10 @@ def list_categories(_call: Call) -> EventCategoriesAnswer:
     return event_types.encode_categories()
 
 
+def list_platforms(_call: Call) -> NotificationPlatformsAnswer:
+    return NotificationPlatformsAnswer([])
+
+
 _EVENTS = Method(
     list_all,
     "What was done in your account, newest first, as far as Scalingo's clients know it",
@@ -62,3 +69,4 @@ _APP_EVENTS = Method(
 )
 _TYPES = Method(list_types, "List the types of events that Scalingo's clients know", EventTypesAnswer, public=True)
 _CATEGORIES = Method(list_categories, "List the categories of those types", EventCategoriesAnswer, public=True)
+_PLATFORMS = Method(list_platforms, "Where events can be sent to: nowhere", NotificationPlatformsAnswer, public=True)

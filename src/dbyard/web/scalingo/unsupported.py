@@ -17,6 +17,9 @@ _NO_USERS = (
     "A database has one user here, which it was made with: it cannot be changed or removed, only its password reset, by"
     " POST /api/databases/{database}/users/{user}/reset_password"
 )
+_NO_BILLING = (
+    "Nothing is billed here, and an account has no profile: PATCH /v1/users/{user} changes what there is of it"
+)
 _NO_VARIABLES = f"{ONLY_DATABASES}: its variables hold its URL, and cannot be set or removed"
 _NO_CODE = f"{ONLY_DATABASES}: it has no code, no containers and no web address, nor what belongs to them"
 _OF_APPS = (
@@ -24,7 +27,7 @@ _OF_APPS = (
     "private_network", "private_network_domain_names", "ps", "restart", "review_apps", "run", "scale", "scm_repo_link",
     "stats",
 )  # fmt: skip
-_FOR_APPS = ("features", "keys", "notification_platforms", "private_networks", "scm_integrations", "sources")
+_FOR_APPS = ("features", "keys", "private_networks", "scm_integrations", "sources")
 
 
 class _Refusal(NamedTuple):
@@ -56,6 +59,8 @@ _REFUSALS = (
     _refusal(
         "", f"/v1/(?:{'|'.join(_FOR_APPS)})/**", "There are only databases here, and no apps that this would be for"
     ),
+    _refusal("", "/v1/projects/*/private_network/**", "Projects have no network of their own here"),
+    _refusal("", "/v1/(?:account|billing)/**", _NO_BILLING),
     _refusal(
         "PATCH PUT",
         "/v1/databases/*",
