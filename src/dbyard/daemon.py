@@ -125,6 +125,7 @@ def build(config: Config, url: str) -> Platform:
         on_revoke=lambda digest: _forget_token(_token_file(config), digest),
         region=Region(config.region, url),
         archive=archive,
+        scheduled_backups=config.scheduled_backups,
         seen_down=reconciler.observed.reason,
         trouble=reconciler.observed.trouble,
         unknown_instances=lambda: reconciler.observed.unknown_instances,

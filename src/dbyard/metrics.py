@@ -74,6 +74,12 @@ class Metrics:
         self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
 
     def _add_backups(self, registry: CollectorRegistry) -> None:
+        self.late_backups = Gauge(
+            "dbyard_late_backups",
+            "Databases whose last backup is too old (overdue), or failed or is damaged (failing)",
+            ["state"],
+            registry=registry,
+        )
         self.state_copied = Gauge(
             "dbyard_state_copied_timestamp_seconds",
             "When the platform's own state was last copied into the archive; 0 when it is not known to have been",

@@ -70,6 +70,14 @@ class TestDescribe:
             "uid": "one per instance",
         }
 
+    def test_says_how_it_stands_with_backups(self, api: TestClient, made: dict[str, Any]) -> None:
+        assert describe(api, made["id"])["backups"] == {
+            "state": "ok",
+            "last_at": None,
+            "proved_at": None,
+            "message": None,
+        }
+
     def test_before_it_is_placed(self, api: TestClient, made: dict[str, Any]) -> None:
         found = describe(api, made["id"])
         assert (found["status"], found["hostname"], found["instances"]) == ("creating", None, [])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress
+from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress, when
 from dbyard.cli.projects import find_project
 from dbyard.cli.session import session
 from dbyard.cli.settings import read_setting
@@ -99,7 +99,7 @@ def show(database: str, as_json: bool) -> None:
             ("technology", found.technology),
             ("plan", found.plan),
         ]
-        print_fields([*fields, *_status(client, found)])
+        print_fields([*fields, *_status(client, found), *_backups(client, found.id)])
 
 
 @click.command()
@@ -180,6 +180,14 @@ def _print_last_log(client: Client, name: str) -> None:
         lines = [f"its log cannot be read: {error}"]
     for line in lines:
         click.echo(f"  | {line}", err=True)
+
+
+def _backups(client: Client, database_id: str) -> list[tuple[str, str]]:
+    report = client.get_details(database_id).backups
+    if report is None:
+        return []
+    proved = f"the last that is proved is of {when(report.proved_at)}" if report.proved_at else "none is proved"
+    return [("backups", "; ".join([report.state, *([report.message] if report.message else []), proved]))]
 
 
 def _status(client: Client, found: DatabaseSummary) -> list[tuple[str, str]]:

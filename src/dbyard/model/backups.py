@@ -112,6 +112,25 @@ class BackupSchedule:
     hour: int = 0
 
 
+class BackupState(StrEnum):
+    """How it stands with the backups of a database as a whole."""
+
+    OK = "ok"
+    OFF = "off"
+    FAILING = "failing"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """When the last backup that is done was made, and the last that is proved; `message` says what is wrong."""
+
+    state: BackupState
+    last_at: float | None
+    proved_at: float | None
+    message: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long backups are kept. Of periodic ones each day's for `daily` days, each Sunday's for `weekly` weeks, each

@@ -31,6 +31,7 @@ class EventType(StrEnum):
     BACKUP_ASKED = "backup.asked"
     BACKUP_PROOF_ASKED = "backup.proof_asked"
     BACKUP_SCHEDULED = "backup.scheduled"
+    BACKUP_OVERDUE = "backup.overdue"
     BACKUP_DELETED = "backup.deleted"
     STATE_COPY_OVERDUE = "state.copy_overdue"
     STATE_RECOVERED = "state.recovered"

@@ -21,6 +21,7 @@ from dbyard.model import (
     retention_of,
 )
 from dbyard.operations import Context
+from dbyard.reconciler import late_backups
 from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.backups import queue_backup
 from dbyard.store import backups, databases, instances, operations
@@ -56,6 +57,7 @@ class BackupScheduler:
         if time.monotonic() >= self._hourly_at:
             self._hourly_at = time.monotonic() + _HOUR
             self._mark_expired()
+            late_backups.tell(self._context, scheduled=self._scheduled)
         self._remove_deleted()
         self._remove_instances()
         return _PERIOD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbyard.model import OPERATIONS, EventType, Operation, Restriction
+from dbyard.model import OPERATIONS, Database, EventType, Operation, Restriction
 from dbyard.store import Connection, accounts, databases, events, operations
 
 
@@ -33,6 +33,10 @@ def record_locked_out(connection: Connection, database_id: str, reason: str, now
     """The tenant cannot log in to a server that runs."""
     found = databases.get(connection, database_id)
     events.record(connection, None, EventType.DATABASE_LOCKED_OUT, now, database=found, data={"reason": reason})
+
+
+def record_backup_overdue(connection: Connection, database: Database, reason: str, now: float) -> None:
+    events.record(connection, None, EventType.BACKUP_OVERDUE, now, database=database, data={"reason": reason})
 
 
 def record_copy_overdue(connection: Connection, reason: str, now: float) -> None:

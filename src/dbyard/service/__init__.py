@@ -49,6 +49,8 @@ class Service:
     """Where clients find the platform."""
     archive: Location
     """Where backups lie."""
+    scheduled_backups: bool = True
+    """Whether databases are backed up without being asked."""
     clock: Callable[[], float] = time.time
     seen_down: Callable[[str], str | None] = lambda _: None
     """Why an instance is seen not to serve at this moment, whatever the store says."""

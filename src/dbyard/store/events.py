@@ -164,6 +164,12 @@ def of_database(database_id: str) -> Selection:
     return Selection(["SELECT seq FROM event WHERE database_id = :database"], {"database": database_id})
 
 
+def was_told(connection: Connection, database_id: str, kind: EventType, since: float) -> bool:
+    """Whether there is an event of that type of the database since then."""
+    query = "SELECT 1 FROM event WHERE database_id = ? AND type = ? AND at > ? LIMIT 1"
+    return connection.execute(query, (database_id, kind, since)).fetchone() is not None
+
+
 def count(connection: Connection, selection: Selection) -> int:
     (number,) = connection.execute(f"SELECT count(*) FROM ({selection.query})", selection.values).fetchone()
     return int(number)

@@ -104,8 +104,21 @@ class MaintenanceWindow(Struct, frozen=True):
     duration_in_hour: int
 
 
+class BackupsState(Struct, frozen=True):
+    """`state` is ok, off, failing or overdue, and then `message` says why.
+
+    The times are those of the last backup that is done, and of the last that is proved.
+    """
+
+    state: str
+    last_at: Date | None
+    proved_at: Date | None
+    message: str | None
+
+
 class DatabaseDetails(Struct, frozen=True):
-    """A database as Scalingo's Database API describes it, and `server`, `limits`, `isolation` and `disk` beside that.
+    """A database as Scalingo's Database API describes it, and `server`, `limits`, `isolation`, `disk` and `backups`
+    beside that.
 
     `status` is creating, running, updating (its plan) or stopped: then `error` says why it never got ready or could not
     be brought back. `hostname` is HOST:PORT, null before there is one.
@@ -138,6 +151,8 @@ class DatabaseDetails(Struct, frozen=True):
     limits: Limits
     isolation: Isolation
     disk: Disk
+    backups: BackupsState | None
+    """None for a technology without backups."""
 
 
 class DetailsAnswer(Struct, frozen=True):

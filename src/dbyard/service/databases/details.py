@@ -11,6 +11,7 @@ from dbyard.model import (
     DISK_WARNING,
     MIB,
     Address,
+    BackupReport,
     BackupSchedule,
     Database,
     Endpoint,
@@ -23,7 +24,7 @@ from dbyard.model import (
 )
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
-from dbyard.service.databases import operations, status
+from dbyard.service.databases import backup_report, operations, status
 from dbyard.service.databases.status import StatusReport
 from dbyard.store import Connection, backups, credentials, endpoints, instances
 from dbyard.store.credentials import SealedCredential
@@ -45,6 +46,8 @@ class ServerFacts:
     active_operation_id: str | None
     schedule: BackupSchedule | None
     """When it is backed up without being asked; None for a technology without backups."""
+    backups: BackupReport | None
+    """How it stands with them; None for a technology without backups."""
 
     @property
     def address(self) -> Address | None:
@@ -105,9 +108,16 @@ def _gather(service: Service, reading: Connection, database: Database) -> Server
     active = operations.active_id(reading, database)
     has_backups = engines.find_backups(technology, version.version) is not None
     schedule = backups.schedule_of(reading, database.id) if has_backups else None
+    told = _report_backups(service, reading, instance) if has_backups else None
     report = status.report(service, reading, database)
     reached = endpoints.list_for(reading, database.id)
-    return ServerFacts(database, instance, reached, report, credential, technology, version, plan, active, schedule)
+    return ServerFacts(
+        database, instance, reached, report, credential, technology, version, plan, active, schedule, told
+    )
+
+
+def _report_backups(service: Service, reading: Connection, instance: Instance) -> BackupReport:
+    return backup_report.report(reading, instance, service.clock(), scheduled=service.scheduled_backups)
 
 
 def _report_disk(service: Service, facts: ServerFacts) -> DiskReport:

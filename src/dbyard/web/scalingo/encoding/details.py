@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from msgspec import structs
 
-from dbyard.model import MIB, Database, DatabaseStatus, Plan, Retention
+from dbyard.model import MIB, BackupReport, Database, DatabaseStatus, Plan, Retention
 from dbyard.model.times import to_datetime, to_datetime_or_none
 from dbyard.service.databases.details import DatabaseDetails, DiskReport, ServerFacts
 from dbyard.service.databases.metrics import DatabaseMetrics
@@ -55,6 +55,7 @@ def encode(details: DatabaseDetails) -> wire.DetailsAnswer:
             limits=_limits(details),
             isolation=_isolation(details.enforced_by),
             disk=_disk(details.disk),
+            backups=_backups(facts.backups),
         )
     )
 
@@ -113,6 +114,13 @@ def _instances(facts: ServerFacts) -> list[wire.InstanceDetails]:
     if address is None:
         return []
     return [wire.InstanceDetails(facts.instance.id, address.host, address.port, status, "db-node", address.host)]
+
+
+def _backups(report: BackupReport | None) -> wire.BackupsState | None:
+    if report is None:
+        return None
+    times = to_datetime_or_none(report.last_at), to_datetime_or_none(report.proved_at)
+    return wire.BackupsState(report.state, *times, report.message)
 
 
 def _server(facts: ServerFacts) -> wire.ServerDetails:
