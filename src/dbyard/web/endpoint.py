@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -74,11 +75,8 @@ class HttpEndpoint:
         self._methods = dict(route.methods)
         if "GET" in self._methods:
             self._methods["HEAD"] = self._methods["GET"]
-        explained = {name for name in _METHODS if shared.explain(name, route.path)}
-        self._allow = ", ".join(sorted(explained.union(self._methods)))
         self._public = bool(self._methods) and all(method.public for method in self._methods.values())
         self._counts: dict[tuple[str, int], Counter] = {}
-        self._seconds: Histogram = shared.metrics.request_seconds.labels(self.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -180,6 +178,15 @@ class HttpEndpoint:
         if not self._methods:
             return NotFound("Not found: nothing has this path; GET /openapi.json describes those that there are")
         return MethodNotAllowed(f"Method not allowed: this path takes {self._allow}", headers={"Allow": self._allow})
+
+    @cached_property
+    def _allow(self) -> str:
+        explained = {name for name in _METHODS if self._shared.explain(name, self.path)}
+        return ", ".join(sorted(explained.union(self._methods)))
+
+    @cached_property
+    def _seconds(self) -> Histogram:
+        return self._shared.metrics.request_seconds.labels(self.path)
 
     def _count(self, name: str, status: int, seconds: float) -> None:
         count = self._counts.get((name, status))

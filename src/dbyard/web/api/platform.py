@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import dbyard
 from dbyard import wire
@@ -16,11 +17,15 @@ from dbyard.web.routes import Call, Explain, Method, Route, route
 
 
 def routes(catalogue: Catalogue, documented: Sequence[Route], explain: Explain, *, limited: bool) -> list[Route]:
-    """These and the `documented` ones are in the OpenAPI document, which is made once."""
-    own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS)]
-    described = [*documented, *own, route("/openapi.json", get=_openapi(b""))]
-    document = openapi.render(described, catalogue, explain, limited=limited)
-    return [*own, route("/openapi.json", get=_openapi(document))]
+    """These and the `documented` ones are in the OpenAPI document, which is made when it is first asked for."""
+
+    @cache
+    def describe() -> bytes:
+        return openapi.render([*documented, *own], catalogue, explain, limited=limited)
+
+    document = Method(lambda _call: describe(), "This document", None, public=True)
+    own = [route("/healthz", get=_HEALTH), route("/metrics", get=_METRICS), route("/openapi.json", get=document)]
+    return own
 
 
 def health(call: Call) -> wire.Health:
@@ -34,10 +39,6 @@ def health(call: Call) -> wire.Health:
 def metrics(call: Call) -> bytes:
     databases, operations = counts.count(call.service)
     return call.metrics.render(databases, operations)
-
-
-def _openapi(document: bytes) -> Method:
-    return Method(lambda _call: document, "This document", None, public=True)
 
 
 _HEALTH = Method(
