@@ -90,7 +90,9 @@ def make_backup(service: Service, principal: Principal, key: str) -> Backup:
     asked = backup_service.create(service, principal, key)
     with service.store.tx() as connection:
         now = service.clock()
-        backups.set_started(connection, asked.id, now, asked.full_version)
+        instance = instances.get_primary(connection, asked.database_id)
+        assert instance is not None
+        backups.set_started(connection, replace(asked, started_at=now, instance_id=instance.id))
         backups.finish(connection, replace(asked, finished_at=now, size=10, stored=20, sha256="0" * 64))
         operations.supersede(connection, asked.database_id, now)
     return backup_service.get(service, principal, asked.id)

@@ -38,7 +38,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             f"{_CLI}.backups:backup",
             "Create, list, prove, restore, download and delete backups of a database.",
         ),
-        "fork": (f"{_CLI}.backups:fork", "Make a new database of a backup, and print its URL."),
+        "fork": (
+            f"{_CLI}.backups:fork",
+            "Make a new database of a backup, or of what there was at a moment, and print its URL.",
+        ),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),

@@ -129,6 +129,9 @@ def build(config: Config, url: str) -> Platform:
         seen_down=reconciler.observed.reason,
         trouble=reconciler.observed.trouble,
         unknown_instances=lambda: reconciler.observed.unknown_instances,
+        journal_read_at=reconciler.journals.read_at,
+        journal_trouble=reconciler.journals.trouble,
+        archive_journal=reconciler.journals.archive,
     )
     return Platform(service, metrics, reconciler)
 

@@ -15,6 +15,7 @@ DbyardError                    500 internal
 │   └── Unavailable            503 unavailable      (the platform cannot write: disk full, read-only home)
 ├── NotReady                   a server does not answer yet
 │   └── Stuck                  it answers, but does nothing for its tenants
+├── JournalLost                a server does not have its journal any more as far back as it was read
 ├── LockedOut                  a server does not let its tenant in
 │   └── WrongPassword          the tenant has another password than the platform knows
 ├── TemporaryError             a step failed and is retried until the operation's deadline
@@ -131,6 +132,12 @@ class NotReady(DbyardError):
 
 class Stuck(NotReady):
     """A server answers, but its tenants' requests wait for something that may never end, or all end in errors."""
+
+
+class JournalLost(DbyardError):
+    """What follows in a server's journal cannot be had any more: too much of it came while the archive was away."""
+
+    code = "journal_lost"
 
 
 class LockedOut(DbyardError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -30,6 +31,10 @@ class Metrics:
         _set_all(self._databases, databases)
         _set_all(self._queue, operations)
         return generate_latest(self._registry)
+
+    def set_journal_lags(self, lags: Mapping[str, float]) -> None:
+        """By the id of the database."""
+        _set_all(self._journal_lag, {(database_id,): seconds for database_id, seconds in lags.items()})
 
     def _add_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -131,6 +136,12 @@ class Metrics:
             ["technology", "version"],
             registry=registry,
         )
+        self._journal_lag = Gauge(
+            "dbyard_journal_lag_seconds",
+            "Seconds of a database's last writes that the archive may lack for a restore to a moment",
+            ["database"],
+            registry=registry,
+        )
         self.running_spares_refused = Counter(
             "dbyard_running_spares_refused",
             "Running spares not started, or stopped, because the machine has too little memory",
@@ -138,7 +149,7 @@ class Metrics:
         )
 
 
-def _set_all(gauge: Gauge, values: Mapping[tuple[str, str], int]) -> None:
+def _set_all(gauge: Gauge, values: Mapping[Any, float]) -> None:
     gauge.clear()
     for labels, value in values.items():
         gauge.labels(*labels).set(value)

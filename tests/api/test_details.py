@@ -232,7 +232,7 @@ class TestParts:
         assert (plan["name"], plan["memory"], plan["disk"]) == ("postgresql-starter-512", 512, 10240)
         kept = ("backup", "daily_scheduled_backups", "weekly_scheduled_backups", "monthly_scheduled_backups")
         assert [plan[each] for each in kept] == [True, 7, 4, 0]
-        assert (plan["manual_backups_count"], plan["pitr_backup_days"]) == (10, 0)
+        assert (plan["manual_backups_count"], plan["pitr_backup_days"]) == (10, 7)
 
     def test_an_operation_that_is_done_has_finished(
         self, api: TestClient, service: Service, made: dict[str, Any]

@@ -43,8 +43,6 @@ REFUSED = [
     ("POST", "/api/databases/ad-{id}/features"),
     ("DELETE", "/api/databases/ad-{id}/features?feature=force-ssl"),
     ("POST", "/api/databases/ad-{id}/action"),
-    ("POST", "/api/databases/ad-{id}/pitr/restore"),
-    ("GET", "/api/databases/ad-{id}/pitr/recovery_window"),
     ("GET", "/api/databases/ad-{id}/maintenance"),
     ("GET", "/api/databases/ad-{id}/maintenance/m"),
     ("POST", "/api/databases/ad-{id}/users"),

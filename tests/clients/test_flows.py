@@ -186,6 +186,19 @@ class TestCommandLine:
         found = api.patch(f"/databases/{addon}", {"database": change}, "database", DETAILS)
         assert found["periodic_backups_scheduled_at"] == [4]
 
+    def test_moments(self, session: Session) -> None:
+        """`database-pitr-recovery-window` and `database-pitr-restore`, before there is a backup."""
+        made = create(session, addon_provider_id="postgresql", plan_id="postgresql-starter-512", name="with-a-past")
+        await_status(session, made["id"], running=True)
+        addon = session.list_addons("with-a-past")[0]["id"]
+        api = session.databases("with-a-past", addon)
+        window = api.request("GET", f"/databases/{addon}/pitr/recovery_window", 200)["recovery_window"]
+        assert (window["earliest_recoverable_at"], window["latest_recoverable_at"]) == (None, None)
+        body = {"restore_time": "2027-01-15T08:00:00Z"}
+        with pytest.raises(Refused) as refused:
+            api.request("POST", f"/databases/{addon}/pitr/restore", 201, body=body)
+        assert refused.value.status == 422
+
     def test_a_token_that_only_reads_shows_databases(self, served: Platform, session: Session) -> None:
         made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="only-looked-at")
         body = {"token": {"name": "looks", "scope": "read"}}
@@ -399,7 +412,6 @@ class TestRefusals:
                     ("POST", "/users", {"database_user": {"name": "somebody"}}),
                     ("DELETE", "/users/somebody", None),
                     ("POST", "/features", {"feature": {"name": "force-ssl"}}),
-                    ("POST", "/pitr/restore", {"restore_time": "2027-01-15T08:00:00Z"}),
                     ("GET", "/maintenance", None),
                 )
             ),

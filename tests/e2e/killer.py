@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dbyard.__main__ import main
+from dbyard.archive import journals
 from dbyard.model import Operation
+from dbyard.reconciler.journals import JournalArchiver
 from dbyard.reconciler.queue import Queue
 from dbyard.runtimes.local import cgroups, directories, endpoints, members, ports, slots, spawn
 
@@ -38,6 +40,11 @@ DELETE_INSTANTS: dict[str, Instant] = {
     "the port is released": (ports.Ports, "release", "after"),
 }
 
+JOURNAL_INSTANTS: dict[str, Instant] = {
+    "a piece of a journal is in the archive, and recorded nowhere": (journals, "put", "after"),
+    "a piece of a journal is recorded, and its server not told": (JournalArchiver, "_advance", "after"),
+}
+
 NEED_CGROUPS = {name for name, (owner, _, _) in DELETE_INSTANTS.items() if owner is cgroups.Cgroups}
 
 
@@ -54,7 +61,7 @@ def arm(point: str) -> None:
             all_there.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for name, (owner, attribute, moment) in {**CREATE_INSTANTS, **DELETE_INSTANTS}.items():
+    for name, (owner, attribute, moment) in {**CREATE_INSTANTS, **DELETE_INSTANTS, **JOURNAL_INSTANTS}.items():
         setattr(owner, attribute, _watched(getattr(owner, attribute), name, moment, reach))
     apply = Queue._apply
 

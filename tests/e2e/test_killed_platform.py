@@ -14,6 +14,7 @@ from dbyard import wire
 from dbyard.client import Client
 from dbyard.errors import Unreachable
 from dbyard.model import MIB, OperationKind
+from dbyard.operations import moments
 from dbyard.operations.kinds import KINDS
 from tests.e2e import tenants
 from tests.e2e.killer import CREATE_INSTANTS, DELETE_INSTANTS, MOMENTS, NEED_CGROUPS
@@ -35,7 +36,8 @@ Connections = Mapping[str, wire.Connection]
 
 def boundaries(kind: OperationKind) -> list[str]:
     """Of the steps that all of a kind have: a create of a backup alone restores."""
-    return [f"{kind} {step} {moment}" for step in KINDS[kind].steps for moment in MOMENTS if step != "restore"]
+    steps = [step for step in KINDS[kind].steps if step not in ("restore", *moments.STEPS)]
+    return [f"{kind} {step} {moment}" for step in steps for moment in MOMENTS]
 
 
 def name_of(technology: str) -> str:

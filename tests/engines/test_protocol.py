@@ -17,6 +17,7 @@ from dbyard.engines import (
     ConnectionForms,
     Engine,
     InspectData,
+    Journals,
     Reload,
     Repair,
     elasticsearch,
@@ -41,7 +42,7 @@ ENGINES: dict[str, Engine] = {
 INSPECT_DATA: dict[str, InspectData] = {"postgresql": postgresql, "elasticsearch": elasticsearch}
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
-CONFIGURABLE: dict[str, Configurable] = {"redis": redis, "influxdb": influxdb}
+CONFIGURABLE: dict[str, Configurable] = {"postgresql": postgresql, "redis": redis, "influxdb": influxdb}
 BACKUPS: dict[str, Backups] = {
     "postgresql": postgresql,
     "mysql": mysql,
@@ -50,6 +51,7 @@ BACKUPS: dict[str, Backups] = {
     "mongodb": mongodb,
     "elasticsearch": elasticsearch,
 }
+JOURNALS: dict[str, Journals] = {"postgresql": postgresql}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql, "mysql": mysql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
 
@@ -59,6 +61,7 @@ PROTOCOLS: dict[type, dict[str, object]] = {
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
     Backups: {**BACKUPS},
+    Journals: {**JOURNALS},
     ConnectionForms: {**FORMS},
     Configurable: {**CONFIGURABLE},
     Client: {**CLIENTS},
@@ -107,6 +110,7 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
         (Reload, RELOADS),
         (Repair, REPAIRS),
         (Backups, BACKUPS),
+        (Journals, JOURNALS),
         (ConnectionForms, FORMS),
         (Configurable, CONFIGURABLE),
     ):

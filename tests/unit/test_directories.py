@@ -1,7 +1,9 @@
-"""The end of a log: whole lines, whatever their length, and never more than is asked for."""
+"""The end of a log: whole lines, whatever their length, and never more than is asked for. Whether files changed."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,28 @@ def test_a_log_that_was_trimmed_begins_with_a_whole_line(log: Path, monkeypatch:
     log.write_text("".join(f"{line}\n" for line in written))
     directories.trim_log(log)
     assert log.read_text().splitlines() == written[-8:]
+
+
+class TestDataState:
+    def test_changes_whenever_a_file_does(self, tmp_path: Path) -> None:
+        states = [directories.data_state(tmp_path)]
+        changes: tuple[Callable[[], object], ...] = (
+            lambda: (tmp_path / "1").write_bytes(b"a"),
+            lambda: (tmp_path / "1").write_bytes(b"ab"),
+            lambda: os.utime(tmp_path / "1", (0, 0)),
+            lambda: (tmp_path / "1").rename(tmp_path / "2"),
+        )
+        for change in changes:
+            change()
+            states.append(directories.data_state(tmp_path))
+            assert directories.data_state(tmp_path) == states[-1]
+        assert len(set(states)) == len(states)
+
+    def test_of_what_a_server_put_in_its_place_is_not_told(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to("/")
+        os.mkfifo(tmp_path / "pipe")
+        for name in ("none", "link", "pipe"):
+            assert directories.data_state(tmp_path / name) == ""
+        (tmp_path / "within").mkdir()
+        (tmp_path / "within" / "link").symlink_to("/dev/zero")
+        assert directories.data_state(tmp_path / "within")

@@ -4,6 +4,7 @@ locations.py     which archive it is, and what opens it
 stores.py        objects as bytes: put, read, list, delete
 objects.py       what an object's bytes are: compressed, sealed in chunks, bound to its name
 manifests.py     what an archive tells of a backup
+journals.py      what continues a backup: a server's journal, as objects that continue one another
 state_copies.py  copies of the platform's own state
 sealed_files.py  files outside of an archive, which a passphrase opens
 transfer.py      the program that stands beside a job and carries what its program writes or reads

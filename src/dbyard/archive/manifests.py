@@ -39,6 +39,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     counts: Mapping[str, int]
     project_id: str | None = None
+    instance_id: str | None = None
+    journal: str | None = None
+    position: int | None = None
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

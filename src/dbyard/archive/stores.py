@@ -44,6 +44,9 @@ class Store(Protocol):
     def list_directories(self, prefix: str = "") -> Sequence[str]:
         """The names of the directories in a directory, without what they hold."""
 
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove these objects, where they are there."""
+
     def delete_all(self, prefix: str) -> None:
         """Remove all objects below a directory, half written ones too. There may be none."""
 
@@ -107,6 +110,11 @@ class Directory:
             path = self._existing(prefix) if prefix else self._checked()
             found = list(path.iterdir()) if path.is_dir() else []
         return sorted(each.name for each in found if each.is_dir() and not each.name.startswith("."))
+
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            with _told(name):
+                self._existing(name).unlink(missing_ok=True)
 
     def delete_all(self, prefix: str) -> None:
         path = self._existing(prefix)
@@ -184,13 +192,15 @@ class Bucket:
             found = obstore.list_with_delimiter(self._open(), prefix or None)
         return sorted(PurePosixPath(each).name for each in found["common_prefixes"])
 
-    def delete_all(self, prefix: str) -> None:
+    def delete(self, names: Sequence[str]) -> None:
         import obstore
 
-        names = self.list(prefix)
-        with _told_by_server(prefix):
-            if names:
-                obstore.delete(self._open(), names)
+        if names:
+            with _told_by_server(names[0]):
+                obstore.delete(self._open(), list(names))
+
+    def delete_all(self, prefix: str) -> None:
+        self.delete(self.list(prefix))
 
     def _open(self) -> S3Store:
         from obstore.store import S3Store  # imported late: most platforms keep backups in a directory

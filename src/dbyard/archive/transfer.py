@@ -21,7 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from dbyard.archive import objects
+from dbyard.archive import journals, objects
+from dbyard.archive.journals import Stretch
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
 from dbyard.errors import ArchiveUnavailable, BackupDamaged, ObjectMissing
@@ -46,6 +47,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     level: int = objects.LEVEL
     total: int | None = None
     most: int | None = None
+    journal: Stretch | None = None
+    """With one, `name` is the directory of a journal, of which that is read."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -113,12 +116,12 @@ def get(order: Order, program: list[str], meter: _Meter) -> Receipt:
 
     A program may end without reading all: its exit code tells whether that is right.
     """
-    store, digest = open_store(order.location), _Digest()
+    digest = _Digest()
+    plain = _object(order, digest) if order.journal is None else _journal(order, order.journal)
     with subprocess.Popen(program, stdin=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker: it was opened as a pipe
         try:
-            stored = digest.of(store.read(order.name))
-            for piece in meter.count(objects.unpack(order.key, order.name, stored, order.level)):
+            for piece in meter.count(plain):
                 _write_all(process.stdin.fileno(), piece)
         except BrokenPipeError:
             pass
@@ -129,6 +132,17 @@ def get(order: Order, program: list[str], meter: _Meter) -> Receipt:
         if code := _exit_code(process):
             raise _Failed(code)
     return Receipt(meter.done, digest.size, digest.hexdigest)
+
+
+def _object(order: Order, digest: _Digest) -> Iterator[bytes]:
+    stored = digest.of(open_store(order.location).read(order.name))
+    return objects.unpack(order.key, order.name, stored, order.level)
+
+
+def _journal(order: Order, wanted: Stretch) -> Iterator[bytes]:
+    pieces = journals.list_pieces(order.location, order.name)
+    needed = journals.select(pieces, wanted)
+    return journals.read(open_store(order.location), order.key, needed, wanted.start)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""backup create, list, show, verify, restore, undo, download, delete; fork."""
+"""backup create, list, show, verify, window, restore, undo, download, delete; fork."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from dbyard.cli.databases import wait_usable
-from dbyard.cli.output import json_option, print_fields, print_json, print_table, progress, when
+from dbyard.cli.output import exactly, json_option, print_fields, print_json, print_table, progress, when
 from dbyard.cli.session import session
 
 if TYPE_CHECKING:
@@ -116,24 +116,47 @@ def download(database: str, backup_id: str | None, output: Path | None) -> None:
 
 @backup.command()
 @click.argument("database")
-@click.argument("backup_id", metavar="ID")
+@click.argument("backup_id", metavar="[ID]", required=False)
+@click.option("--at", metavar="TIME", help="The moment to restore, such as 2026-11-28T14:03:00Z, instead of a backup.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--wait/--no-wait", default=True, help="Wait until the database has the backup's data (the default).")
+@click.option("--wait/--no-wait", default=True, help="Wait until the database has those data (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
-def restore(database: str, backup_id: str, yes: bool, wait: bool, timeout: float) -> None:
-    """Put a backup in the place of a database's data.
+def restore(database: str, backup_id: str | None, at: str | None, yes: bool, wait: bool, timeout: float) -> None:
+    """Put a backup, or what there was at a moment, in the place of a database's data.
 
-    The database serves on until the backup is restored beside it and checked, then it is stopped for a moment. Its URL
-    and its password stay. What it had before is kept for a day: `dbyard backup undo` puts that back.
+    `dbyard backup window` shows which moments there are. The database serves on until the data are restored beside it
+    and checked, then it is stopped for a moment. Its URL and its password stay. What it had before is kept for a day:
+    `dbyard backup undo` puts that back.
     """
+    if (backup_id is None) == (at is None):
+        raise click.UsageError("Name either the ID of a backup or a moment by --at.")
+    what = f"the backup {backup_id}" if backup_id else str(at)
     with session() as client:
         found = client.get_database(database)
         if not yes:
-            click.confirm(f"Replace the data of {found.name} by those of the backup {backup_id}?", abort=True, err=True)
-        asked = client.restore_backup(found.id, backup_id)
+            click.confirm(f"Replace the data of {found.name} by those of {what}?", abort=True, err=True)
+        asked = client.restore_backup(found.id, backup_id) if backup_id else client.restore_moment(found.id, str(at))
         if wait:
             _await_restoration(client, asked, timeout)
-    click.echo(f"{found.name} {'has' if wait else 'gets'} the data of the backup {backup_id}", err=True)
+    click.echo(f"{found.name} {'has' if wait else 'gets'} the data of {what}", err=True)
+
+
+@backup.command()
+@click.argument("database")
+@json_option
+def window(database: str, as_json: bool) -> None:
+    """Show which moments of a database's past can be restored by `--at`."""
+    with session() as client:
+        found = client.get_recovery_window(client.get_database(database).id)
+    if as_json:
+        print_json(found)
+        return
+    if not found.intervals:
+        click.echo("No moment can be restored yet: a backup comes first, within ten minutes.", err=True)
+    for each in found.intervals:
+        click.echo(f"{exactly(each.earliest_recoverable_at)}  to  {exactly(each.latest_recoverable_at)}")
+    if found.trouble:
+        click.echo(f"The newest writes are not in the archive: {found.trouble}", err=True)
 
 
 @click.command()
@@ -141,16 +164,24 @@ def restore(database: str, backup_id: str, yes: bool, wait: bool, timeout: float
 @click.argument("name")
 @click.option("--deleted", is_flag=True, help="DATABASE is the name or the id of a database that is deleted.")
 @click.option("--backup", "backup_id", metavar="ID", help="The backup to take; by default the newest that is proved.")
+@click.option("--at", metavar="TIME", help="The moment to take instead, such as 2026-11-28T14:03:00Z.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it can be used (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
-def fork(database: str, name: str, deleted: bool, backup_id: str | None, wait: bool, timeout: float) -> None:
-    """Make a new database of a backup, and print its URL.
+def fork(
+    database: str, name: str, deleted: bool, backup_id: str | None, at: str | None, wait: bool, timeout: float
+) -> None:
+    """Make a new database of a backup, or of what there was at a moment, and print its URL.
 
     It is called NAME, and has the plan of DATABASE and a password of its own. With --no-wait its id is printed at once.
     """
+    if at is not None and (backup_id is not None or deleted):
+        raise click.UsageError("Name either a backup or a moment; of a deleted database there are backups only.")
     with session() as client:
-        make = _fork_deleted if deleted else _fork
-        made = make(client, database, backup_id, name)
+        if at is not None:
+            made = client.fork_moment(client.get_database(database).id, at, name)
+        else:
+            make = _fork_deleted if deleted else _fork
+            made = make(client, database, backup_id, name)
         connection = wait_usable(client, made.name, timeout, f"creating {name}") if wait else None
     click.echo(connection.url if connection else made.id)
 

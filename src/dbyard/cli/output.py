@@ -47,6 +47,11 @@ def when(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
 
 
+def exactly(moment: datetime) -> str:
+    """A date as commands take it, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[wire.Operation], None]]:
     """Reports the active operation on stderr: one updated line on a terminal, otherwise a line per change."""

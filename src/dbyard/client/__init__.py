@@ -25,6 +25,7 @@ from dbyard.wire import (
     database_users,
     details,
     logs,
+    moments,
     projects,
     settings,
     tokens,
@@ -148,6 +149,22 @@ class Client(Transport):
         """A new database of that name with its data."""
         path = f"/v1/deleted_backups/{_segment(backup, 'Backup')}/restore"
         return self.ask("POST", path, wire.DatabaseAnswer, params={"into": name}).database
+
+    def get_recovery_window(self, database: str) -> moments.RecoveryWindow:
+        """Which moments can be restored."""
+        path = f"{_details_path(database)}/pitr/recovery_window"
+        return self.ask("GET", path, moments.RecoveryWindowAnswer).recovery_window
+
+    def restore_moment(self, database: str, at: str) -> backups.Restoration:
+        """Ask for it; it goes on from then."""
+        path = f"{_details_path(database)}/pitr/restore"
+        answer = self.ask("POST", path, moments.MomentAnswer, body=moments.RestoreMoment(at))
+        return self.get_restoration(database, answer.operation_id)
+
+    def fork_moment(self, database: str, at: str, name: str) -> wire.Database:
+        """A new database of that name with the data of that moment."""
+        path, query = f"{_details_path(database)}/pitr/restore", {"into": name}
+        return self.ask("POST", path, wire.DatabaseAnswer, params=query, body=moments.RestoreMoment(at)).database
 
     def get_restoration(self, database: str, restoration: str) -> backups.Restoration:
         path = f"{_details_path(database)}/backup_restorations/{_segment(restoration, 'Restoration')}"

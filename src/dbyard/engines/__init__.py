@@ -7,6 +7,7 @@ every one has; what only some can do is a Protocol of its own here, and `isinsta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -19,6 +20,8 @@ from dbyard.model import (
     Credentials,
     Desired,
     InstanceSpec,
+    JournalMark,
+    JournalPart,
     Layout,
     RenderInput,
     RestartNeeded,
@@ -152,6 +155,44 @@ class Backups(Protocol):
 
     def count(self, address: Address, credentials: Credentials) -> Mapping[str, Count]:
         """What is in the server, by name, as far as it is counted within a few seconds; raises as `stats` does."""
+
+
+@runtime_checkable
+class Journals(Protocol):
+    """Backups that a server's journal continues, so that any moment since can be restored."""
+
+    @property
+    def JOURNAL(self) -> str:
+        """The directory of the data in which something changes whenever the journal is written to."""
+
+    def keep_journal(self, address: Address, credentials: Credentials) -> JournalMark | None:
+        """Have the server keep its journal from here on until it is read, as much of it as `render` allows.
+
+        Where a backup needs it from that begins after this; None for a server that was started without a bound for
+        it, before there were any. Repeating changes nothing. Raises NotReady.
+        """
+
+    def read_journal(
+        self, address: Address, credentials: Credentials, mark: JournalMark, most: int
+    ) -> AbstractContextManager[JournalPart]:
+        """What was written since the mark and is durable, `most` bytes of it.
+
+        The server may forget it, and what is before, when the body ends without an error and has read all. Raises
+        JournalLost when it does not have that any more, NotReady, in the body as well.
+        """
+
+    def render_journal(self, layout: Layout, mark: JournalMark) -> Tool:
+        """What reads a journal from the mark on from its standard input and puts it beside a backup that it continues.
+
+        The data directory is that of a server that never ran. It may be killed and run again. Pure.
+        """
+
+    def render_replay(self, layout: Layout, mark: JournalMark, end: int, until: float | None) -> Tool:
+        """What brings those data to the Unix time `until`, or to the end of the journal beside them.
+
+        That goes from the mark to the position `end`; where it ends before `until` is no error. The server then starts
+        as any other does. It may be killed and run again. Pure.
+        """
 
 
 class Login(Protocol):

@@ -24,6 +24,7 @@ from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, FAULTY, MIB
 from dbyard.model.databases import Database, Endpoint, EndpointRole, Instance, Role
 from dbyard.model.desired import Applied, Desired, RestartNeeded, User
 from dbyard.model.events import PLATFORM_ID, Event, EventType
+from dbyard.model.journals import JournalMark, JournalPart, JournalSpan
 from dbyard.model.operations import (
     DAY,
     OPERATIONS,
@@ -102,6 +103,9 @@ __all__ = [
     "JobSpec",
     "JobState",
     "JobStatus",
+    "JournalMark",
+    "JournalPart",
+    "JournalSpan",
     "Layout",
     "Operation",
     "OperationEvent",

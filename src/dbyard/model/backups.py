@@ -84,6 +84,10 @@ class Backup:
     """Since when it is only to be removed from the archive."""
     project_id: str | None = None
     """Of its database when it was made, or when that was deleted: who may restore it afterwards follows from it."""
+    instance_id: str | None = None
+    journal: str | None = None
+    """The identity of its server's journal, where that is kept; from `position` on it continues the backup."""
+    position: int | None = None
 
     @property
     def status(self) -> BackupStatus:
@@ -97,6 +101,11 @@ class Backup:
     def directory(self) -> str:
         """Of its objects in the archive."""
         return f"{self.database_id}/{self.id}"
+
+    @property
+    def journal_directory(self) -> str:
+        """Of the objects with the journal that continues it."""
+        return f"{self.database_id}/journal/{self.instance_id}/{self.journal}"
 
     @property
     def data(self) -> str:
@@ -135,7 +144,7 @@ class BackupReport:
 class Retention:
     """How long backups are kept. Of periodic ones each day's for `daily` days, each Sunday's for `weekly` weeks, each
     month's first Sunday's for `monthly` months; of manual ones the newest `manual`, and `manual_days` after their
-    database was deleted.
+    database was deleted. Any moment of the last `journal_days` days can be restored, where there is a journal.
     """
 
     daily: int
@@ -143,9 +152,14 @@ class Retention:
     monthly: int
     manual: int
     manual_days: int
+    journal_days: int
 
 
-RETENTIONS = {"starter": Retention(7, 4, 0, 10, 31), "business": Retention(7, 8, 12, 50, 365)}
+RETENTIONS = {
+    "starter": Retention(7, 4, 0, 10, 31, 7),
+    "business": Retention(7, 8, 12, 50, 365, 14),
+    "enterprise": Retention(7, 8, 12, 50, 365, 30),
+}
 """By the class of a plan."""
 
 

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     BACKUP_SCHEDULED = "backup.scheduled"
     BACKUP_OVERDUE = "backup.overdue"
     BACKUP_DELETED = "backup.deleted"
+    JOURNAL_LOST = "backup.journal_lost"
     STATE_COPY_OVERDUE = "state.copy_overdue"
     STATE_RECOVERED = "state.recovered"
     STATE_REBUILT = "state.rebuilt"

@@ -188,6 +188,8 @@ class Transfer:
 
     direction: Literal["put", "get"]
     order: str = field(repr=False)
+    adds: bool = False
+    """What is read joins the data that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,8 @@ class JobSpec:
     transfer: Transfer | None = None
     """With one, progress and result of the job are those of what is carried, and with `get` there is no `stdin`.
 
-    With `get` and WRITE the data directory is emptied before: an attempt begins where the first one began.
+    With `get` and WRITE the data directory is emptied before, unless the transfer adds to what is there: an attempt
+    begins where the first one began.
     """
     nice: int = 0
     """From 1 on its processor time and its reads and writes are what others leave."""

@@ -9,14 +9,27 @@ from dataclasses import asdict, replace
 import msgspec
 
 from dbyard.archive import manifests
+from dbyard.archive.journals import to_milliseconds
 from dbyard.archive.stores import open_store
 from dbyard.archive.transfer import Order, Receipt
-from dbyard.engines import Backups
+from dbyard.engines import Backups, Journals, Reload
 from dbyard.errors import ArchiveUnavailable, PermanentError
-from dbyard.model import MIB, OPERATIONS, Backup, Count, JobState, Operation, OperationKind, Transfer, Verification
+from dbyard.model import (
+    MIB,
+    OPERATIONS,
+    Backup,
+    Count,
+    Instance,
+    JobState,
+    JournalMark,
+    Operation,
+    OperationKind,
+    Transfer,
+    Verification,
+)
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs
-from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load
-from dbyard.store import Connection, active_operations, backups, operations
+from dbyard.operations.target import Target, address_of, credentials_of, layout_of, load, release_of, render
+from dbyard.store import Connection, active_operations, backups, journals, operations
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +45,13 @@ def begin(context: Context, operation: Operation) -> Outcome:
     if waiting := wait_for_turn(context, operation, _AT_ONCE):
         return waiting
     target, backup = load(context, operation), backup_of(context, operation)
-    counts = engine_of(target).count(address_of(context, target), credentials_of(context, target))
-    now = context.now()
+    engine, address, credentials = engine_of(target), address_of(context, target), credentials_of(context, target)
+    mark = _keep_journal(context, target)
+    counts = engine.count(address, credentials)
+    now = to_milliseconds(context.now()) / 1000
     return Next(
         "run",
-        lambda connection: backups.set_started(connection, backup.id, now, target.instance.full_version),
+        lambda connection: _save_begun(connection, backup, target.instance, mark, now),
         result={
             "counts": {name: asdict(each) for name, each in counts.items()},
             "used": context.runtime.disk_used(target.instance.id),
@@ -175,6 +190,31 @@ def _most(used: int) -> int:
 
 def cancel_job(context: Context, operation: Operation) -> None:
     context.runtime.cancel_job(jobs.job_id(replace(operation, step="run")))
+
+
+def _keep_journal(context: Context, target: Target) -> JournalMark | None:
+    """Where what is written from now on begins. A server that was started before it had a bound for it is told that."""
+    engine, address, credentials = target.engine, address_of(context, target), credentials_of(context, target)
+    if not isinstance(engine, Journals):
+        return None
+    mark = engine.keep_journal(address, credentials)
+    if mark is None and isinstance(engine, Reload):
+        context.runtime.update(render(context, target), target.placement, release_of(context, target))
+        engine.reload(address, credentials.admin_password)
+        mark = engine.keep_journal(address, credentials)
+    return mark
+
+
+def _save_begun(
+    connection: Connection, backup: Backup, instance: Instance, mark: JournalMark | None, now: float
+) -> None:
+    """From the first backup on the journal is kept."""
+    begun = replace(backup, started_at=now, full_version=instance.full_version, instance_id=instance.id)
+    if mark is None:
+        backups.set_started(connection, begun)
+    else:
+        backups.set_started(connection, replace(begun, journal=mark.identity, position=mark.position))
+        journals.begin(connection, backup.database_id, instance.id, mark, now)
 
 
 def _save_made(connection: Connection, backup: Backup) -> None:

@@ -1,12 +1,15 @@
-"""create: allocate -> start -> configure; with the data of a backup: allocate -> restore -> start -> configure."""
+"""create: allocate -> start -> configure; with the data of a backup: allocate -> restore -> start -> configure.
+
+For the data of a moment the steps of `moments` come before and after the restore.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from dbyard.errors import TemporaryError
-from dbyard.model import Address, Operation, RestartNeeded
-from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, save_all, server
+from dbyard.model import Address, JobState, Operation, RestartNeeded
+from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, jobs, moments, save_all, server
 from dbyard.operations.backup import backup_of, restore_into
 from dbyard.operations.target import Target, issue_certificate, load, release_of, save_certificate
 from dbyard.runtimes import PortTaken
@@ -23,7 +26,7 @@ def allocate(context: Context, operation: Operation) -> Outcome:
     address = context.runtime.publish(target.endpoint.id, instance.id)
     certificate = issue_certificate(context, instance.id, address.host)
     return Next(
-        "restore" if "backup_id" in operation.params else "start",
+        _after_allocate(operation),
         save_all(
             lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
             _save_address(target, address),
@@ -33,13 +36,26 @@ def allocate(context: Context, operation: Operation) -> Outcome:
 
 
 def restore(context: Context, operation: Operation) -> Outcome:
-    """The data of a backup; for as long as it makes progress it may last."""
+    """The data of a backup."""
     target, backup = load(context, operation), backup_of(context, operation)
     found = restore_into(context, operation, target, backup)
-    if isinstance(found, Wait):
-        return replace(found, counts=found.progress == operation.progress)
-    context.runtime.cancel_job(jobs.job_id(operation))
-    return Next("start")
+    return _after_job(context, operation, found, "fetch_journal" if moments.is_wanted(operation) else "start")
+
+
+def find_journal(context: Context, operation: Operation) -> Outcome:
+    return moments.find_journal(context, operation, backup_of(context, operation))
+
+
+def fetch_journal(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = moments.fetch_journal(context, operation, target, backup)
+    return _after_job(context, operation, found, "replay_journal")
+
+
+def replay_journal(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = moments.replay_journal(context, operation, target, backup)
+    return _after_job(context, operation, found, "start")
 
 
 def start(context: Context, operation: Operation) -> Outcome:
@@ -83,8 +99,31 @@ def on_failure(context: Context, operation: Operation, reason: str) -> Save | No
 
 
 KIND = Kind(
-    steps={"allocate": allocate, "restore": restore, "start": start, "configure": configure}, on_failure=on_failure
+    steps={
+        "allocate": allocate,
+        "find_journal": find_journal,
+        "restore": restore,
+        "fetch_journal": fetch_journal,
+        "replay_journal": replay_journal,
+        "start": start,
+        "configure": configure,
+    },
+    on_failure=on_failure,
 )
+
+
+def _after_allocate(operation: Operation) -> str:
+    if moments.is_wanted(operation):
+        return "find_journal"
+    return "restore" if "backup_id" in operation.params else "start"
+
+
+def _after_job(context: Context, operation: Operation, found: Wait | JobState, step: str) -> Outcome:
+    """While a job makes progress it may last."""
+    if isinstance(found, Wait):
+        return replace(found, counts=found.progress == operation.progress)
+    context.runtime.cancel_job(jobs.job_id(operation))
+    return Next(step)
 
 
 def _save_address(target: Target, address: Address) -> Save | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbyard.archive import manifests
 from dbyard.archive.locations import Location
@@ -120,7 +120,7 @@ def _merge(connection: Connection, known: Mapping[str, Backup], found: Mapping[s
         if stored is None:
             backups.insert(connection, backup)
         if stored is None or stored.status is not BackupStatus.DONE:
-            backups.set_started(connection, backup.id, backup.started_at or backup.created_at, backup.full_version)
+            backups.set_started(connection, replace(backup, started_at=backup.started_at or backup.created_at))
             backups.finish(connection, backup)
         if backup.verification.state is not VerificationState.PENDING:
             backups.set_verification(connection, backup.id, backup.verification)

@@ -1,6 +1,7 @@
 """A scratch instance that is made of a backup, for its proof as for a restore.
 
-allocate -> restore -> start -> check -> compare, then what its kind has for `end`.
+allocate -> restore -> start -> check -> compare, then what its kind has for `end`. For the data of a moment the steps
+of `moments` come before and after the restore.
 Its endpoint has the instance's id, and no client is told of it. What proves that the backup is no good raises
 BackupDamaged.
 """
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 from dbyard.errors import BackupDamaged, DataDamaged, JobFailed, ObjectMissing
 from dbyard.model import FAULTY, Backup, Count, Instance, Operation, Role, Verification, VerificationState
-from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, save_all, server
+from dbyard.operations import Context, Next, Outcome, Save, Step, Wait, jobs, moments, save_all, server
 from dbyard.operations.backup import backup_of, engine_of, note_proof, restore_into
 from dbyard.operations.target import (
     Target,
@@ -28,7 +29,8 @@ from dbyard.runtimes import PortTaken
 from dbyard.secrets import make_id
 from dbyard.store import backups, instances
 
-_WITH_JOBS = ("restore", "check")
+_OF_BACKUP = ("restore",)
+_WITH_JOBS = ("restore", *moments.STEPS, "check")
 
 
 def add(context: Context, operation: Operation, backup: Backup) -> Outcome:
@@ -48,7 +50,7 @@ def allocate(context: Context, operation: Operation) -> Outcome:
     address = context.runtime.publish(instance.id, instance.id)
     certificate = issue_certificate(context, instance.id, address.host)
     return Next(
-        "restore",
+        "find_journal" if moments.is_wanted(operation) else "restore",
         save_all(
             lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
             save_certificate(instance.id, certificate),
@@ -63,6 +65,24 @@ def restore(context: Context, operation: Operation) -> Outcome:
         if error.exit_code != FAULTY:
             raise
         raise BackupDamaged(f"what was restored is no good: {error}") from error
+    if isinstance(found, Wait):
+        return found
+    return Next("fetch_journal" if moments.is_wanted(operation) else "start")
+
+
+def find_journal(context: Context, operation: Operation) -> Outcome:
+    return moments.find_journal(context, operation, backup_of(context, operation))
+
+
+def fetch_journal(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = moments.fetch_journal(context, operation, target, backup)
+    return found if isinstance(found, Wait) else Next("replay_journal")
+
+
+def replay_journal(context: Context, operation: Operation) -> Outcome:
+    target, backup = load(context, operation), backup_of(context, operation)
+    found = moments.replay_journal(context, operation, target, backup)
     return found if isinstance(found, Wait) else Next("start")
 
 
@@ -99,6 +119,8 @@ def check(context: Context, operation: Operation) -> Outcome:
 
 def compare(context: Context, operation: Operation) -> Outcome:
     target, backup = load(context, operation), backup_of(context, operation)
+    if moments.is_wanted(operation):  # its counts are those of another moment
+        return Next("end")
     if not server.is_running(context, target):
         return Next("start")
     found = engine_of(target).count(address_of(context, target), credentials_of(context, target))
@@ -114,6 +136,8 @@ def judging(step: Step) -> Step:
         try:
             return step(context, operation)
         except (BackupDamaged, ObjectMissing) as error:
+            if operation.step not in _OF_BACKUP and moments.is_wanted(operation):
+                raise  # it may be the journal
             found = Verification(VerificationState.FAILED, context.now(), None, str(error))
             backup = backup_of(context, operation)
             with context.store.tx() as connection:
@@ -126,7 +150,10 @@ def judging(step: Step) -> Step:
 
 STEPS: Mapping[str, Step] = {
     "allocate": allocate,
+    "find_journal": find_journal,
     "restore": judging(restore),
+    "fetch_journal": fetch_journal,
+    "replay_journal": replay_journal,
     "start": judging(start),
     "check": judging(check),
     "compare": judging(compare),

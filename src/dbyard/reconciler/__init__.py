@@ -12,6 +12,8 @@ from dbyard.reconciler.backups import BackupScheduler
 from dbyard.reconciler.disk import DiskMonitor
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.reconciler.health import LivenessMonitor
+from dbyard.reconciler.journal_retention import JournalRetention
+from dbyard.reconciler.journals import JournalArchiver
 from dbyard.reconciler.manifests import Manifests
 from dbyard.reconciler.observed import Observed
 from dbyard.reconciler.queue import Queue
@@ -54,10 +56,12 @@ class Reconciler:
         self._spares = Spares(context, self._stopping, spares, self._queue.is_busy)
         self._running_spares = RunningSpares(context, self._stopping, running_spares, self._queue.is_busy)
         backups = BackupScheduler(context, self._stopping, self._queue.wake, scheduled=scheduled_backups)
+        self.journals = JournalArchiver(context, self._stopping)
         self._context = context
         parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
         copies = [StateCopies(context, self._stopping, home)] if home and scheduled_backups else []
-        self._parts: tuple[_Part, ...] = (*parts, Manifests(context, self._stopping), *copies)
+        retention, manifests = JournalRetention(context, self._stopping), Manifests(context, self._stopping)
+        self._parts: tuple[_Part, ...] = (*parts, self.journals, retention, manifests, *copies)
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from dbyard import engines
 from dbyard.archive.stores import open_store
+from dbyard.engines import Journals
 from dbyard.model import (
     DAY,
     Backup,
@@ -29,6 +30,8 @@ from dbyard.store.backups import Scheduled
 
 _PERIOD = 30.0
 _HOUR = 3600.0
+_BASE_AFTER, _BASE_PAUSE = 300.0, 900.0
+"""Seconds from a server's first answer to its first backup, at least, and between two attempts at one."""
 _SUNDAY = 6
 _FAILED_DAYS = 7
 _ABANDONED = "the operation that made it has ended"
@@ -65,7 +68,7 @@ class BackupScheduler:
     def _ask_for_due(self) -> None:
         now = self._context.now()
         with self._context.store.read() as connection:
-            due = [each for each in backups.list_scheduled(connection) if is_due(each, now) and self._can(each)]
+            due = [each for each in backups.list_scheduled(connection) if self._is_due(each, now)]
         for each in due:
             with logged(f"to ask for a backup of database {each.id}"):
                 self._ask_for(each)
@@ -80,8 +83,11 @@ class BackupScheduler:
             queue_backup(connection, database, instance, BackupMethod.PERIODIC, now)
         self._wake()
 
-    def _can(self, scheduled: Scheduled) -> bool:
-        return engines.find_backups(self._context.catalogue.get(scheduled.technology), scheduled.version) is not None
+    def _is_due(self, scheduled: Scheduled, now: float) -> bool:
+        engine = engines.find_backups(self._context.catalogue.get(scheduled.technology), scheduled.version)
+        if engine is None:
+            return False
+        return is_due(scheduled, now) or (isinstance(engine, Journals) and is_base_due(scheduled, now))
 
     def _prove_again(self) -> None:
         """What was not proved, because a proof came to no end, is tried again an hour later."""
@@ -146,8 +152,7 @@ class BackupScheduler:
 
 def last_slot(database_id: str, hour: int, now: float) -> float:
     """When the database was to be backed up the last time: each day in that hour, at a moment of its own within it."""
-    spread = int.from_bytes(hashlib.sha256(database_id.encode()).digest()[:4], "big") % _HOUR
-    today = now - now % DAY + hour * _HOUR + spread
+    today = now - now % DAY + hour * _HOUR + int(_spread(database_id) * _HOUR)
     return today if today <= now else today - DAY
 
 
@@ -163,6 +168,17 @@ def is_due(scheduled: Scheduled, now: float) -> bool:
     return max(made, default=0.0) < slot and not tried
 
 
+def is_base_due(scheduled: Scheduled, now: float) -> bool:
+    """Whether a backup is due because a journal has none to begin at: of a new server, or after a gap.
+
+    A new one is left in peace for some minutes, of which it gets a number of its own.
+    """
+    tried_at = scheduled.base_tried_at
+    if scheduled.has_base or (tried_at is not None and now - _BASE_PAUSE < tried_at <= now):
+        return False
+    return now >= scheduled.ready_at + _BASE_AFTER * (1 + _spread(scheduled.id))
+
+
 def list_expired(found: Sequence[Backup], now: float, *, is_deleted: bool) -> list[Backup]:
     """Which of a database's backups, newest first, are not kept any more: never the newest one that is proved."""
     proved = next((each for each in found if each.verification.state is VerificationState.VERIFIED), None)
@@ -172,6 +188,11 @@ def list_expired(found: Sequence[Backup], now: float, *, is_deleted: bool) -> li
         for each in found
         if (is_deleted or each is not proved) and not _is_kept(each, manual, retention_of(each.plan), now, is_deleted)
     ]
+
+
+def _spread(database_id: str) -> float:
+    """A number from 0 to 1 of the database's own."""
+    return int.from_bytes(hashlib.sha256(database_id.encode()).digest()[:4], "big") / (1 << 32)
 
 
 def _is_kept(backup: Backup, manual: Sequence[Backup], kept: Retention, now: float, is_deleted: bool) -> bool:

@@ -114,6 +114,9 @@ class Runtime(Protocol):
     def log_state(self, instance_id: str) -> str:
         """Another text whenever something was written to that log; much cheaper than to read it."""
 
+    def data_state(self, instance_id: str, directory: str) -> str:
+        """Another text whenever something was written to a file of that directory of its data."""
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Call `on_exit(instance_id)` from another thread as soon as a process of an instance ends, asked to or not."""
 

@@ -52,6 +52,12 @@ class Service:
     scheduled_backups: bool = True
     """Whether databases are backed up without being asked."""
     clock: Callable[[], float] = time.time
+    journal_read_at: Callable[[str], float | None] = lambda _: None
+    """The time before which all that was committed in an instance is in the archive, as far as that was seen."""
+    journal_trouble: Callable[[str], str | None] = lambda _: None
+    """Why the archive lacks what was committed since."""
+    archive_journal: Callable[[str], None] = lambda _: None
+    """Bring the archive up to date with the journal of an instance, which takes as long as it takes."""
     seen_down: Callable[[str], str | None] = lambda _: None
     """Why an instance is seen not to serve at this moment, whatever the store says."""
     trouble: Callable[[], str | None] = lambda: None

@@ -12,7 +12,8 @@ from dbyard.store import Connection
 _COLUMNS = (
     "id, database_id, database_name, technology, version, full_version, plan, lineage, username, dbname, method,"
     " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
-    " verification_seconds, verification_message, deleted_at, project_id"
+    " verification_seconds, verification_message, deleted_at, project_id, instance_id,"
+    " journal, position"
 )
 # Also by the create of another database, which gets its data.
 _WORKED_ON = (
@@ -25,7 +26,9 @@ _WORKED_ON = (
 class Scheduled:
     """A database that is backed up each day in that hour, UTC.
 
-    `last_at` is of its newest periodic backup that has not failed, `tried_at` of its newest one at all.
+    `last_at` is of its newest periodic backup that has not failed, `tried_at` of its newest one at all, and
+    `base_tried_at` of that of the server which it has now. `has_base` tells whether there is one that this server's
+    journal continues, or any on its way.
     """
 
     id: str
@@ -35,6 +38,9 @@ class Scheduled:
     created_at: float
     last_at: float | None
     tried_at: float | None
+    ready_at: float = 0.0
+    base_tried_at: float | None = None
+    has_base: bool = True
 
 
 def insert(connection: Connection, backup: Backup) -> None:
@@ -138,7 +144,12 @@ def list_scheduled(connection: Connection) -> list[Scheduled]:
         "SELECT d.id, d.technology, d.version, coalesce(s.hour, 0) AS hour, d.created_at,"
         " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id AND b.method = 'periodic'"
         " AND b.error IS NULL) AS last_at,"
-        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id) AS tried_at"
+        " (SELECT max(b.created_at) FROM backup b WHERE b.database_id = d.id) AS tried_at, i.ready_at,"
+        " (SELECT max(b.created_at) FROM backup b WHERE b.instance_id = i.id) AS base_tried_at,"
+        " EXISTS (SELECT 1 FROM backup b JOIN journal_span s ON s.instance_id = i.id AND s.identity = b.journal"
+        " AND s.ended_at IS NULL AND b.position >= s.start WHERE b.instance_id = i.id AND b.error IS NULL"
+        " AND b.verification <> 'failed' AND b.deleted_at IS NULL) OR EXISTS (SELECT 1 FROM backup b"
+        " WHERE b.database_id = d.id AND b.finished_at IS NULL AND b.error IS NULL) AS has_base"
         " FROM database d JOIN instance i ON i.database_id = d.id AND i.role = 'primary'"
         " LEFT JOIN backup_schedule s ON s.database_id = d.id"
         " WHERE d.deleted_at IS NULL AND i.ready_at IS NOT NULL AND coalesce(s.enabled, 1) = 1"
@@ -165,11 +176,12 @@ def is_worked_on(connection: Connection, backup_id: str) -> bool:
     return connection.execute(query, (backup_id,)).fetchone() is not None
 
 
-def set_started(connection: Connection, backup_id: str, now: float, full_version: str) -> None:
-    """It is being made, of a server of that version."""
+def set_started(connection: Connection, backup: Backup) -> None:
+    """It is being made of its instance, whose journal goes on from it at its position; the first time is remembered."""
     connection.execute(
-        "UPDATE backup SET started_at = coalesce(started_at, ?), full_version = ? WHERE id = ?",
-        (now, full_version, backup_id),
+        "UPDATE backup SET started_at = coalesce(started_at, ?), full_version = ?, instance_id = ?, journal = ?,"
+        " position = ? WHERE id = ?",
+        (backup.started_at, backup.full_version, backup.instance_id, backup.journal, backup.position, backup.id),
     )
 
 

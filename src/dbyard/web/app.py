@@ -45,6 +45,7 @@ from dbyard.web.scalingo import (
     endpoints,
     events,
     firewall,
+    moments,
     unsupported,
 )
 from dbyard.web.scalingo import collaborators as app_collaborators
@@ -116,6 +117,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *database_users.routes(),
         *backups.routes(),
         *deleted_backups.routes(),
+        *moments.routes(),
         *endpoints.routes(),
         *firewall.routes(),
         *authentication.routes(),  # before those that have a parameter where these have a word

@@ -146,6 +146,7 @@ class DatabaseDetails(Struct, frozen=True):
     periodic_backups_enabled: bool
     periodic_backups_scheduled_at: list[int]
     maintenance_window: MaintenanceWindow
+    first_pitr_backup: Date | None
     flags: list[str]
     server: ServerDetails
     limits: Limits

@@ -9,10 +9,12 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 
 from dbyard.engines.postgresql.access import configure
 from dbyard.engines.postgresql.backups import count, render_backup, render_check, render_restore
+from dbyard.engines.postgresql.journal import JOURNAL, keep_journal, read_journal
 from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import find_damage, log_time
 from dbyard.engines.postgresql.names import ADMIN, connection_forms, name_tenant, url
 from dbyard.engines.postgresql.render import render
+from dbyard.engines.postgresql.replay import render_journal, render_replay
 from dbyard.engines.postgresql.session import ping, reload
 from dbyard.engines.postgresql.settings import SETTINGS
 from dbyard.engines.postgresql.stats import inspect_data, stats
@@ -20,6 +22,7 @@ from dbyard.engines.postgresql.stats import inspect_data, stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "JOURNAL",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
     "TECHNOLOGY",
@@ -29,13 +32,17 @@ __all__ = [
     "count",
     "find_damage",
     "inspect_data",
+    "keep_journal",
     "log_time",
     "name_tenant",
     "ping",
+    "read_journal",
     "reload",
     "render",
     "render_backup",
     "render_check",
+    "render_journal",
+    "render_replay",
     "render_restore",
     "stats",
     "url",

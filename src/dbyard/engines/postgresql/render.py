@@ -127,6 +127,7 @@ def _settings(node: RenderInput, layout: Layout) -> dict[str, str]:
         "hba_file": str(layout.conf / "pg_hba.conf"),
         "password_encryption": "scram-sha-256",
         **sizes(node.plan),
+        "max_slot_wal_keep_size": sizes(node.plan)["max_wal_size"],  # while the archive does not take the journal
         "shared_preload_libraries": "pg_stat_statements",
         "pg_stat_statements.max": "1000",  # each takes memory from the start
         "jit": "off",

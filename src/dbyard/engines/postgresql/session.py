@@ -53,7 +53,7 @@ class Session:
     """One connection of one user, in one database; no answer is awaited for longer than `seconds`."""
 
     def __init__(self, connection: PGconn, seconds: float) -> None:
-        self._connection = connection
+        self.connection = connection
         self._seconds = seconds
 
     def execute(self, statements: str) -> list[str | None]:
@@ -80,7 +80,7 @@ class Session:
         deadline = time.monotonic() + self._seconds
         results: list[PGresult] = []
         try:
-            self._connection.send_query(statements.encode())
+            self.connection.send_query(statements.encode())
             while (result := self._next_result(deadline)) is not None:
                 results.append(result)
         except OperationalError as error:
@@ -89,12 +89,12 @@ class Session:
 
     def _next_result(self, deadline: float) -> PGresult | None:
         poll = select.poll()
-        poll.register(self._connection.socket, select.POLLIN)
-        while self._connection.is_busy():
+        poll.register(self.connection.socket, select.POLLIN)
+        while self.connection.is_busy():
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise Unanswered(f"PostgreSQL did not answer a statement within {self._seconds:.0f} s")
-            self._connection.consume_input()
-        return self._connection.get_result()
+            self.connection.consume_input()
+        return self.connection.get_result()
 
 
 @contextmanager
@@ -106,11 +106,13 @@ def connect(
     database: str = ADMIN_DATABASE,
     options: str = _SETTINGS,
     seconds: float = _STATEMENT_SECONDS + 1.0,
+    replication: bool = False,
 ) -> Iterator[Session]:
     """A session of the admin's, or of another user, whose statements are awaited for so many seconds each.
 
     Raises NotReady when the server does not let us in within a second, Held when it has no place left.
     Places are kept for us among those who have logged in; whoever has not yet may take all of them.
+    With `replication` it takes the commands of a standby instead of SQL.
     """
     from psycopg import pq
     from psycopg.conninfo import make_conninfo
@@ -125,6 +127,7 @@ def connect(
         gssencmode="disable",
         require_auth="scram-sha-256",  # whoever else listens on the port gets no password
         options=options,
+        **({"replication": "true"} if replication else {}),
     )
     connection = pq.PGconn.connect_start(conninfo.encode())
     try:

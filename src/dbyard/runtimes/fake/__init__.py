@@ -240,6 +240,9 @@ class FakeRuntime:
         instance = self._machine.instances.get(instance_id)
         return str(len(instance.log)) if instance else ""
 
+    def data_state(self, instance_id: str, directory: str) -> str:  # noqa: ARG002
+        return ""
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         """Calls come from the thread that makes a process end."""
         self._on_exit = on_exit

@@ -22,7 +22,9 @@ import json
 import os
 import shutil
 import stat
+import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from dbyard.model import MIB, File
@@ -34,6 +36,7 @@ _MANIFEST = "manifest.json"
 LOG_BYTES = 64 * MIB
 LOG_KEPT_BYTES = MIB
 _USUAL_LINE = 512
+_MOST_FILES = 5000
 _LONGEST_TAIL = 4 * MIB
 """Bytes of a log beyond which no more is read to find the beginning of a line."""
 
@@ -154,6 +157,20 @@ def log_state(directory: Path) -> str:
     return " ".join(map(_describe, _shown_logs(directory)))
 
 
+def data_state(directory: Path) -> str:
+    """A digest of when its files were written last; empty for one with no such directory, or with too many files."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        with os.scandir(fd) as entries:
+            found = [_describe_entry(entry) for entry in islice(entries, _MOST_FILES + 1)]
+    finally:
+        os.close(fd)
+    return str(zlib.crc32("\n".join(sorted(found)).encode())) if len(found) <= _MOST_FILES else ""
+
+
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines of a file that may be a server's own, none of them cut; a link in its place is not followed."""
     size = _USUAL_LINE * lines + 1
@@ -197,6 +214,14 @@ def _describe(path: Path) -> str:
     except OSError:
         return "-"
     return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
+def _describe_entry(entry: os.DirEntry[str]) -> str:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return entry.name  # gone since
+    return f"{entry.name}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _list(directory: Path) -> list[Path]:

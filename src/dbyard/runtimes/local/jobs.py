@@ -48,7 +48,7 @@ def run(home: Home, spec: JobSpec) -> None:
         argv = _wrapper(home, spec, box)
         told = "work" if spec.transfer is None else "."
         record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv, "told": told}
-        if spec.transfer and spec.transfer.direction == "get" and spec.data is DataAccess.WRITE:
+        if _begins_anew(spec):
             directories.empty(home.directory(spec.instance_id) / "data")
         _build(box, spec, record)
         env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
@@ -169,6 +169,12 @@ def _wrapper(home: Home, spec: JobSpec, box: SandboxSpec) -> list[str]:
     if spec.nice:
         program = ["nice", "-n", str(spec.nice), *_LEFT_BY_OTHERS, *program]
     return ["/bin/sh", "-c", script, "job", *program]
+
+
+def _begins_anew(spec: JobSpec) -> bool:
+    """Whether what an attempt before has left in the data goes."""
+    it = spec.transfer
+    return it is not None and it.direction == "get" and not it.adds and spec.data is DataAccess.WRITE
 
 
 def _stdin(spec: JobSpec) -> str:

@@ -170,6 +170,9 @@ class LocalRuntime:
     def log_state(self, instance_id: str) -> str:
         return directories.log_state(self._home.directory(instance_id))
 
+    def data_state(self, instance_id: str, directory: str) -> str:
+        return directories.data_state(self._home.directory(instance_id) / "data" / directory)
+
     def watch(self, on_exit: Callable[[str], None]) -> None:
         def ended(instance_id: str, record: str) -> None:
             if not stops.is_asked(self._home.directory(instance_id)):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from dbyard import engines
 from dbyard.archive import objects
 from dbyard.archive.stores import open_store
-from dbyard.engines import Backups
+from dbyard.engines import Backups, Journals
 from dbyard.errors import Conflict, Invalid, NotFound, Unauthorized
 from dbyard.model import (
     DAY,
@@ -129,13 +129,20 @@ def restore(service: Service, principal: Principal, key: str, backup_id: str) ->
     Raises Conflict for a backup that is not done or whose proof failed, while another restore is at work, or for data
     of another version than the database's.
     """
+    return queue_restore(service, principal, key, backup_id, {})
+
+
+def queue_restore(
+    service: Service, principal: Principal, key: str, backup_id: str, moment: Mapping[str, object]
+) -> Operation:
+    """As `restore`; `moment` is what the operation is told of one since the backup, if that is wanted."""
     now = service.clock()
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
         backup = _find(connection, principal, backup_id, key)
-        _check_restorable(database, backup)
+        check_restorable(database, backup)
         _check_no_other(connection, database)
-        params = {"backup_id": backup.id}
+        params = {"backup_id": backup.id, **moment}
         operation_id = operations.insert(connection, database.id, OperationKind.RESTORE, now, params=params)
         data = event_data(database) | params | {"operation_id": operation_id}
         events.record(connection, principal, EventType.DATABASE_RESTORED, now, database=database, data=data)
@@ -153,7 +160,7 @@ def restore_into(service: Service, principal: Principal, key: str, backup_id: st
     with service.store.read() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
         backup = _find(connection, principal, backup_id, key)
-        _check_restorable(database, backup)
+        check_restorable(database, backup)
     request = CreateRequest(name, database.technology, database.plan, None, database.version, database.settings)
     return create_database(service, principal, request, backup=backup)
 
@@ -253,7 +260,10 @@ def find_retention(service: Service, plan: Plan) -> Retention | None:
     """How long the backups of the plan's databases are kept; None where there are none."""
     technology = service.catalogue.get(plan.technology)
     found = engines.find_backups(technology, technology.default_version.version)
-    return retention_of(plan.name) if found else None
+    if found is None:
+        return None
+    kept = retention_of(plan.name)
+    return kept if isinstance(found, Journals) else replace(kept, journal_days=0)
 
 
 def name_of(backup: Backup) -> str:
@@ -341,7 +351,8 @@ def check_whole(backup: Backup) -> None:
         raise Conflict(f"The backup is damaged, as its proof found: {backup.verification.message}")
 
 
-def _check_restorable(database: Database, backup: Backup) -> None:
+def check_restorable(database: Database, backup: Backup) -> None:
+    """Raises Conflict, also for one of another version than the database's."""
     check_whole(backup)
     if (backup.technology, backup.version) != (database.technology, database.version):
         raise Conflict(f"The backup is of {backup.technology} {backup.version}, and the database is not any more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dbyard import engines
@@ -37,9 +38,11 @@ def create(
     request: CreateRequest,
     idempotency_key: IdempotencyKey | None = None,
     backup: Backup | None = None,
+    moment: Mapping[str, object] | None = None,
 ) -> Database:
     """The database as it was created; the operation that is queued here starts its server, with the data of a backup.
 
+    `moment` is what the operation is told of one since the backup, if that is wanted.
     Raises Invalid with every wrong field at once, Unavailable when the disk is full, then NotFound for the project.
     """
     with service.store.read() as connection:
@@ -56,7 +59,7 @@ def create(
             return repeated
         database = _insert(service, connection, principal, valid, database_id)
         _insert_server(service, connection, database, valid, backup)
-        params = {"backup_id": backup.id} if backup else {}
+        params = {"backup_id": backup.id, **(moment or {})} if backup else {}
         start(connection, database, OperationKind.CREATE, database.created_at, params)
         data = event_data(database) | params
         events.record(

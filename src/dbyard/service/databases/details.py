@@ -24,7 +24,7 @@ from dbyard.model import (
 )
 from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
-from dbyard.service.databases import backup_report, operations, status
+from dbyard.service.databases import backup_report, moments, operations, status
 from dbyard.service.databases.status import StatusReport
 from dbyard.store import Connection, backups, credentials, endpoints, instances
 from dbyard.store.credentials import SealedCredential
@@ -84,11 +84,15 @@ class DatabaseDetails:
     facts: ServerFacts
     disk: DiskReport
     enforced_by: Mapping[str, str]
+    earliest_moment: float | None
+    """The first that can be restored, where there is one."""
 
 
 def describe(service: Service, principal: Principal, key: str) -> DatabaseDetails:
     facts = get_facts(service, principal, key)
-    return DatabaseDetails(facts, _report_disk(service, facts), service.limits())
+    with service.store.snapshot() as reading:
+        earliest = moments.find_earliest(service, reading, facts.database)
+    return DatabaseDetails(facts, _report_disk(service, facts), service.limits(), earliest)
 
 
 def get_facts(service: Service, principal: Principal, key: str) -> ServerFacts:

@@ -72,11 +72,6 @@ _REFUSALS = (
     _refusal("POST DELETE", "/api/databases/*/features", "There are no features here that can be switched on or off"),
     _refusal("POST", "/api/databases/*/action", "There are no actions here: use the technology's own client program"),
     _refusal(
-        "",
-        "/api/databases/*/pitr/**",
-        "Nothing can be restored to a point in time here yet: a backup can be restored as a whole",
-    ),
-    _refusal(
         "", "/api/databases/*/maintenance/**", "No maintenance is planned here: servers are not moved or upgraded"
     ),
     _refusal("POST PATCH PUT DELETE", "/api/databases/*/users/**", _NO_USERS),

@@ -26,7 +26,7 @@ def encode_restoration(found: Restoration) -> wire.RestorationAnswer:
         id=found.operation.id,
         database_id=found.operation.database_id,
         source_backup_id=str(found.operation.params["backup_id"]),
-        method="backup",
+        method="pitr" if "until" in found.operation.params else "backup",
         status=last.status,
         created_at=to_datetime(found.operation.created_at),
         started_at=to_datetime(found.operation.created_at),

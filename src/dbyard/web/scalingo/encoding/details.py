@@ -50,6 +50,7 @@ def encode(details: DatabaseDetails) -> wire.DetailsAnswer:
             periodic_backups_enabled=facts.schedule is not None and facts.schedule.enabled,
             periodic_backups_scheduled_at=[facts.schedule.hour] if facts.schedule and facts.schedule.enabled else [],
             maintenance_window=_maintenance_window(database),
+            first_pitr_backup=to_datetime_or_none(details.earliest_moment),
             flags=[],
             server=_server(facts),
             limits=_limits(details),
@@ -75,6 +76,7 @@ def encode_plan(plan: Plan, kept: Retention | None) -> wire.PlanDetailsAnswer:
             daily_scheduled_backups=kept.daily,
             weekly_scheduled_backups=kept.weekly,
             monthly_scheduled_backups=kept.monthly,
+            pitr_backup_days=kept.journal_days,
         )
     return wire.PlanDetailsAnswer(figures)
 

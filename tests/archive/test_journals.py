@@ -1,0 +1,83 @@
+"""A journal as objects: what continues what, what a moment needs, and what is missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbyard.archive import journals
+from dbyard.archive.journals import Stretch
+from dbyard.archive.locations import Location
+from dbyard.archive.stores import open_store, prepare
+from dbyard.errors import BackupDamaged, ObjectMissing
+
+DIRECTORY = "database/journal/instance/7000-1"
+KEY = bytes(32)
+
+
+def named(*spans: tuple[int, int, float]) -> list[journals.Piece]:
+    return journals.parse(journals.name_of(DIRECTORY, start, end, at) for start, end, at in spans)
+
+
+def ends(pieces: list[journals.Piece]) -> list[int]:
+    return [each.end for each in pieces]
+
+
+class TestNames:
+    @given(st.integers(0, 2**63), st.integers(0, 2**63), st.floats(1e9, 4e9))
+    def test_tell_what_an_object_holds(self, start: int, end: int, now: float) -> None:
+        at = journals.to_milliseconds(now) / 1000
+        (found,) = named((start, end, at))
+        assert (found.start, found.end, found.at) == (start, end, at)
+        assert found.at <= now
+
+    def test_of_other_objects_tell_nothing(self) -> None:
+        assert journals.parse(["database/backup/data", f"{DIRECTORY}/.x.new", f"{DIRECTORY}/1-2-3"]) == []
+
+
+class TestSelect:
+    def test_takes_what_the_moment_needs(self) -> None:
+        pieces = named((0, 10, 100.0), (10, 20, 110.0), (20, 30, 120.0), (30, 40, 130.0))
+        assert ends(journals.select(pieces, Stretch(15, 105.0, 130.0))) == [20]
+        assert ends(journals.select(pieces, Stretch(0, 109.5, 130.0))) == [10, 20, 30]  # a commit may tell 109.4
+        assert ends(journals.select(pieces, Stretch(10, 999.0, 130.0))) == [20, 30, 40]
+
+    def test_takes_the_longest_of_those_that_begin_alike(self) -> None:
+        pieces = named((0, 10, 100.0), (10, 15, 105.0), (10, 20, 110.0), (20, 30, 120.0))
+        assert ends(journals.select(pieces, Stretch(0, 120.0, 120.0))) == [10, 20, 30]
+
+    @pytest.mark.parametrize("lacks", [0, 1, 2])
+    def test_names_what_is_missing(self, lacks: int) -> None:
+        pieces = named((0, 16, 100.0), (16, 32, 110.0), (32, 48, 120.0))
+        missing = pieces.pop(lacks)
+        with pytest.raises(ObjectMissing, match=f"from the position {missing.start:x} on"):
+            journals.select(pieces, Stretch(0, 120.0, 120.0))
+        if lacks == 2:
+            assert ends(journals.select(pieces, Stretch(0, 105.0, 120.0))) == [16, 32]
+
+
+class TestRead:
+    def test_gives_the_bytes_from_a_position_on(self, tmp_path: Path) -> None:
+        location = Location(f"file://{tmp_path}")
+        prepare(location)
+        written = os.urandom(3000)
+        for start, end in ((0, 1000), (1000, 1500), (1000, 2000), (2000, 3000)):
+            name = journals.name_of(DIRECTORY, start, end, end)
+            journals.put(open_store(location), KEY, name, [written[start:end]])
+        pieces = journals.select(journals.list_pieces(location, DIRECTORY), Stretch(700, 3000.0, 3000.0))
+        assert b"".join(journals.read(open_store(location), KEY, pieces, 700)) == written[700:]
+
+    def test_refuses_one_in_the_place_of_another(self, tmp_path: Path) -> None:
+        location = Location(f"file://{tmp_path}")
+        prepare(location)
+        first, second = (journals.name_of(DIRECTORY, start, start + 10, 100.0) for start in (0, 10))
+        for name in (first, second):
+            journals.put(open_store(location), KEY, name, [bytes(10)])
+        (tmp_path / second).write_bytes((tmp_path / first).read_bytes())
+        pieces = journals.list_pieces(location, DIRECTORY)
+        with pytest.raises(BackupDamaged, match=second):
+            list(journals.read(open_store(location), KEY, pieces, 0))
