@@ -48,6 +48,12 @@ class Config:
     archive_access_key: str = ""
     archive_secret_key: str = field(default="", repr=False)
     """Without the two keys those of the machine's role are used."""
+    archive_copy: str = ""
+    """A second place for all that the archive holds: a directory or a bucket; if empty, none."""
+    archive_copy_endpoint: str = ""
+    archive_copy_region: str = ""
+    archive_copy_access_key: str = ""
+    archive_copy_secret_key: str = field(default="", repr=False)
     scheduled_backups: bool = True
     """Whether databases are backed up every day without being asked."""
     unresponsive_after: int = 300
@@ -56,7 +62,12 @@ class Config:
     @property
     def archive_url(self) -> str:
         """The archive as a URL."""
-        return self.archive if self.archive.startswith("s3://") else f"file://{self.archive or self.home / 'archive'}"
+        return _as_url(self.archive or str(self.home / "archive"))
+
+    @property
+    def archive_copy_url(self) -> str:
+        """The copy of the archive as a URL; empty when there is none."""
+        return _as_url(self.archive_copy) if self.archive_copy else ""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -103,16 +114,27 @@ def _check(values: Mapping[str, object]) -> Config:
         rate_limit=_number(values, "rate_limit", 0, 1_000_000),
         trusted_proxies=_networks(values["trusted_proxies"]),
         running_spares=_number(values, "running_spares", 0, 100),
-        archive=_archive(values["archive"]),
-        archive_endpoint=_endpoint(values["archive_endpoint"]),
+        archive=_archive(values, "archive"),
+        archive_endpoint=_endpoint(values, "archive_endpoint"),
         archive_region=str(values["archive_region"]),
         archive_access_key=str(values["archive_access_key"]),
         archive_secret_key=str(values["archive_secret_key"]),
+        archive_copy=_archive(values, "archive_copy"),
+        archive_copy_endpoint=_endpoint(values, "archive_copy_endpoint"),
+        archive_copy_region=str(values["archive_copy_region"]),
+        archive_copy_access_key=str(values["archive_copy_access_key"]),
+        archive_copy_secret_key=str(values["archive_copy_secret_key"]),
         scheduled_backups=_flag(values, "scheduled_backups"),
         unresponsive_after=_number(values, "unresponsive_after", 0, 86400),
     )
     if config.first_port > config.last_port:
         raise ConfigError(f"first_port {config.first_port} is above last_port {config.last_port}")
+    same_place = (config.archive_url, config.archive_endpoint) == (
+        config.archive_copy_url,
+        config.archive_copy_endpoint,
+    )
+    if same_place:
+        raise ConfigError("archive_copy must be another place than archive")
     return config
 
 
@@ -143,21 +165,25 @@ def _public_url(value: object) -> str:
     return url
 
 
-def _archive(value: object) -> str:
+def _as_url(archive: str) -> str:
+    return archive if archive.startswith("s3://") else f"file://{archive}"
+
+
+def _archive(values: Mapping[str, object], name: str) -> str:
     """An absolute directory, or the URL of a bucket."""
-    text = str(value)
+    text = str(values[name])
     if text == "" or text.startswith("/"):
         return text
     parts = urlsplit(text)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or parts.username:
-        raise ConfigError(f"archive must be an absolute directory or s3://BUCKET[/PREFIX], not {text!r}")
+        raise ConfigError(f"{name} must be an absolute directory or s3://BUCKET[/PREFIX], not {text!r}")
     return text.rstrip("/")
 
 
-def _endpoint(value: object) -> str:
-    text = str(value).rstrip("/")
+def _endpoint(values: Mapping[str, object], name: str) -> str:
+    text = str(values[name]).rstrip("/")
     if text and not re.fullmatch(r"https?://[^/\s]+", text):
-        raise ConfigError(f"archive_endpoint must be http(s)://HOST[:PORT], not {text!r}")
+        raise ConfigError(f"{name} must be http(s)://HOST[:PORT], not {text!r}")
     return text
 
 

@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from dbyard import catalogue, certificates, home_files, installations, isolation, secrets, state_mark
-from dbyard.archive.locations import Location
-from dbyard.archive.stores import prepare
+from dbyard.archive import settings as archives
 from dbyard.clocks import steady_clock
 from dbyard.config import Config
-from dbyard.errors import ArchiveUnavailable, ConfigError
+from dbyard.errors import ConfigError
 from dbyard.metrics import Metrics
 from dbyard.model import Region, engines_home
 from dbyard.operations import Context, restored_state
@@ -34,7 +33,7 @@ from dbyard.reconciler.loop import loop
 from dbyard.runtimes.local import LocalRuntime
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
-from dbyard.store import Store, backups, credentials
+from dbyard.store import Store, credentials
 from dbyard.store.reserve import Reserve
 from dbyard.web.app import create_app
 from dbyard.web.protocol import configure
@@ -88,8 +87,8 @@ def build(config: Config, url: str) -> Platform:
     authority = certificates.Authority.load_or_make(config.home / "ca")
     known = catalogue.load()
     metrics = Metrics()
-    archive = location_of(config)
-    _prepare_archive(store, archive)
+    archive = archives.location_of(config)
+    archives.prepare(config.home, store, archive)
     context = Context(
         store, known, box, authority, runtime, runtime.host, runtime.spares, metrics, archive, time.time, _hosts(url)
     )
@@ -134,29 +133,6 @@ def build(config: Config, url: str) -> Platform:
         archive_journal=reconciler.journals.archive,
     )
     return Platform(service, metrics, reconciler)
-
-
-def location_of(config: Config) -> Location:
-    """The archive that the settings name."""
-    return Location(
-        config.archive_url,
-        config.archive_endpoint,
-        config.archive_region,
-        config.archive_access_key,
-        config.archive_secret_key,
-    )
-
-
-def _prepare_archive(store: Store, archive: Location) -> None:
-    """While there are backups, their directory is not made anew: where it is missing it is not mounted."""
-    with store.read() as reading:
-        known = backups.list_databases(reading)
-    if known:
-        return
-    try:
-        prepare(archive)
-    except ArchiveUnavailable as error:
-        log.error("there can be no backups: %s", error)
 
 
 def _check_key(store: Store, box: secrets.Box, home: Path) -> None:

@@ -79,6 +79,14 @@ class Metrics:
         self._queue = Gauge("dbyard_operations", "Recorded operations", ["kind", "status"], registry=registry)
 
     def _add_backups(self, registry: CollectorRegistry) -> None:
+        self.archive_copy_missing = Gauge(
+            "dbyard_archive_copy_missing_objects", "Objects of the archive that its copy lacks", registry=registry
+        )
+        self.archive_copy_lag = Gauge(
+            "dbyard_archive_copy_lag_seconds",
+            "How long ago the copy of the archive had all objects, or the platform was started since",
+            registry=registry,
+        )
         self.late_backups = Gauge(
             "dbyard_late_backups",
             "Databases whose last backup is too old (overdue), or failed or is damaged (failing)",

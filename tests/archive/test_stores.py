@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,34 @@ class TestDirectory:
             store.put(name, [b"x"])
 
 
+class TestCopied:
+    @pytest.fixture
+    def location(self, root: Path) -> Location:
+        copy = Location(f"file://{root.with_name('copy')}")
+        prepare(copy)
+        return Location(f"file://{root}", copy=copy)
+
+    def test_serves_what_the_first_has_lost(self, store: Store, location: Location) -> None:
+        assert location.copy is not None
+        open_store(location.copy).put("db/data", [b"onetwo"])
+        assert read(store, "db/data") == b"onetwo"
+        assert read(store, "db/data", 3) == b"two"
+        assert store.list("db") == []
+        store.put("db/data", [b"first"])
+        assert read(store, "db/data") == b"first"
+        with pytest.raises(ObjectMissing):
+            read(store, "db/other")
+
+    def test_is_not_asked_for_what_the_first_has(self, store: Store, location: Location) -> None:
+        assert location.copy is not None
+        shutil.rmtree(location.copy.directory)
+        store.put("db/data", [b"x"])
+        assert read(store, "db/data") == b"x"
+        store.delete_all("db")
+        with pytest.raises(ArchiveUnavailable):
+            read(store, "db/data")
+
+
 class TestBucket:
     @pytest.fixture
     def location(self, bucket: Gateway) -> Location:
@@ -152,7 +181,7 @@ class TestBucket:
 
     @pytest.mark.parametrize("change", [{"secret_key": "another"}, {"access_key": "another"}, {"url": "s3://nobodys"}])
     def test_that_lets_nobody_in_is_told(self, location: Location, change: dict[str, str]) -> None:
-        store = open_store(replace(location, **change))
+        store = open_store(replace(location, **change))  # type: ignore[arg-type] # these fields are texts
         with pytest.raises((ArchiveUnavailable, ObjectMissing)) as told:
             store.put("db/data", [b"x"])
         assert location.secret_key not in str(told.value)

@@ -508,6 +508,23 @@ def outcomes(home: Platform) -> list[str]:
         return [step.outcome for step in newest.steps]
 
 
+class TestCopy:
+    def test_of_the_archive_serves_a_restore(self, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        with platform(DBYARD_ARCHIVE_COPY=str(copy)) as home:
+            connection = home.start().create(NAME, "redis")
+            with closing(tenants.connect("redis", connection.url)) as tenant:
+                tenant.write_many(range(100))
+                made = back_up(home)
+                tenant.write(500)
+            directory = Path(made.database_id) / made.id
+            wait_for(lambda: (copy / directory / "manifest").exists(), home.log, 120)
+            (home.home / "archive" / directory / "data").unlink()
+            restore(home, made)
+            home.await_usable(NAME)
+            assert read("redis", connection.url) == set(range(100))
+
+
 class TestCancel:
     def test_leaves_nothing(self, fresh: Platform) -> None:
         fresh.start().create(NAME, "postgresql")

@@ -20,6 +20,8 @@ class Location:
     region: str = ""
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
+    copy: Location | None = None
+    """A second place, to which the reconciler copies every object; it serves what the first one has lost."""
 
     @property
     def is_directory(self) -> bool:

@@ -29,6 +29,7 @@ def rebuild(home: Path | None, config_file: Path | None) -> None:
     not run; the state that was there is kept beside the new one.
     """
     from dbyard import daemon, secrets, state_mark
+    from dbyard.archive.settings import location_of
     from dbyard.archive.state_copies import KEY, STATE, install
     from dbyard.operations import rebuilt_state
 
@@ -38,7 +39,7 @@ def rebuild(home: Path | None, config_file: Path | None) -> None:
         staged = config.home / ".restoring"
         _stage_base(config, staged)
         runtime = daemon.open_runtime(config, readonly=True)
-        found = rebuilt_state.rebuild(staged / STATE, runtime, daemon.location_of(config), box, time.time())
+        found = rebuilt_state.rebuild(staged / STATE, runtime, location_of(config), box, time.time())
         aside = install(config.home, staged, time.time())
         state_mark.forget(config.home)
     if aside is not None:

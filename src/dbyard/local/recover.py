@@ -46,10 +46,11 @@ def recover(home: Path | None, config_file: Path | None) -> None:
 
 def archive_of(config: settings.Config) -> StateArchive:
     """The copies of the home's state; its master key opens them."""
-    from dbyard import daemon, secrets
+    from dbyard import secrets
+    from dbyard.archive.settings import location_of
     from dbyard.archive.state_copies import KEY, StateArchive
 
-    return StateArchive(daemon.location_of(config), secrets.Box(secrets.read_key(config.home / KEY)))
+    return StateArchive(location_of(config), secrets.Box(secrets.read_key(config.home / KEY)))
 
 
 def get_newest(archive: StateArchive, staged: Path) -> None:
@@ -69,14 +70,14 @@ def get_newest(archive: StateArchive, staged: Path) -> None:
 
 
 def _prepare(config: settings.Config, staged: Path) -> Recovery:
-    from dbyard import daemon
+    from dbyard.archive.settings import location_of
     from dbyard.archive.state_copies import STATE
     from dbyard.operations import recovered_state
     from dbyard.store import Store
 
     box, store = archive_of(config).box, Store(staged / STATE)
     try:
-        return recovered_state.prepare(store, daemon.location_of(config), box, time.time(), _report)
+        return recovered_state.prepare(store, location_of(config), box, time.time(), _report)
     finally:
         store.close()
 

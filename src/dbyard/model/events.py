@@ -35,6 +35,7 @@ class EventType(StrEnum):
     BACKUP_DELETED = "backup.deleted"
     JOURNAL_LOST = "backup.journal_lost"
     STATE_COPY_OVERDUE = "state.copy_overdue"
+    ARCHIVE_COPY_BEHIND = "archive.copy_behind"
     STATE_RECOVERED = "state.recovered"
     STATE_REBUILT = "state.rebuilt"
     OPERATION_DONE = "operation.done"

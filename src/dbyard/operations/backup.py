@@ -10,6 +10,7 @@ import msgspec
 
 from dbyard.archive import manifests
 from dbyard.archive.journals import to_milliseconds
+from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
 from dbyard.archive.transfer import Order, Receipt
 from dbyard.engines import Backups, Journals, Reload
@@ -142,10 +143,12 @@ def key_of(context: Context, database_id: str) -> bytes:
     return context.box.derive_key("archive", database_id)
 
 
-def order_of(context: Context, backup: Backup, total: int | None, most: int | None = None) -> str:
+def order_of(
+    context: Context, backup: Backup, total: int | None, most: int | None = None, archive: Location | None = None
+) -> str:
     """What the transfer of the backup's data is told."""
     key = key_of(context, backup.database_id)
-    order = Order(location=context.archive, name=backup.data, key=key, total=total, most=most)
+    order = Order(location=archive or context.archive, name=backup.data, key=key, total=total, most=most)
     return msgspec.json.encode(order).decode()
 
 
@@ -160,7 +163,9 @@ def note_proof(context: Context, backup: Backup, found: Verification) -> None:
 def restore_into(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
     """Fill the data directory of an instance that never ran; raises as `await_job` does."""
     tool = engine_of(target).render_restore(layout_of(context, target))
-    transfer = Transfer("get", order_of(context, backup, backup.size))
+    proof = operation.kind == OperationKind.VERIFY_BACKUP  # it is one of what the archive itself has
+    archive = replace(context.archive, copy=None) if proof else context.archive
+    transfer = Transfer("get", order_of(context, backup, backup.size, archive=archive))
     return jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
 
 

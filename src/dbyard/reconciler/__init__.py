@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dbyard.operations import Context
+from dbyard.reconciler.archive_copies import ArchiveCopies
 from dbyard.reconciler.backups import BackupScheduler
 from dbyard.reconciler.disk import DiskMonitor
 from dbyard.reconciler.drift import DriftReconciler
@@ -61,7 +62,8 @@ class Reconciler:
         parts = (self._queue, self._drift, self._disk, self._health, self._spares, self._running_spares, backups)
         copies = [StateCopies(context, self._stopping, home)] if home and scheduled_backups else []
         retention, manifests = JournalRetention(context, self._stopping), Manifests(context, self._stopping)
-        self._parts: tuple[_Part, ...] = (*parts, self.journals, retention, manifests, *copies)
+        mirror = ArchiveCopies(context, self._stopping)
+        self._parts: tuple[_Part, ...] = (*parts, self.journals, retention, manifests, mirror, *copies)
 
     def start(self) -> None:
         self._context.runtime.watch(self._drift.server_ended)

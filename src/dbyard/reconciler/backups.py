@@ -145,6 +145,8 @@ class BackupScheduler:
                 open_store(self._context.archive).delete_all(each.directory)
                 with self._context.store.tx() as connection:
                     backups.delete(connection, each.id)
+                    if self._context.archive.copy is not None:
+                        backups.note_removed(connection, each.directory, self._context.now())
 
 
 # ---- the rules, all pure ----------------------------------------------------------------------------------------

@@ -39,11 +39,11 @@ def record_backup_overdue(connection: Connection, database: Database, reason: st
     events.record(connection, None, EventType.BACKUP_OVERDUE, now, database=database, data={"reason": reason})
 
 
-def record_copy_overdue(connection: Connection, reason: str, now: float) -> None:
-    """The platform's own state is not in the archive as of lately; this concerns its administrator."""
+def record_for_admin(connection: Connection, kind: EventType, reason: str, now: float) -> None:
+    """What concerns the platform itself, and so its administrator."""
     admin = accounts.find_account(connection, "admin")
     owner_id = admin.id if admin else None
-    events.record(connection, None, EventType.STATE_COPY_OVERDUE, now, owner_id=owner_id, data={"reason": reason})
+    events.record(connection, None, kind, now, owner_id=owner_id, data={"reason": reason})
 
 
 def record_damaged(connection: Connection, database_id: str, reason: str, now: float) -> None:

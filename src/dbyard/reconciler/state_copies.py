@@ -9,10 +9,10 @@ from pathlib import Path
 
 from dbyard.archive.state_copies import StateArchive, time_of
 from dbyard.errors import ArchiveUnavailable, BackupDamaged, ObjectMissing
-from dbyard.model import DAY
+from dbyard.model import DAY, EventType
 from dbyard.operations import Context
 from dbyard.reconciler.loop import loop
-from dbyard.reconciler.record_event import record_copy_overdue
+from dbyard.reconciler.record_event import record_for_admin
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class StateCopies:
         self._context.metrics.state_copy_failures.inc()
         if not self._told and not self._is_recent(now, _OVERDUE):
             with self._context.store.tx() as connection:
-                record_copy_overdue(connection, reason, now)
+                record_for_admin(connection, EventType.STATE_COPY_OVERDUE, reason, now)
             self._told = True
 
     def _is_recent(self, now: float, seconds: float) -> bool:

@@ -222,6 +222,20 @@ def delete(connection: Connection, backup_id: str) -> None:
     connection.execute("DELETE FROM backup WHERE id = ?", (backup_id,))
 
 
+def note_removed(connection: Connection, prefix: str, now: float) -> None:
+    """A directory was removed from the archive; its copy may still have it."""
+    connection.execute("INSERT OR REPLACE INTO archive_removal VALUES (?, ?)", (prefix, now))
+
+
+def list_removed(connection: Connection) -> list[str]:
+    """The directories that were removed from the archive, and not yet from its copy."""
+    return [row["prefix"] for row in connection.execute("SELECT prefix FROM archive_removal ORDER BY removed_at")]
+
+
+def forget_removed(connection: Connection, prefix: str) -> None:
+    connection.execute("DELETE FROM archive_removal WHERE prefix = ?", (prefix,))
+
+
 def _backup(row: Row) -> Backup:
     values = dict(row)
     values["method"] = BackupMethod(values["method"])

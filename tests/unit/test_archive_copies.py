@@ -1,0 +1,203 @@
+"""The copy of the archive: everything gets there, and nothing waits for it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbyard.archive import journals as archived
+from dbyard.archive import settings
+from dbyard.archive.locations import Location
+from dbyard.archive.stores import Store, open_store
+from dbyard.config import Config
+from dbyard.metrics import Metrics
+from dbyard.model import Backup, EventType, JournalMark, Principal
+from dbyard.operations import Context
+from dbyard.reconciler.archive_copies import ArchiveCopies
+from dbyard.reconciler.backups import BackupScheduler
+from dbyard.service import Service
+from dbyard.service.accounts import authentication
+from dbyard.service.databases import backups as use_cases
+from dbyard.service.databases.create import create
+from dbyard.service.databases.create_request import CreateRequest
+from dbyard.store import journals
+from tests.builders import get_ready, make_backup
+from tests.conftest import Clock
+
+HOUR = 3600.0
+NAME = "my-database"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def context(service: Service, tmp_path: Path, metrics: Metrics) -> Context:
+    nothing: object = None
+    copy = Location(f"file://{tmp_path / 'copy'}")
+    settings.prepare(tmp_path, service.store, replace(service.archive, copy=copy))
+    return Context(
+        service.store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        nothing,  # type: ignore[arg-type]
+        nothing,  # type: ignore[arg-type]
+        nothing,  # type: ignore[arg-type]
+        metrics,
+        replace(service.archive, copy=copy),
+        service.clock,
+    )
+
+
+@pytest.fixture
+def copies(context: Context) -> ArchiveCopies:
+    return ArchiveCopies(context, threading.Event())
+
+
+@pytest.fixture
+def first(context: Context) -> Store:
+    return open_store(replace(context.archive, copy=None))
+
+
+@pytest.fixture
+def second(context: Context) -> Store:
+    assert context.archive.copy is not None
+    return open_store(context.archive.copy)
+
+
+@pytest.fixture
+def principal(service: Service, token: str) -> Principal:
+    return authentication.authenticate(service, token)
+
+
+@pytest.fixture
+def backup(service: Service, principal: Principal, first: Store) -> Backup:
+    create(service, principal, CreateRequest(NAME, "redis", "redis-starter-128"))
+    get_ready(service)
+    made = make_backup(service, principal, NAME)
+    for name in ("data", "manifest", "proof"):
+        first.put(f"{made.directory}/{name}", [name.encode()])
+    return made
+
+
+def names(store: Store) -> set[str]:
+    return {name for directory in store.list_directories() for name in store.list(directory)}
+
+
+def told(service: Service) -> int:
+    with service.store.read() as connection:
+        query = "SELECT count(*) FROM event WHERE type = ?"
+        (count,) = connection.execute(query, (EventType.ARCHIVE_COPY_BEHIND,)).fetchone()
+    return int(count)
+
+
+def value(metrics: Metrics, name: str) -> float:
+    lines = metrics.render({}, {}).decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def test_everything_gets_there(copies: ArchiveCopies, first: Store, second: Store, backup: Backup) -> None:
+    first.put("db/log/1", [b"x"])
+    copies.run_once()
+    assert names(second) == names(first)
+    assert b"".join(second.read(backup.data)) == b"data"
+
+
+def test_what_is_being_made_waits(copies: ArchiveCopies, first: Store, second: Store) -> None:
+    first.put("db/b/data", [b"x"])
+    copies.run_once()
+    assert names(second) == set()
+    first.put("db/b/manifest", [b"x"])
+    copies.run_once()
+    assert names(second) == {"db/b/data", "db/b/manifest"}
+
+
+def test_one_that_is_gone_is_told_once(
+    copies: ArchiveCopies, service: Service, first: Store, second: Store, backup: Backup, clock: Clock, metrics: Metrics
+) -> None:
+    copies.run_once()
+    copy = copies._context.archive.copy
+    assert copy is not None
+    copy.directory.rename(copy.directory.with_name("unmounted"))
+    copy.directory.mkdir()
+    first.put("db/log/1", [b"x"])
+    clock.advance(5 * HOUR)
+    copies.run_once()
+    assert told(service) == 0
+    clock.advance(2 * HOUR)
+    copies.run_once()
+    copies.run_once()
+    assert told(service) == 1
+    assert value(metrics, "dbyard_archive_copy_lag_seconds") == 7 * HOUR
+    assert not list(copy.directory.iterdir())  # nothing is written where nothing is mounted
+    copy.directory.rmdir()
+    copy.directory.with_name("unmounted").rename(copy.directory)
+    copies.run_once()
+    assert names(second) == names(first)
+    assert value(metrics, "dbyard_archive_copy_lag_seconds") == 0
+
+
+def test_what_was_lost_comes_back(copies: ArchiveCopies, first: Store, second: Store, backup: Backup) -> None:
+    copies.run_once()
+    second.put("unknown/b/data", [b"x"])
+    shutil.rmtree(copies._context.archive.directory / backup.directory)
+    copies.run_once()
+    assert b"".join(first.read(backup.data)) == b"data"
+    assert names(first) == names(second) - {"unknown/b/data"}
+
+
+def test_journals_come_back_and_go_with_what_is_kept_of_them(
+    copies: ArchiveCopies, service: Service, first: Store, second: Store
+) -> None:
+    with service.store.tx() as connection:
+        journals.begin(connection, "db", "instance", JournalMark("one", 100), service.clock())
+        (span,) = journals.list_for(connection, "db")
+        connection.execute("UPDATE journal_span SET position = 300")
+    names_of = {end: archived.name_of(span.directory, end - 100, end, 1.0) for end in (100, 200, 300)}
+    for name in names_of.values():
+        second.put(name, [b"x"])
+    second.put("db/journal/unknown/one/x", [b"x"])
+    copies.run_once()
+    assert names(first) == {names_of[200], names_of[300]}
+    assert names(second) == names(first) | {"db/journal/unknown/one/x"}
+
+
+def test_what_was_removed_goes_there_too(
+    copies: ArchiveCopies, service: Service, principal: Principal, first: Store, second: Store, backup: Backup
+) -> None:
+    copies.run_once()
+    second.put("unknown/b/data", [b"x"])
+    use_cases.delete(service, principal, NAME, backup.id)
+    copies.run_once()
+    assert backup.data in names(second)
+    scheduler = BackupScheduler(copies._context, threading.Event(), lambda: None, scheduled=False)
+    scheduler._remove_instances = lambda: None  # type: ignore[method-assign] # there is no runtime
+    scheduler.run_once()
+    copies.run_once()
+    assert names(first) == set()
+    assert names(second) == {"unknown/b/data"}
+
+
+def test_copies_of_the_state_are_bounded_there(
+    copies: ArchiveCopies, service: Service, first: Store, second: Store
+) -> None:
+    for number in range(1, 10):
+        store = first if number > 2 else second
+        store.put(f"platform/{service.box.fingerprint}/2026010{number}T000000Z/state", [b"x"])
+    copies.run_once()
+    assert names(second) == names(first)
+
+
+def test_is_another_place(tmp_path: Path) -> None:
+    config = Config(tmp_path, archive_copy="s3://bucket/prefix", archive_copy_access_key="key")
+    copy = settings.location_of(config).copy
+    assert copy is not None
+    assert (copy.url, copy.access_key) == ("s3://bucket/prefix", "key")
+    assert settings.location_of(Config(tmp_path)).copy is None
