@@ -81,6 +81,35 @@ class TestInstall:
         assert files(new) == BESIDE | {"master.key": KEY}
         assert (new / "master.key").stat().st_mode & 0o777 == 0o600
 
+    def test_that_is_killed_is_ended_by_the_same_call(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """At any of its renames: until the last one there is no state, and so nothing is served."""
+        packed, rename = pack(home, with_key=True), Path.rename
+        for last in range(1, 10):
+            new, done = tmp_path / f"new-{last}", 0
+
+            def die(path: Path, target: Path, into: Path = new, left: int = last) -> Path:
+                nonlocal done
+                done += path.parent == into / ".restoring"
+                if done == left:
+                    raise KeyboardInterrupt
+                return rename(path, target)
+
+            state_copies.unpack([packed], new / ".restoring")
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "rename", die)
+                try:
+                    state_copies.install(new, new / ".restoring", NOW)
+                except KeyboardInterrupt:
+                    assert not (new / "state").exists()
+                else:
+                    assert last == 5  # the key, the authority, the token and the state
+                    break
+            state_copies.unpack([packed], new / ".restoring")
+            state_copies.install(new, new / ".restoring", NOW)
+            assert files(new) == BESIDE | {"master.key": KEY}
+
     def test_keeps_what_was_there(self, home: Path) -> None:
         state_copies.unpack([pack(home)], home / ".restoring")
         (home / "ca" / "ca.key").write_bytes(b"of servers that run")

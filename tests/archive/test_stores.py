@@ -89,6 +89,7 @@ class TestObjects:
         for name in ("db/b/manifest", "db/b/data", "db/c/data", "db2/b/data"):
             store.put(name, [b"x"])
         assert store.list("db") == ["db/b/data", "db/b/manifest", "db/c/data"]
+        assert [name.partition("/")[0] for name in store.list()] == ["db", "db", "db", "db2"]
         assert list(store.list_directories()) == ["db", "db2"]
         assert list(store.list_directories("db")) == ["b", "c"]
         assert list(store.list_directories("db/b")) == list(store.list_directories("none")) == []

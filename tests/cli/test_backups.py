@@ -80,6 +80,19 @@ def test_download_takes_the_newest_and_goes_on(run: Run, platform: FakePlatform,
     assert [path.name for path in tmp_path.iterdir()] == ["backup.tar"]
 
 
+def test_export_makes_one_proves_it_and_downloads_it(run: Run, platform: FakePlatform, tmp_path: Path) -> None:
+    link = DownloadAnswer("http://elsewhere/api/backups/b-1/download?token=t")
+    platform.on("GET", f"{PATH}/b-1/archive", (200, link))
+    platform.on("GET", "/api/backups/b-1/download", (200, b"all of it"))
+    platform.on("POST", PATH, (201, BackupAnswer(replace(MADE, status="scheduled"))))
+    platform.on("GET", f"{PATH}/b-1", (200, BackupAnswer(MADE)))
+    file = tmp_path / "my-db.tar"
+    assert run("export", DATABASE.name, str(file)).exit_code == 0
+    assert file.read_bytes() == b"all of it"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [target for target, _ in platform.sent("POST")] == [PATH]
+
+
 def test_delete(run: Run, platform: FakePlatform) -> None:
     platform.on("DELETE", f"{PATH}/b-1", (204, None))
     assert run("backup", "delete", DATABASE.name, "b-1").exit_code == 0

@@ -38,8 +38,8 @@ class Store(Protocol):
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to `end`, in pieces. Raises ObjectMissing, at the call or at the first piece."""
 
-    def list(self, prefix: str) -> list[str]:
-        """The names of all objects below a directory."""
+    def list(self, prefix: str = "") -> list[str]:
+        """The names of all objects below a directory, or of all that there are."""
 
     def list_directories(self, prefix: str = "") -> Sequence[str]:
         """The names of the directories in a directory, without what they hold."""
@@ -101,9 +101,9 @@ class Directory:
                 left = None if left is None else left - len(piece)
                 yield piece
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str = "") -> list[str]:
         with _told(prefix):
-            found = os.walk(self._existing(prefix))
+            found = os.walk(self._existing(prefix) if prefix else self._checked())
             files = [Path(directory, name) for directory, _, names in found for name in names]
         return sorted(str(path.relative_to(self._root)) for path in files if not path.name.startswith("."))
 
@@ -181,11 +181,11 @@ class Bucket:
             with _told_by_server(name):
                 yield bytes(obstore.get(store, name, options=options).bytes())
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str = "") -> list[str]:
         import obstore
 
         with _told_by_server(prefix):
-            return sorted(each["path"] for part in obstore.list(self._open(), prefix) for each in part)
+            return sorted(each["path"] for part in obstore.list(self._open(), prefix or None) for each in part)
 
     def list_directories(self, prefix: str = "") -> Sequence[str]:
         import obstore

@@ -107,11 +107,23 @@ def download(database: str, backup_id: str | None, output: Path | None) -> None:
         if wanted is None:
             raise NotFound("Backup not found" if backup_id else f"{found.name} has no backup yet")
         path = output or Path(f"{wanted.name}.backup")
-        part = path.with_name(f"{path.name}.{wanted.id}.part")
-        with open(part, "ab", opener=_open_private) as file:
-            _fetch(client, wanted, file)
-        part.replace(path)
+        _download(client, wanted, path)
     click.echo(f"{path} has {_size(wanted.size)}", err=True)
+
+
+@click.command()
+@click.argument("database")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--timeout", type=click.FloatRange(min=0), default=3600, show_default=True, help="Seconds to wait.")
+def export(database: str, file: Path, timeout: float) -> None:
+    """Write a database as it is now into a file that its technology's own tools read.
+
+    A backup is made and proved for that, and stays one.
+    """
+    with session() as client:
+        made = _await_proof(client, client.create_backup(client.get_database(database).id), timeout)
+        _download(client, made, file)
+    click.echo(f"{file} has {_size(made.size)}", err=True)
 
 
 @backup.command()
@@ -260,6 +272,14 @@ def _is_of(found: wire.DeletedBackup, database: str | None) -> bool:
 def _open_private(path: str, flags: int) -> int:
     """All of a database is in it."""
     return os.open(path, flags, 0o600)
+
+
+def _download(client: Client, wanted: wire.Backup, path: Path) -> None:
+    """What broke off goes on where it ended."""
+    part = path.with_name(f"{path.name}.{wanted.id}.part")
+    with open(part, "ab", opener=_open_private) as file:
+        _fetch(client, wanted, file)
+    part.replace(path)
 
 
 def _fetch(client: Client, wanted: wire.Backup, file: BinaryIO) -> None:

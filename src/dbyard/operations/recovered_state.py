@@ -63,6 +63,7 @@ def prepare(store: Store, archive: Location, box: Box, now: float, report: Calla
     """
     found = adopt_backups(store, archive, box, report)
     with store.tx() as connection:
+        _mark_missing(connection, found)
         made = [(each, _ask_for(connection, each, now)) for each in databases.list_all(connection)]
         unknown = {each.database_id for each in found.values()} - databases.list_ids(connection)
         admin = accounts.find_account(connection, "admin")
@@ -73,7 +74,7 @@ def prepare(store: Store, archive: Location, box: Box, now: float, report: Calla
 
 
 def adopt_backups(store: Store, archive: Location, box: Box, report: Callable[[str], None]) -> Mapping[str, Backup]:
-    """Let the state know the backups that the archive has whole, and which of its own are not there; all of them.
+    """Let the state know the backups that the archive has whole; all of them.
 
     Raises ArchiveUnavailable; then nothing is written.
     """
@@ -124,7 +125,11 @@ def _merge(connection: Connection, known: Mapping[str, Backup], found: Mapping[s
             backups.finish(connection, backup)
         if backup.verification.state is not VerificationState.PENDING:
             backups.set_verification(connection, backup.id, backup.verification)
-    for backup in known.values():
+
+
+def _mark_missing(connection: Connection, found: Mapping[str, Backup]) -> None:
+    """What the state knows and the archive has not, which is the one that the state came from."""
+    for backup in backups.list_all(connection):
         if backup.id in found or backup.deleted_at is not None or backup.error is not None:
             continue
         if backup.status is BackupStatus.DONE:

@@ -57,7 +57,7 @@ class ArchiveCopies:
         return _PERIOD_OF_DIRECTORIES if archive.is_directory and archive.copy.is_directory else _PERIOD
 
     def _bring_up_to_date(self, first: Store, second: Store) -> None:
-        have, copied = _list_all(first), _list_all(second)
+        have, copied = set(first.list()), set(second.list())
         missing = [name for name in _order(have - copied) if _is_whole(name, have)]
         for number, name in enumerate(missing):
             self._context.metrics.archive_copy_missing.set(len(missing) - number)
@@ -114,10 +114,6 @@ def _is_needed(connection: Connection, name: str) -> bool | None:
         return False if all(piece.end <= each.start for each in spans) else None
     found = backups.get(connection, rest.partition("/")[0])
     return True if found and found.status is BackupStatus.DONE and found.deleted_at is None else None
-
-
-def _list_all(store: Store) -> set[str]:
-    return {name for directory in store.list_directories() for name in store.list(directory)}
 
 
 def _order(names: Iterable[str]) -> list[str]:
