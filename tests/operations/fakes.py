@@ -51,7 +51,8 @@ class FakeEngine:
         return name, suffix
 
     def render(self, node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:
-        argv = ("serve", str(layout.port), "admin only" if node.admin_only else "everybody")
+        admitted = "hidden" if node.hidden else "admin only" if node.admin_only else "everybody"
+        argv = ("serve", str(layout.port), admitted)
         return replace(SPEC, id=node.id, generation=node.generation, processes=(replace(SPEC.server, argv=argv),))
 
     def ping(self, address: Address, credentials: Credentials) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
+from dbyard.errors import Conflict, LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import (
     DAY,
     Address,
@@ -118,8 +118,37 @@ def test_configure_with_a_restart(bench: FakeBench, instance_id: str) -> None:
     database_users.reset_password(bench.service, bench.principal, NAME, before.user)
     bench.engine.answer = only_then
     assert is_done(bench) == ["apply", "stop", "start", "apply"]
-    assert set(started) == {"admin only"}
+    assert set(started) == {"admin only", "hidden"}
     assert bench.runtime.status(instance_id).state is InstanceState.RUNNING
+
+
+def test_configure_of_one_that_lets_its_tenant_in_by_another_start(
+    bench: FakeBench, instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets its URL before that."""
+
+    def admitted() -> str:
+        spec = bench.runtime.spec_of(instance_id)
+        return spec.server.argv[-1] if spec else ""
+
+    def is_open(_: Address) -> bool:
+        with pytest.raises(Conflict):
+            connections.get(bench.service, bench.principal, NAME)
+        return bench.runtime.status(instance_id).state is InstanceState.RUNNING
+
+    def only_hidden(_: Desired) -> Applied | RestartNeeded:
+        restarted = bench.runtime.count_starts(instance_id) > 1
+        return Applied(hidden=True) if restarted else RestartNeeded("strangers are in the way")
+
+    monkeypatch.setattr(server, "is_open", is_open)
+    before = connections.get(bench.service, bench.principal, NAME)
+    database_users.reset_password(bench.service, bench.principal, NAME, before.user)
+    bench.engine.answer = only_hidden
+    assert is_done(bench) == ["apply", "stop", "start", "apply", "reopen", "open"]
+    assert admitted() == "everybody"
+    assert connections.get(bench.service, bench.principal, NAME).password != before.password
+    drift(bench)
+    assert bench.queue.claim() is None
 
 
 def test_a_restriction_that_a_heal_left_undone_comes_back(bench: FakeBench, instance_id: str, clock: Clock) -> None:

@@ -69,8 +69,9 @@ class Engine(Protocol):
         Raises within a few seconds, whatever tenants do, and after some 15 where a server that let the platform in is
         frozen since: NotReady when the server does not answer, TemporaryError when it refuses. The code `held` says
         that something of a tenant's is in the way, and the message says what: after a few such attempts the server is
-        started with `RenderInput.admin_only` and configured before a tenant can log in. What `render` gives without
-        `admin_only` lets the tenant in again: from its files at once or by `reload` where files hold the tenant out
+        started with `RenderInput.admin_only` and `hidden`, and configured before a tenant can log in. What `render`
+        gives without these lets the tenant in again: by another start where this returns a hidden `Applied`, from its
+        files at once or by `reload` where files hold the tenant out
         (PostgreSQL, MongoDB), else `configure` has done that already.
         """
 

@@ -40,6 +40,9 @@ class Desired:
 class Applied:
     """The server has all of the desired state now."""
 
+    hidden: bool = False
+    """It still listens where only the platform finds it, and lets its tenant in after another start."""
+
 
 @dataclass(frozen=True, slots=True)
 class RestartNeeded:

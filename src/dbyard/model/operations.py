@@ -99,7 +99,7 @@ OPERATIONS: dict[str, OperationPolicy] = {
         deadline=600.0,
         owns_server=False,
         words="is being configured",
-        starting=frozenset({"stop", "start"}),
+        starting=frozenset({"stop", "start", "open"}),
         yields=True,
         announced=False,
     ),

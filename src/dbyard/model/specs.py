@@ -69,6 +69,8 @@ class RenderInput:
     """For servers that forget at a restart what `configure` has told them."""
     admin_only: bool = False
     """Only the platform can log in, so that no tenant holds up what `configure` changes."""
+    hidden: bool = False
+    """With `admin_only`: it listens where only the platform finds it, if strangers could hold it up otherwise."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """As those of `Desired`."""
 

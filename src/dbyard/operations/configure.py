@@ -1,7 +1,8 @@
-"""configure: apply, and where that takes a restart: stop -> start -> apply.
+"""configure: apply, and where that takes a restart: stop -> start -> apply, and then maybe reopen -> open.
 
 Brings a running server to what is wanted of it now: its users and their passwords, and what its disk allows them. A
-tenant that holds what has to be changed is shut out by a start into which only the platform can log in.
+tenant that holds what has to be changed is shut out by a start into which only the platform can log in. Strangers who
+take all connections, which takes no password, do not find it then; another start ends that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ ATTEMPTS = 3
 """How often a tenant may hold what has to be changed, before the server is started without it."""
 _PATIENCE, _SLOW_PATIENCE = 15.0, 60.0
 """Seconds for which a server that served may answer nothing; longer where a start takes long."""
+_HIDDEN = "the server is started again, to let its tenant in"
 _RESTARTS = 2
 """How often one operation starts the server again."""
 
@@ -33,7 +35,7 @@ def apply(context: Context, operation: Operation) -> Outcome:
         server.start(context, target, admin_only=True)
     login_error = None
     try:
-        outcome = _configure(context, target)
+        outcome = _configure(context, target, hidden=_restarts(operation) > 0)
         if isinstance(outcome, Applied):
             login_error = server.check_login(context, target, unlock=True)
     except NotReady as error:
@@ -43,6 +45,13 @@ def apply(context: Context, operation: Operation) -> Outcome:
             return _wait(context, operation, target, outcome)
         case RestartNeeded(reason):
             return _restart(operation, "restart_needed", reason)
+        case Applied(hidden=True) if target.instance.restriction is not Restriction.CLOSED:
+            saves = save_all(
+                server.save_configured(context, target),
+                server.save_closed(target),
+                server.save_down(context, target.instance.id, _HIDDEN),
+            )
+            return Next("reopen", saves, "hidden", _HIDDEN, {"restriction": target.instance.restriction})
         case _:
             return Done(server.save_configured(context, target, login_error))
 
@@ -60,7 +69,26 @@ def start(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     if waiting := server.wait_for_start_slot(context, operation, target):
         return waiting
-    return Next("apply", save_all(server.start(context, target, admin_only=True), server.save_closed(target)))
+    started = server.start(context, target, admin_only=True, hidden=True)
+    return Next("apply", save_all(started, server.save_closed(target)))
+
+
+def reopen(context: Context, operation: Operation) -> Outcome:
+    """A server that has all that is wanted of it, and that nobody finds yet."""
+    return server.stop(context, load(context, operation)) or Next("open")
+
+
+def open_to_all(context: Context, operation: Operation) -> Outcome:
+    """Where strangers may be quicker than the platform again: it need not log in any more."""
+    target = load(context, operation)
+    if waiting := server.wait_for_start_slot(context, operation, target):
+        return waiting
+    started = None if server.is_running(context, target) else server.start(context, target)
+    if not server.is_open(address_of(context, target)):
+        return Next("open", started) if started else Wait(0.2, "the server does not answer yet")
+    applied = Restriction(str(operation.result["restriction"]))
+    opened = server.save_opened(context, target, applied, server.check_login(context, target, unlock=True))
+    return Done(save_all(started, opened))
 
 
 def on_failure(context: Context, operation: Operation, reason: str) -> Save | None:
@@ -75,15 +103,18 @@ def on_failure(context: Context, operation: Operation, reason: str) -> Save | No
     return save_all(server.save_down(context, target.instance.id, reason), server.save_closed(target))
 
 
-KIND = Kind(steps={"apply": apply, "stop": stop, "start": start}, on_failure=on_failure)
+KIND = Kind(
+    steps={"apply": apply, "stop": stop, "start": start, "reopen": reopen, "open": open_to_all}, on_failure=on_failure
+)
 
 
-def _configure(context: Context, target: Target) -> Applied | RestartNeeded | Wait:
+def _configure(context: Context, target: Target, *, hidden: bool) -> Applied | RestartNeeded | Wait:
+    """`hidden`: it was started so, and may not have read its files yet."""
     if _takes_away(target):
-        _let_in(context, target, everybody=False)
+        _admit(context, target, admin_only=True, hidden=hidden)
     outcome = server.configure(context, target)
     if isinstance(outcome, Applied):
-        _let_in(context, target, everybody=True)
+        _admit(context, target, admin_only=False)
     return outcome
 
 
@@ -92,11 +123,11 @@ def _takes_away(target: Target) -> bool:
     return target.credential.pending or target.instance.restriction is Restriction.CLOSED
 
 
-def _let_in(context: Context, target: Target, *, everybody: bool) -> None:
+def _admit(context: Context, target: Target, *, admin_only: bool, hidden: bool = False) -> None:
     """Write who may log in into the server's files, and make it read them where it does not do so by itself."""
     if not server.is_running(context, target):
         return
-    spec = render(context, target, admin_only=not everybody)
+    spec = render(context, target, admin_only=admin_only, hidden=hidden)
     context.runtime.update(spec, target.placement, release_of(context, target))
     if isinstance(target.engine, Reload):
         target.engine.reload(address_of(context, target), admin_password_of(context, target))

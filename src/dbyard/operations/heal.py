@@ -12,6 +12,7 @@ from dbyard.errors import DataDamaged, PermanentError, TemporaryError
 from dbyard.model import (
     MIB,
     OPERATIONS,
+    Applied,
     DataAccess,
     InstanceState,
     JobSpec,
@@ -120,7 +121,7 @@ def configure(context: Context, operation: Operation) -> Outcome:
     match outcome:
         case Wait():
             return outcome
-        case RestartNeeded():
+        case RestartNeeded() | Applied(hidden=True):
             return Done(server.save_up(context, target))
         case _:
             return Done(server.save_configured(context, target, server.check_login(context, target, unlock=True)))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dbyard.errors import NotReady, PermanentError, StepError, TemporaryError
-from dbyard.model import Operation, RestartNeeded
+from dbyard.model import Applied, Operation, RestartNeeded
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, heal, save_all, server
 from dbyard.operations.target import Target, load, plan_of, release_of, render
 from dbyard.runtimes import PortTaken
@@ -35,6 +35,8 @@ def resize(context: Context, operation: Operation) -> Outcome:
     match outcome:
         case Wait(_, reason) | RestartNeeded(reason):
             return Next("stop", message=f"it takes a restart: {reason}")
+        case Applied(hidden=True):
+            return Next("stop", message="it takes a restart, to let its tenant in")
         case _:
             return Done(server.save_configured(context, target))
 

@@ -86,10 +86,10 @@ def wait_for_start_slot(context: Context, operation: Operation, target: Target) 
     return Wait(pause, f"{before} servers of its kind start before it, {at_once} at once", counts=False)
 
 
-def start(context: Context, target: Target, *, admin_only: bool = False) -> Save | None:
+def start(context: Context, target: Target, *, admin_only: bool = False, hidden: bool = False) -> Save | None:
     """Start the server where it was; the save records a newer build of it. Raises PortTaken and as `release` does."""
     release = release_of(context, target)
-    spec = render(context, target, admin_only=admin_only)
+    spec = render(context, target, admin_only=admin_only, hidden=hidden)
     try:
         context.runtime.ensure(spec, target.placement, release)
     except TemporaryError as error:
@@ -202,6 +202,16 @@ def save_configured(context: Context, target: Target, login_error: str | None = 
     )
 
 
+def save_opened(context: Context, target: Target, applied: Restriction, login_error: str | None) -> Save:
+    """A server that was configured for the platform alone lets its tenant in, by what was `applied` to it then."""
+    instance_id = target.instance.id
+    return save_all(
+        save_up(context, target),
+        lambda connection: instances.set_login_error(connection, instance_id, login_error),
+        lambda connection: instances.set_applied_restriction(connection, instance_id, applied),
+    )
+
+
 def save_closed(target: Target) -> Save | None:
     """Only the platform gets into the server: until it is configured the drift reconciler asks for that."""
     if target.instance.restriction is Restriction.CLOSED:
@@ -237,7 +247,7 @@ def probe(context: Context, target: Target) -> ProbeResult:
     except Stuck:
         return ProbeResult.STUCK
     except NotReady:
-        if time.monotonic() - started >= _SILENCE or not _is_open(address):
+        if time.monotonic() - started >= _SILENCE or not is_open(address):
             return ProbeResult.SILENT
     return ProbeResult.ANSWERS
 
@@ -275,7 +285,7 @@ def log_tail(context: Context, target: Target) -> str:
     return "; its last log lines:\n" + "\n".join(lines) if lines else ""
 
 
-def _is_open(address: Address) -> bool:
+def is_open(address: Address) -> bool:
     try:
         socket.create_connection((address.host, address.port), _SILENCE).close()
     except OSError:

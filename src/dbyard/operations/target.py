@@ -153,7 +153,7 @@ def desired(context: Context, target: Target) -> Desired:
     return Desired(target.credential.dbname, (user,), instance.restriction, target.plan, settings=settings)
 
 
-def render(context: Context, target: Target, *, admin_only: bool = False) -> InstanceSpec:
+def render(context: Context, target: Target, *, admin_only: bool = False, hidden: bool = False) -> InstanceSpec:
     given = RenderInput(
         target.instance.id,
         target.instance.generation,
@@ -161,6 +161,7 @@ def render(context: Context, target: Target, *, admin_only: bool = False) -> Ins
         target.technology.overhead_mb,
         target.instance.restriction,
         admin_only=admin_only,
+        hidden=hidden,
         settings=target.database.settings,
     )
     return target.engine.render(given, layout_of(context, target), credentials_of(context, target))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb import mongod, secantusdb, users
-from dbyard.engines.mongodb.session import STATEMENT_SECONDS, admin, make_admin, make_primary, refusals
+from dbyard.engines.mongodb.session import STATEMENT_SECONDS, admin, find_address, make_admin, make_primary, refusals
 from dbyard.model import Address, Applied, Desired, Plan, RestartNeeded, Restriction, User
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         if desired.restriction is not Restriction.NONE:
             server.admin.command("fsync")
         has_plan = _has_plan(server, desired.plan)
-    return Applied() if has_plan else RestartNeeded("the plan's memory and connections are set at a start")
+    hidden = find_address(address, admin_password) != address
+    return Applied(hidden) if has_plan else RestartNeeded("the plan's memory and connections are set at a start")
 
 
 def _apply(server: Client, user: User, desired: Desired) -> None:

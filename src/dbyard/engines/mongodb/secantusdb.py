@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dbyard.engines.mongodb.names import ADMIN
+from dbyard.engines.private_host import private_host
 from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput
 
 PREFIX = "secantusdb-"
@@ -56,7 +57,7 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
         ),
         init=(Command((*PYTHON, str(first)), json.dumps(order)),),
         files=(
-            File(configuration, _configuration(node, layout)),
+            File(configuration, _configuration(node, layout, credentials)),
             File(serve, script("serve.py")),
             File(first, script("first_admin.py")),
             File(access, "admin only\n" if node.admin_only else "everybody\n"),  # looked at with each log-in
@@ -68,11 +69,12 @@ def render(node: RenderInput, layout: Layout, credentials: Credentials) -> Insta
     )
 
 
-def _configuration(node: RenderInput, layout: Layout) -> str:
+def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
     plan = node.plan
+    host = private_host(layout.host, credentials.admin_password) if node.hidden else layout.host
     return f"""\
 [server]
-host = {json.dumps(layout.host)}
+host = {json.dumps(host)}
 port = {layout.port}
 storage_path = {json.dumps(str(storage(layout)))}
 log_level = "WARNING"

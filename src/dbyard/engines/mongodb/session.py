@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbyard.engines.mongodb.mongod import REPLICA_SET, SYSTEM_USER, system_key
 from dbyard.engines.mongodb.names import ADMIN
+from dbyard.engines.private_host import private_host
 from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -54,7 +55,7 @@ def admin(address: Address, admin_password: str, seconds: float) -> Iterator[Cli
     """A session of the admin, who has just been asked for; NotReady when the server does not let us in."""
     from pymongo.errors import OperationFailure, PyMongoError
 
-    _refuse_closed(address)
+    address = find_address(address, admin_password)
     server = connect(address, (ADMIN, admin_password, "admin"), seconds)
     try:
         try:
@@ -126,6 +127,19 @@ def make_admin(server: Client, admin_password: str) -> None:
 
 def message(error: Exception) -> str:
     return str(error).split(", full error:")[0].split(", Timeout:")[0]
+
+
+def find_address(address: Address, admin_password: str) -> Address:
+    """Where the server listens: there, or where only the platform finds it. Raises NotReady when it does not."""
+    try:
+        _refuse_closed(address)
+    except NotReady as error:
+        host = private_host(address.host, admin_password)
+        if not isinstance(error.__cause__, ConnectionRefusedError) or host == address.host:
+            raise
+        address = Address(host, address.port)
+        _refuse_closed(address)
+    return address
 
 
 def _refuse_closed(address: Address) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dbyard.engines.mysql.servers import Server
 from dbyard.engines.mysql.session import connect, guard, identifier
 from dbyard.engines.mysql.sizes import pool_mb
+from dbyard.engines.private_host import private_host
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction, User
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
             if user.name in observed.locked:
                 _change(session, server, observed, desired, user)
         _run_events(session, desired)
+        session.execute("SELECT @@bind_address")
+        row: Any = session.fetchone()
     if has_plan(observed, desired.plan):
-        return Applied()
+        return Applied(hidden=row[0] == private_host(address.host, admin_password) != address.host)
     return RestartNeeded("the plan's memory and connections are set at a start")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dbyard.engines.mysql.names import ADMIN
 from dbyard.engines.mysql.servers import Server, server_of
 from dbyard.engines.mysql.sizes import pool_mb
+from dbyard.engines.private_host import private_host
 from dbyard.model import MIB, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput, Restriction
 
 _RESERVED_CONNECTIONS = 3
@@ -56,6 +57,8 @@ def _files(node: RenderInput, layout: Layout, credentials: Credentials, server: 
         locking = layout.conf / "admin_only.sql"
         files.append(File(locking, script(server.LOCK_ALL)))
         settings["init-file"] = str(locking)
+    if node.hidden:
+        settings["bind-address"] = private_host(layout.host, credentials.admin_password)
     text = f"[{server.PROGRAM}]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
     return (File(layout.conf / "server.cnf", text), *files)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dbyard.engines.bounded_socket import open_socket
 from dbyard.engines.mysql.names import ADMIN
 from dbyard.engines.mysql.servers import Server, server_at
+from dbyard.engines.private_host import private_host
 from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -34,7 +35,7 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
     import pymysql
 
     try:
-        connection = log_in(address, ADMIN, admin_password, seconds=seconds)
+        connection = _log_in_admin(address, admin_password, seconds)
     except pymysql.MySQLError as error:
         if error.args and error.args[0] == _TOO_MANY_CONNECTIONS:
             raise TemporaryError(f"all connections are taken: {message(error)}", code="held") from error
@@ -47,6 +48,19 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
         except pymysql.MySQLError as error:
             code = "held" if error.args and error.args[0] in _HELD else "configure_failed"
             raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
+
+
+def _log_in_admin(address: Address, admin_password: str, seconds: float) -> Connection[Cursor]:
+    """Also in a server that listens where only the platform finds it. Raises pymysql.MySQLError."""
+    import pymysql
+
+    try:
+        return log_in(address, ADMIN, admin_password, seconds=seconds)
+    except pymysql.MySQLError as error:
+        host = private_host(address.host, admin_password)
+        if not isinstance(error.__cause__, ConnectionRefusedError) or host == address.host:
+            raise
+    return log_in(Address(host, address.port), ADMIN, admin_password, seconds=seconds)
 
 
 def log_in(
@@ -78,11 +92,13 @@ def guard(session: Cursor) -> Server:
 
 
 def ping(address: Address, credentials: Credentials) -> None:
+    """A server that is full is ready all the same."""
     try:
         with connect(address, credentials.admin_password, ANSWER_SECONDS) as session:
             session.execute("SELECT 1")
     except TemporaryError as error:
-        raise (NotReady if error.code == "held" else Stuck)(str(error)) from error
+        if error.code != "held":
+            raise Stuck(str(error)) from error
 
 
 def reload(address: Address, admin_password: str) -> None:

@@ -16,6 +16,7 @@ from dbyard.engines.postgresql.passwords import tenant_verifier
 from dbyard.engines.postgresql.render import GRANTS, OPEN_MAINTENANCE, sizes
 from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
 from dbyard.engines.postgresql.settings import LOCALE
+from dbyard.engines.private_host import private_host
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
 _ATTEMPTS = 2
@@ -74,7 +75,11 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         for user in desired.users:
             if user.reset and user.name in observed.users:
                 _reset(session, user)
-    return Applied() if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
+        (listens,) = session.execute("SHOW listen_addresses")
+    hidden = listens == private_host(address.host, admin_password) != address.host
+    return (
+        Applied(hidden) if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
+    )
 
 
 def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:

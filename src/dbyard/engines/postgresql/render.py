@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from dbyard.engines.postgresql.names import ADMIN, ADMIN_DATABASE, SPARE
 from dbyard.engines.postgresql.passwords import admin_verifier
+from dbyard.engines.private_host import private_host
 from dbyard.model import (
     MIB,
     Command,
@@ -93,6 +94,8 @@ def _may_make_roles(layout: Layout) -> str:
 
 def _files(node: RenderInput, layout: Layout, credentials: Credentials) -> tuple[File, ...]:
     settings = _settings(node, layout)
+    if node.hidden:
+        settings["listen_addresses"] = private_host(layout.host, credentials.admin_password)
     files = [File(layout.conf / "pg_hba.conf", _access_rules(node))]
     if credentials.certificate.certificate:
         certificate, key = layout.conf / "server.crt", layout.conf / "server.key"
@@ -126,6 +129,7 @@ def _settings(node: RenderInput, layout: Layout) -> dict[str, str]:
         "cluster_name": node.id,
         "hba_file": str(layout.conf / "pg_hba.conf"),
         "password_encryption": "scram-sha-256",
+        "authentication_timeout": "15s",  # a server that stops waits for those who have not logged in
         **sizes(node.plan),
         "max_slot_wal_keep_size": sizes(node.plan)["max_wal_size"],  # while the archive does not take the journal
         "shared_preload_libraries": "pg_stat_statements",

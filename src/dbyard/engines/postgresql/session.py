@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbyard.engines.postgresql.names import ADMIN, ADMIN_DATABASE
+from dbyard.engines.private_host import private_host
 from dbyard.errors import NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -43,6 +44,10 @@ class Held(TemporaryError):
     """A tenant's session holds a lock that a statement needs."""
 
     code = "held"
+
+
+class Absent(NotReady):
+    """Nobody listens there."""
 
 
 class Unanswered(NotReady):
@@ -110,39 +115,56 @@ def connect(
 ) -> Iterator[Session]:
     """A session of the admin's, or of another user, whose statements are awaited for so many seconds each.
 
-    Raises NotReady when the server does not let us in within a second, Held when it has no place left.
+    The admin finds a server, too, that listens where only the platform does. Raises NotReady when the server does not
+    let us in within a second, Held when it has no place left.
     Places are kept for us among those who have logged in; whoever has not yet may take all of them.
     With `replication` it takes the commands of a standby instead of SQL.
     """
+
+    login = {"user": user, "password": password, "dbname": database, "options": options}
+    if replication:
+        login["replication"] = "true"
+    try:
+        connection = _open(address, login)
+    except Absent:
+        if user != ADMIN or (host := private_host(address.host, password)) == address.host:
+            raise
+        connection = _open(Address(host, address.port), login)
+    try:
+        yield Session(connection, seconds)
+    finally:
+        connection.finish()
+
+
+def _open(address: Address, login: Mapping[str, str]) -> PGconn:
+    """Raises as `connect` does, and Absent where nobody listens."""
     from psycopg import pq
     from psycopg.conninfo import make_conninfo
 
     conninfo = make_conninfo(
         host=address.host,
         port=address.port,
-        user=user,
-        password=password,
-        dbname=database,
         sslmode="disable",
         gssencmode="disable",
         require_auth="scram-sha-256",  # whoever else listens on the port gets no password
-        options=options,
-        **({"replication": "true"} if replication else {}),
+        **login,
     )
     connection = pq.PGconn.connect_start(conninfo.encode())
     try:
         _await_connected(connection)
-        yield Session(connection, seconds)
-    finally:
+    except BaseException:
         connection.finish()
+        raise
+    return connection
 
 
 def ping(address: Address, credentials: Credentials) -> None:
+    """A server that is full is ready all the same."""
     try:
         with connect(address, credentials.admin_password, seconds=ANSWER_SECONDS) as session:
             session.execute("SELECT 1")
-    except Held as error:
-        raise NotReady(str(error)) from error
+    except Held:
+        return
     except TemporaryError as error:
         raise Stuck(str(error)) from error
 
@@ -196,6 +218,8 @@ def _await_connected(connection: PGconn) -> None:
             raise NotReady(f"PostgreSQL did not answer within {ANSWER_SECONDS:.0f} s")
     if status != pq.PollingStatus.OK:
         said = connection.get_error_message().strip()
+        if "Connection refused" in said:
+            raise Absent(said)
         if _FULL in said:
             raise Held(f"all connections are taken: {said}")
         if "FATAL" in said and not any(each in said for each in _PASSING):

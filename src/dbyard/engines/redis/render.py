@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from dbyard.engines.redis.names import ADMIN, TENANT, private_host
+from dbyard.engines.private_host import private_host
+from dbyard.engines.redis.names import ADMIN, TENANT
 from dbyard.engines.redis.rules import TENANT_RULES, password_hash
 from dbyard.engines.redis.settings import SETTINGS
 from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
@@ -62,7 +63,7 @@ def _tenant(node: RenderInput, credentials: Credentials) -> str:
 
 def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
     plan = node.plan
-    host = private_host(layout.host, credentials.admin_password) if node.admin_only else layout.host
+    host = private_host(layout.host, credentials.admin_password) if node.hidden else layout.host
     lines = (
         f"bind {host}",
         f"port {layout.port}",

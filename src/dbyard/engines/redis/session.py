@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from dbyard.engines.bounded_socket import BoundedSocket, open_socket
-from dbyard.engines.redis.names import ADMIN, TENANT, private_host
+from dbyard.engines.private_host import private_host
+from dbyard.engines.redis.names import ADMIN, TENANT
 from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
