@@ -49,7 +49,10 @@ def find_token(url: str) -> tuple[str | None, str]:
     for path in _token_files():
         if token := _read(path):
             return _ascii(token), f"the token is from {path}; set DBYARD_TOKEN to use another one"
-    return None, "set DBYARD_TOKEN to an API token, or run this as a user who can read the home's admin-token file"
+    return None, (
+        "set DBYARD_TOKEN to an API token, or run this as a user who can read the home's admin-token file"
+        " (dbyard admin-token makes a lost one anew)"
+    )
 
 
 def _is_here(url: str) -> bool:
