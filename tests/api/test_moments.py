@@ -37,8 +37,9 @@ def archived(service: Service, principal: Principal, database: str, clock: Clock
     with service.store.tx() as connection:
         instance = instances.get_primary(connection, database)
         assert instance is not None
-        backups.set_started(connection, replace(made, journal=mark.identity, position=mark.position))
-        journals.begin(connection, database, instance.id, mark, made.created_at)
+        journal = journals.begin(connection, database, instance.id, mark, made.created_at)
+        assert journals.begin(connection, database, instance.id, mark, clock.now) == journal
+        backups.set_started(connection, replace(made, journal=journal, position=mark.position))
         (span,) = journals.list_for(connection, database)
         journals.advance(connection, span.id, 5000, clock.now)
     assert made.finished_at is not None

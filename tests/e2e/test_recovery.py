@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "recovery.md").read_text()
 KILLER = ("-m", "tests.e2e.killer", "serve")
 NAMES = {"postgresql": "my-postgresql", "redis": "my-redis-db"}
 REDIS = NAMES["redis"]
+ROWS = {"postgresql": 30, "redis": 20}
 WITHOUT = "without-a-backup"
 
 
@@ -33,13 +35,29 @@ class Lost:
         self.before: dict[str, wire.Connection] = {}
         self.ids: dict[str, str] = {}
 
+    def write_on(self, home: Platform) -> None:
+        """What comes after the backup is in the archive soon."""
+        with closing(tenants.connect("postgresql", self.before["postgresql"].url)) as tenant:
+            tenant.write_many(range(20, 30))
+        now = datetime.now(UTC)
+
+        def is_there() -> bool:
+            with home.client() as client:
+                latest = client.get_recovery_window(NAMES["postgresql"]).latest_recoverable_at
+            return latest is not None and latest > now
+
+        wait_for(is_there, home.log, 60)
+
     def home(self) -> Platform:
         return self.stack.enter_context(platform(**self.environment))
 
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
-    """Of each database there is a proved backup of 20 rows; of Redis an older one of 10 as well."""
+    """Of each database there is a proved backup of 20 rows; of Redis an older one of 10 as well.
+
+    The journal of PostgreSQL has ten rows more.
+    """
     with ExitStack() as stack:
         kept = Lost(tmp_path_factory.mktemp("elsewhere"), stack)
         (kept.directory / "passphrase").write_text("kept in another place\n")
@@ -53,6 +71,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
                         back_up(home, name)
                     tenant.write_many(range(10, 20))
                 back_up(home, name)
+            kept.write_on(home)
             with home.client() as client:
                 kept.ids = {each.name: each.id for each in client.list_databases()}
             run_guide(kept, home, "Before anything is lost")
@@ -112,7 +131,7 @@ def test_the_guide_brings_everything_back(lost: Lost) -> None:
         now, before = home.await_usable(name), lost.before[technology]
         assert (now.user, now.password, now.database) == (before.user, before.password, before.database)
         assert now.ca_certificate == before.ca_certificate
-        assert read(technology, now.url) == set(range(20))
+        assert read(technology, now.url) == set(range(ROWS[technology]))
         with closing(tenants.connect(technology, now.url)) as tenant:
             tenant.write(500)
     with home.client() as client:
@@ -122,7 +141,9 @@ def test_the_guide_brings_everything_back(lost: Lost) -> None:
     home.end_servers()
 
 
-@pytest.mark.parametrize("point", ["allocate effect", "restore effect", "restore recorded", "configure effect"])
+@pytest.mark.parametrize(
+    "point", ["allocate effect", "restore effect", "replay_journal effect", "restore recorded", "configure effect"]
+)
 def test_a_kill_meanwhile_is_made_up_for(lost: Lost, point: str) -> None:
     home = lost.home()
     for command in commands("The machine is lost")[:2]:
@@ -131,20 +152,23 @@ def test_a_kill_meanwhile_is_made_up_for(lost: Lost, point: str) -> None:
     assert process.wait(60) == -9
     home.start()
     for technology, name in NAMES.items():
-        assert read(technology, home.await_usable(name).url) == set(range(20))
+        assert read(technology, home.await_usable(name).url) == set(range(ROWS[technology]))
     home.end_servers()
 
 
 def test_a_backup_that_is_damaged_gives_way_to_an_older_one(lost: Lost) -> None:
+    """And without the last of a journal there is what the rest of it tells."""
     home = lost.home()
     newest, older = sorted((lost.directory / "archive" / lost.ids[REDIS]).glob("*/data"), reverse=True)
-    whole = newest.read_bytes()
+    whole, piece = newest.read_bytes(), sorted((lost.directory / "archive").glob("*/journal/*/*/*"))[-1]
     newest.write_bytes(whole[:-1])
+    piece.rename(piece.with_name("elsewhere"))
     try:
         for command in commands("The machine is lost")[:2]:
             shell(lost, home, command)
         home.start()
         assert read("redis", home.await_usable(REDIS).url) == set(range(10))
+        assert read("postgresql", home.await_usable(NAMES["postgresql"]).url) < set(range(30))
         with home.client() as client:
             found = {each.id: each.verification.state for each in client.list_backups(REDIS)}
             assert found == {newest.parent.name: "failed", older.parent.name: "verified"}
@@ -152,5 +176,6 @@ def test_a_backup_that_is_damaged_gives_way_to_an_older_one(lost: Lost) -> None:
         assert [each.error.code for each in failed if each.error] == ["backup_damaged"]
     finally:
         newest.write_bytes(whole)
+        piece.with_name("elsewhere").rename(piece)
         (newest.parent / "proof").unlink()
     home.end_servers()

@@ -14,13 +14,13 @@ from dbyard.reconciler.journal_retention import first_needed, last_whole
 from dbyard.service.databases.moments import find_base, list_intervals, read_time
 from dbyard.store.backups import Scheduled
 
-SPAN = JournalSpan(1, "db", "one", "7000-1", 100, 1000, 10.0, 500.0)
+SPAN = JournalSpan(1, "db", "one", "7000-1.a", 100, 1000, 10.0, 500.0)
 
 
 def base(position: int, finished_at: float | None, span: JournalSpan = SPAN) -> Backup:
     names = (f"b{position}", "db", "db", "postgresql", "17", "17.12", "p", "lineage", "app", "app")
     made = Backup(*names, BackupMethod.PERIODIC, 0.0, 0.0, finished_at)
-    return replace(made, instance_id=span.instance_id, journal=span.identity, position=position)
+    return replace(made, instance_id=span.instance_id, journal=span.journal, position=position)
 
 
 FIRST, SECOND = base(100, 20.0), base(600, 300.0)
@@ -39,7 +39,7 @@ class TestIntervals:
         [
             replace(FIRST, finished_at=None),
             replace(FIRST, verification=Verification(VerificationState.FAILED)),
-            replace(FIRST, journal="7000-2"),
+            replace(FIRST, journal="7000-2.b"),
             replace(FIRST, instance_id="two"),
             replace(FIRST, position=99),
             replace(FIRST, position=1001),
@@ -60,7 +60,7 @@ class TestIntervals:
 
     def test_after_a_restore_a_moment_is_one_of_the_data_that_were_there_then(self) -> None:
         """The first server was put back at 800 by an undo."""
-        later = JournalSpan(2, "db", "two", "7000-2", 10, 90, 500.0, 800.0)
+        later = JournalSpan(2, "db", "two", "7000-2.b", 10, 90, 500.0, 800.0)
         own = base(10, 520.0, later)
         intervals = list_intervals([(replace(SPAN, read_at=900.0), 900.0), (later, 800.0)], [own, *BASES], 0.0)
         assert find_base(intervals, 450.0) == (SECOND, 900.0)

@@ -1,6 +1,6 @@
 """A journal in the archive: objects that continue one another, each named by what it holds.
 
-    DATABASE/journal/INSTANCE/IDENTITY/START-END-TIME   positions in hexadecimal, the time in milliseconds
+    DATABASE/journal/INSTANCE/JOURNAL/START-END-TIME   positions in hexadecimal, the time in milliseconds
 
 An object that was put and not recorded, because the platform was killed, is followed by one that begins where it does
 and goes further: of those that begin alike the longest counts.
@@ -91,6 +91,17 @@ def select(pieces: Sequence[Piece], wanted: Stretch) -> list[Piece]:
             break
     if not found or found[-1].at < min(wanted.reach, wanted.until):
         raise ObjectMissing(_describe_gap(pieces, found, wanted.start))
+    return found
+
+
+def runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Those that continue one another, of a journal that may have gaps. Pure."""
+    found: list[list[Piece]] = []
+    for each in pieces:
+        if found and each.start <= found[-1][-1].end < each.end:
+            found[-1].append(each)
+        elif not found or each.start > found[-1][-1].end:
+            found.append([each])
     return found
 
 

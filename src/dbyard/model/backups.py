@@ -86,7 +86,7 @@ class Backup:
     """Of its database when it was made, or when that was deleted: who may restore it afterwards follows from it."""
     instance_id: str | None = None
     journal: str | None = None
-    """The identity of its server's journal, where that is kept; from `position` on it continues the backup."""
+    """The span of its server's journal, where that is kept, that continues it from `position` on."""
     position: int | None = None
 
     @property

@@ -36,7 +36,8 @@ class JournalSpan:
     id: int
     database_id: str
     instance_id: str
-    identity: str
+    journal: str
+    """Its identity, and after a dot what tells this span from every other: a server may be made again of its backup."""
     start: int
     position: int
     started_at: float
@@ -46,9 +47,9 @@ class JournalSpan:
 
     @property
     def mark(self) -> JournalMark:
-        return JournalMark(self.identity, self.position)
+        return JournalMark(self.journal.partition(".")[0], self.position)
 
     @property
     def directory(self) -> str:
         """Of its objects in the archive."""
-        return f"{self.database_id}/journal/{self.instance_id}/{self.identity}"
+        return f"{self.database_id}/journal/{self.instance_id}/{self.journal}"

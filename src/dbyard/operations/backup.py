@@ -215,11 +215,10 @@ def _save_begun(
 ) -> None:
     """From the first backup on the journal is kept."""
     begun = replace(backup, started_at=now, full_version=instance.full_version, instance_id=instance.id)
-    if mark is None:
-        backups.set_started(connection, begun)
-    else:
-        backups.set_started(connection, replace(begun, journal=mark.identity, position=mark.position))
-        journals.begin(connection, backup.database_id, instance.id, mark, now)
+    if mark is not None:
+        journal = journals.begin(connection, backup.database_id, instance.id, mark, now)
+        begun = replace(begun, journal=journal, position=mark.position)
+    backups.set_started(connection, begun)
 
 
 def _save_made(connection: Connection, backup: Backup) -> None:

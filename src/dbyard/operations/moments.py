@@ -45,7 +45,7 @@ def find_journal(context: Context, operation: Operation, backup: Backup) -> Next
 def fetch_journal(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
     """Put what of the journal is needed beside the data; raises as `await_job` does."""
     wanted = _wanted(operation, backup)
-    mark = JournalMark(str(backup.journal), wanted.start)
+    mark = _mark(backup)
     order = Order(
         location=context.archive,
         name=backup.journal_directory,
@@ -61,9 +61,8 @@ def fetch_journal(context: Context, operation: Operation, target: Target, backup
 def replay_journal(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
     """Bring the data to the moment. Raises PermanentError with what the server says when it cannot."""
     until, layout = operation.result["stop_at"], layout_of(context, target)
-    mark = JournalMark(str(backup.journal), _wanted(operation, backup).start)
     stop_at = until if isinstance(until, float) else None
-    tool = _engine_of(target).render_replay(layout, mark, _end(operation), stop_at)
+    tool = _engine_of(target).render_replay(layout, _mark(backup), _end(operation), stop_at)
     try:
         return jobs.await_job(context, jobs.spec_of(context, operation, target, tool))
     except JobFailed as error:
@@ -75,6 +74,10 @@ def replay_journal(context: Context, operation: Operation, target: Target, backu
 def _wanted(operation: Operation, backup: Backup) -> Stretch:
     until, reach = (float(str(operation.params[name])) for name in ("until", "reach"))
     return Stretch(backup.position or 0, until, reach)
+
+
+def _mark(backup: Backup) -> JournalMark:
+    return JournalMark(str(backup.journal).partition(".")[0], backup.position or 0)
 
 
 def _end(operation: Operation) -> int:

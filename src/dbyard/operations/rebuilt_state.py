@@ -15,7 +15,7 @@ from pathlib import Path
 from dbyard.archive.locations import Location
 from dbyard.errors import ArchiveUnavailable, ConfigError
 from dbyard.model import PLATFORM_ID, EventType, InstanceState
-from dbyard.operations import manifests
+from dbyard.operations import manifests, recovered_journals
 from dbyard.operations.manifests import Manifest
 from dbyard.operations.recovered_state import adopt_backups
 from dbyard.runtimes import Runtime
@@ -107,5 +107,6 @@ def _finish(store: Store, runtime: Runtime, found: Sequence[Manifest], now: floa
 def _adopt_backups(store: Store, archive: Location, box: Box) -> None:
     try:
         adopt_backups(store, archive, box, lambda _: None)
+        recovered_journals.adopt(store, archive)
     except ArchiveUnavailable as error:
         log.error("the archive does not tell which backups there are, and they are not known: %s", error)

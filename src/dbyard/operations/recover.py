@@ -1,18 +1,20 @@
 """recover: the steps of a create with the data of a backup, for a database of which nothing else is left.
 
 Its state was put back on a machine that has none of its servers: same id, name, password and users, another address.
-A backup that turns out to be damaged gives way to the next older one.
+Where the archive has the journal since the backup, all of it is replayed. What turns out to be damaged gives way: the
+journal to the backup alone, and that to the next older one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbyard.model import Backup, BackupStatus, Operation, OperationKind, VerificationState
-from dbyard.operations import Context, Kind, Outcome, Save, Wait, create, jobs, save_all, scratch
-from dbyard.store import Connection, active_operations, backups, instances, operations
+from dbyard.model import Backup, BackupStatus, JournalSpan, Operation, OperationKind, VerificationState
+from dbyard.operations import Context, Kind, Outcome, Save, Wait, create, jobs, moments, save_all, scratch
+from dbyard.store import Connection, active_operations, backups, instances, journals, operations
 
 _AT_ONCE = 2
+_LOST = "its machine was lost"
 _TURN_SECONDS = 2.0
 
 
@@ -32,19 +34,22 @@ def on_failure(context: Context, operation: Operation, reason: str) -> Save | No
         others = backups.list_for(connection, operation.database_id)
         primary = instances.get_primary(connection, operation.database_id)
     stopped = create.on_failure(context, operation, reason)
-    if used is None or primary is None or used.verification.state is not VerificationState.FAILED:
+    if used is None or primary is None:
         return stopped
-    older = best([each for each in others if each.created_at < used.created_at])
-    if older is None:
+    if used.verification.state is VerificationState.FAILED:
+        other = best([each for each in others if each.created_at < used.created_at])
+    else:
+        other = used if moments.is_wanted(operation) and operation.step in moments.STEPS else None
+    if other is None:
         return stopped
     context.runtime.cancel_job(jobs.job_id(operation))
     context.runtime.destroy(primary.id, primary.generation)
-    now = context.now()
-    return save_all(stopped, lambda connection: ask(connection, primary.id, older, now))
+    now, is_alone = context.now(), other is used
+    return save_all(stopped, lambda connection: ask(connection, primary.id, other, now, alone=is_alone))
 
 
 KIND = Kind(
-    steps={"allocate": create.allocate, "restore": restore, "start": create.start, "configure": create.configure},
+    steps={**create.KIND.steps, "restore": restore},
     on_failure=on_failure,
 )
 
@@ -60,8 +65,20 @@ def best(found: Sequence[Backup]) -> Backup | None:
     return next(proved, usable[0] if usable else None)
 
 
-def ask(connection: Connection, instance_id: str, backup: Backup, now: float) -> None:
-    """The instance, which has no place, is to get its data from that backup."""
+def ask(connection: Connection, instance_id: str, backup: Backup, now: float, *, alone: bool = False) -> None:
+    """The instance, which has no place, is to get its data from that backup, and from its journal unless `alone`."""
     instances.set_lineage(connection, instance_id, backup.lineage)
-    params = {"backup_id": backup.id}
+    params: dict[str, object] = {"backup_id": backup.id}
+    spans = [each for each in journals.list_for(connection, backup.database_id) if _goes_on(each, backup)]
+    if spans and not alone:
+        params |= {"until": now, "reach": spans[-1].read_at}
+    journals.end_all(connection, instance_id, now, _LOST)
     operations.insert(connection, backup.database_id, OperationKind.RECOVER, now, params=params)
+
+
+def _goes_on(span: JournalSpan, backup: Backup) -> bool:
+    """Whether the journal has something that came after the backup."""
+    is_its_own = (span.instance_id, span.journal) == (backup.instance_id, backup.journal)
+    return (
+        is_its_own and span.start <= (backup.position or 0) < span.position and span.read_at > (backup.finished_at or 0)
+    )

@@ -25,7 +25,7 @@ from dbyard.model import (
     Verification,
     VerificationState,
 )
-from dbyard.operations import recover
+from dbyard.operations import recover, recovered_journals
 from dbyard.secrets import Box
 from dbyard.store import (
     Connection,
@@ -62,6 +62,7 @@ def prepare(store: Store, archive: Location, box: Box, now: float, report: Calla
     Raises ArchiveUnavailable; then nothing is written.
     """
     found = adopt_backups(store, archive, box, report)
+    recovered_journals.adopt(store, archive)
     with store.tx() as connection:
         _mark_missing(connection, found)
         made = [(each, _ask_for(connection, each, now)) for each in databases.list_all(connection)]

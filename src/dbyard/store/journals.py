@@ -5,18 +5,39 @@ from __future__ import annotations
 from sqlite3 import Row
 
 from dbyard.model import JournalMark, JournalSpan
+from dbyard.secrets import make_id
 from dbyard.store import Connection
 
-_COLUMNS = "id, database_id, instance_id, identity, start, position, started_at, read_at, ended_at, reason"
+_COLUMNS = "id, database_id, instance_id, identity AS journal, start, position, started_at, read_at, ended_at, reason"
 
 
-def begin(connection: Connection, database_id: str, instance_id: str, mark: JournalMark, now: float) -> None:
-    """The journal of the instance is kept from there on, unless it is already."""
+def begin(connection: Connection, database_id: str, instance_id: str, mark: JournalMark, now: float) -> str:
+    """The journal of the instance is kept from there on, unless it is already; the name under which it is."""
+    query = "SELECT identity FROM journal_span WHERE instance_id = ? AND identity LIKE ? AND ended_at IS NULL"
+    found = connection.execute(query, (instance_id, f"{mark.identity}.%")).fetchone()
+    if found is not None:
+        return str(found["identity"])
+    journal = f"{mark.identity}.{make_id()}"
+    insert(connection, JournalSpan(0, database_id, instance_id, journal, mark.position, mark.position, now, now))
+    return journal
+
+
+def insert(connection: Connection, span: JournalSpan) -> None:
+    """A new one, which gets an id of its own."""
     connection.execute(
-        "INSERT INTO journal_span (database_id, instance_id, identity, start, position, started_at, read_at)"
-        " SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS"
-        " (SELECT 1 FROM journal_span WHERE instance_id = ? AND identity = ? AND ended_at IS NULL)",
-        (database_id, instance_id, mark.identity, mark.position, mark.position, now, now, instance_id, mark.identity),
+        "INSERT INTO journal_span (database_id, instance_id, identity, start, position, started_at, read_at, ended_at,"
+        " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            span.database_id,
+            span.instance_id,
+            span.journal,
+            span.start,
+            span.position,
+            span.started_at,
+            span.read_at,
+            span.ended_at,
+            span.reason,
+        ),
     )
 
 
@@ -56,6 +77,14 @@ def end(connection: Connection, span_id: int, now: float, reason: str) -> None:
     """What comes next in the journal cannot be had any more."""
     connection.execute(
         "UPDATE journal_span SET ended_at = ?, reason = ? WHERE id = ? AND ended_at IS NULL", (now, reason, span_id)
+    )
+
+
+def end_all(connection: Connection, instance_id: str, now: float, reason: str) -> None:
+    """The instance goes on with other data, whose journal is another one."""
+    connection.execute(
+        "UPDATE journal_span SET ended_at = ?, reason = ? WHERE instance_id = ? AND ended_at IS NULL",
+        (now, reason, instance_id),
     )
 
 

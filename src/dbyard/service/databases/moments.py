@@ -160,7 +160,7 @@ def _text(at: float) -> str:
 def continues(span: JournalSpan, backup: Backup) -> bool:
     """Whether the journal goes on from the backup, which may still be on its way."""
     return (
-        (backup.instance_id, backup.journal) == (span.instance_id, span.identity)
+        (backup.instance_id, backup.journal) == (span.instance_id, span.journal)
         and backup.position is not None
         and backup.position >= span.start
         and backup.status is not BackupStatus.ERROR
