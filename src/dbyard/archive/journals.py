@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dbyard.archive import objects
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import Store, open_store
-from dbyard.errors import ObjectMissing
+from dbyard.errors import ArchiveUnavailable, ObjectMissing
 
 LEVEL = objects.LEVEL
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-([0-9]{1,15})")
@@ -60,8 +61,15 @@ def put(store: Store, key: bytes, name: str, pieces: Iterable[bytes]) -> None:
 
 
 def list_pieces(location: Location, directory: str) -> list[Piece]:
-    """All that the archive has of a journal, in order."""
-    return parse(open_store(location).list(directory))
+    """All that the archive has of a journal, in order, and what its copy has, which is read where the archive lost it.
+
+    A copy that is gone is left out.
+    """
+    names = set(open_store(location).list(directory))
+    if location.copy is not None:
+        with suppress(ArchiveUnavailable):
+            names.update(open_store(location.copy).list(directory))
+    return parse(names)
 
 
 def parse(names: Iterable[str]) -> list[Piece]:

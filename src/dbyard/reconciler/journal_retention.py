@@ -63,6 +63,8 @@ class JournalRetention:
         """From the archive last: what a kill leaves there is found by its name."""
         pieces = self._list(span)
         whole = last_whole(pieces, span.position)
+        if whole > needed:
+            self._ask_copy(span)
         start = max(whole, needed)
         kept = min((each.start for each in pieces if each.end > start >= each.start), default=start)
         if kept > span.start:
@@ -72,6 +74,11 @@ class JournalRetention:
                 if whole > needed:
                     self._record_gap(connection, span, needed, whole)
         open_store(self._context.archive).delete([each.name for each in pieces if each.end <= kept])
+
+    def _ask_copy(self, span: JournalSpan) -> None:
+        """Raises ArchiveUnavailable where the copy of the archive cannot tell whether it has what the archive lacks."""
+        if (copy := self._context.archive.copy) is not None:
+            open_store(copy).list(span.directory)
 
     def _list(self, span: JournalSpan) -> list[Piece]:
         """What the archive has of the span."""
