@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from dbyard.archive.journals import Piece
+from dbyard.archive.journals import Piece, runs
 from dbyard.errors import Invalid
 from dbyard.model import DAY, Backup, BackupMethod, JournalSpan, Verification, VerificationState
 from dbyard.reconciler.backups import is_base_due
-from dbyard.reconciler.journal_retention import first_needed, last_whole
+from dbyard.reconciler.journal_retention import first_needed, is_whole
 from dbyard.service.databases.moments import find_base, list_intervals, read_time
 from dbyard.store.backups import Scheduled
 
@@ -91,14 +91,26 @@ class TestRetention:
         assert first_needed(SPAN, [], 0.0) is None
 
     def test_sees_a_gap(self) -> None:
-        def pieces(*spans: tuple[int, int]) -> list[Piece]:
-            return [Piece("", start, end, 0.0) for start, end in spans]
+        def whole(needed: int, *spans: tuple[int, int]) -> bool:
+            return is_whole(runs([Piece("", start, end, 0.0) for start, end in spans]), needed, 1000)
 
-        assert last_whole(pieces((100, 500), (500, 1000)), 1000) == 100
-        assert last_whole(pieces((100, 500), (500, 900), (500, 700), (900, 1000)), 1000) == 100
-        assert last_whole(pieces((100, 400), (500, 900), (900, 1000)), 1000) == 500
-        assert last_whole(pieces((100, 500), (500, 900)), 1000) == 1000
-        assert last_whole([], 1000) == 1000
+        assert whole(100, (100, 500), (500, 1000))
+        assert whole(100, (100, 500), (500, 900), (500, 700), (900, 1000))
+        assert whole(600, (100, 400), (500, 900), (900, 1000))
+        assert not whole(400, (100, 400), (500, 900), (900, 1000))
+        assert not whole(100, (100, 500), (500, 900))
+        assert not whole(100)
+        assert whole(1000)
+
+    def test_what_comes_before_a_gap_can_be_restored_as_before(self) -> None:
+        before = replace(SPAN, position=500, read_at=200.0, ended_at=900.0)
+        after = replace(SPAN, id=2, start=550)
+        intervals = list_intervals([(before, 200.0), (after, 505.0)], BASES, 0.0)
+        assert [(each.start, each.end) for each in intervals] == [(20.0, 200.0), (300.0, 505.0)]
+        assert find_base(intervals, 100.0) == (FIRST, 200.0)
+        assert find_base(intervals, 250.0) is None
+        assert first_needed(before, BASES, 0.0) == 100
+        assert first_needed(after, BASES, 0.0) == 600
 
 
 class TestFirstBackup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dbyard.archive import journals as archived
 from dbyard.archive.journals import Piece
@@ -13,7 +14,7 @@ from dbyard.model import DAY, Backup, EventType, JournalSpan, retention_of
 from dbyard.operations import Context
 from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.moments import continues
-from dbyard.store import Connection, backups, databases, events, instances, journals
+from dbyard.store import backups, databases, events, instances, journals
 
 log = logging.getLogger(__name__)
 
@@ -62,18 +63,31 @@ class JournalRetention:
     def _trim(self, span: JournalSpan, needed: int) -> None:
         """From the archive last: what a kill leaves there is found by its name."""
         pieces = self._list(span)
-        whole = last_whole(pieces, span.position)
-        if whole > needed:
+        found = archived.runs(pieces)
+        if not is_whole(found, needed, span.position):
             self._ask_copy(span)
-        start = max(whole, needed)
-        kept = min((each.start for each in pieces if each.end > start >= each.start), default=start)
+            self._split(span, found)
+            return
+        kept = next((each.start for each in pieces if each.start <= needed < each.end), needed)
         if kept > span.start:
             started_at = next((each.at for each in reversed(pieces) if each.end <= kept), span.started_at)
             with self._context.store.tx() as connection:
                 journals.set_start(connection, span.id, kept, started_at)
-                if whole > needed:
-                    self._record_gap(connection, span, needed, whole)
         open_store(self._context.archive).delete([each.name for each in pieces if each.end <= kept])
+
+    def _split(self, span: JournalSpan, found: Sequence[Sequence[Piece]]) -> None:
+        """What comes before a gap ends there, and can be restored as before; the span itself is what comes after."""
+        now = self._context.now()
+        reason = f"the archive has lost objects of {span.directory}"
+        log.error("%s", reason)
+        goes_on = bool(found) and found[-1][-1].end == span.position
+        start, at = (found[-1][0].start, found[-1][0].at) if goes_on else (span.position, span.read_at)
+        with self._context.store.tx() as connection:
+            for run in found[:-1] if goes_on else found:
+                journals.insert(connection, _ended(span, run, now, reason))
+            journals.set_start(connection, span.id, start, at)
+            known, data = databases.get(connection, span.database_id), {"reason": reason}
+            events.record(connection, None, EventType.JOURNAL_LOST, now, database=known, data=data)
 
     def _ask_copy(self, span: JournalSpan) -> None:
         """Raises ArchiveUnavailable where the copy of the archive cannot tell whether it has what the archive lacks."""
@@ -84,13 +98,6 @@ class JournalRetention:
         """What the archive has of the span."""
         found = archived.list_pieces(self._context.archive, span.directory)
         return [each for each in found if span.start <= each.start and each.end <= span.position]
-
-    def _record_gap(self, connection: Connection, span: JournalSpan, needed: int, whole: int) -> None:
-        reason = f"the archive has lost objects of {span.directory} between the positions {needed:x} and {whole:x}"
-        log.error("%s", reason)
-        found = databases.get(connection, span.database_id)
-        data = {"reason": reason}
-        events.record(connection, None, EventType.JOURNAL_LOST, self._context.now(), database=found, data=data)
 
 
 # ---- the rules, all pure ----------------------------------------------------------------------------------------
@@ -106,11 +113,13 @@ def first_needed(span: JournalSpan, bases: Sequence[Backup], oldest: float) -> i
     return next(done, min((each.position or 0 for each in usable), default=None))
 
 
-def last_whole(pieces: Sequence[Piece], position: int) -> int:
-    """Where the pieces begin that go on to the position without a gap; that itself where there are none."""
-    start = end = -1
-    for each in pieces:
-        if each.start > end:
-            start = each.start
-        end = max(end, each.end)
-    return start if end == position else position
+def is_whole(found: Sequence[Sequence[Piece]], needed: int, position: int) -> bool:
+    """Whether nothing is missing from the position that is needed to the last one; `found` are runs without a gap."""
+    return needed >= position or any(run[0].start <= needed and run[-1].end == position for run in found)
+
+
+def _ended(span: JournalSpan, run: Sequence[Piece], now: float, reason: str | None) -> JournalSpan:
+    """The run as a span of its own, which nothing continues."""
+    first, last = run[0], run[-1]
+    told = replace(span, start=first.start, position=last.end, started_at=first.at, read_at=last.at)
+    return replace(told, ended_at=now, reason=reason)

@@ -48,7 +48,7 @@ def get(connection: Connection, span_id: int) -> JournalSpan | None:
 
 def list_for(connection: Connection, database_id: str) -> list[JournalSpan]:
     """Oldest first."""
-    query = f"SELECT {_COLUMNS} FROM journal_span WHERE database_id = ? ORDER BY id"
+    query = f"SELECT {_COLUMNS} FROM journal_span WHERE database_id = ? ORDER BY started_at, id"
     return [_span(row) for row in connection.execute(query, (database_id,))]
 
 

@@ -162,7 +162,8 @@ def continues(span: JournalSpan, backup: Backup) -> bool:
     return (
         (backup.instance_id, backup.journal) == (span.instance_id, span.journal)
         and backup.position is not None
-        and backup.position >= span.start
+        and span.start <= backup.position
+        and (span.ended_at is None or backup.position < span.position)
         and backup.status is not BackupStatus.ERROR
         and backup.verification.state is not VerificationState.FAILED
     )
