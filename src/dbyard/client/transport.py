@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -54,8 +55,10 @@ class Transport:
         """Raises ConfigError if `url` is not the URL of a web server. Sends nothing yet."""
         self.url = url.rstrip("/")
         host = _host(self.url)
-        # On this machine no proxy of the environment is used.
-        self._http = httpx2.Client(timeout=TIMEOUT, headers=_headers(token), trust_env=not is_loopback(host))
+        # To load the machine's certificates takes longer than a request, and is of no use without TLS.
+        verify = True if self.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust_env = not is_loopback(host)  # on this machine no proxy of the environment is used
+        self._http = httpx2.Client(timeout=TIMEOUT, headers=_headers(token), verify=verify, trust_env=trust_env)
 
     def __enter__(self: Self) -> Self:
         return self
