@@ -6,6 +6,8 @@ import signal
 from dataclasses import replace
 
 from dbyard import secrets
+from dbyard.archive.locations import Location
+from dbyard.metrics import Metrics
 from dbyard.model import (
     MIB,
     Account,
@@ -19,6 +21,7 @@ from dbyard.model import (
     Project,
     Token,
 )
+from dbyard.operations import Context
 from dbyard.service import Service
 from dbyard.service.databases import backups as backup_service
 from dbyard.store import accounts, backups, endpoints, instances, operations, projects, tokens
@@ -45,6 +48,23 @@ SPEC = InstanceSpec(
 )
 ADDRESS = Address("127.0.0.1", 20017)
 PLACEMENT = Placement('{"host": "127.0.0.1", "slot": 20017, "uid": 220017}')
+
+
+def make_context(service: Service, metrics: Metrics, archive: Location | None = None) -> Context:
+    """What loops of the reconciler work with that ask nothing of a runtime; the archive is the service's own."""
+    nothing: object = None
+    return Context(
+        service.store,
+        service.catalogue,
+        service.box,
+        service.authority,
+        nothing,  # type: ignore[arg-type]
+        nothing,  # type: ignore[arg-type]
+        nothing,  # type: ignore[arg-type]
+        metrics,
+        archive or service.archive,
+        service.clock,
+    )
 
 
 def seed_body(name: str = "my-postgres-db", **changes: object) -> dict[str, object]:

@@ -20,7 +20,7 @@ from dbyard.archive.stores import prepare
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
-from dbyard.model import Region, Release, Usage
+from dbyard.model import Principal, Region, Release, Usage
 from dbyard.secrets import Box
 from dbyard.service import Service
 from dbyard.service.accounts import authentication
@@ -202,6 +202,12 @@ def token(service: Service) -> str:
     token = authentication.bootstrap(service, lambda _: None)
     assert token is not None
     return token
+
+
+@pytest.fixture
+def principal(service: Service, token: str) -> Principal:
+    """The admin."""
+    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

@@ -13,17 +13,11 @@ from dbyard.archive import objects
 from dbyard.archive.stores import open_store
 from dbyard.model import Backup, Principal, Verification, VerificationState
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.store import backups
 from tests.builders import get_ready, make_backup, seed_body
 from tests.conftest import Clock
 
 CONTENT = b"rows and rows " * 100
-
-
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

@@ -11,15 +11,9 @@ from starlette.testclient import TestClient
 from dbyard.model import JournalMark, OperationKind, Principal
 from dbyard.model.times import to_datetime
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.store import backups, instances, journals, operations
 from tests.builders import get_ready, make_backup, seed_body
 from tests.conftest import Clock
-
-
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from dbyard.model import (
 from dbyard.operations import recovered_state
 from dbyard.operations.recovered_state import Recovery
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.service.databases import databases as use_cases
 from dbyard.service.databases import status
 from dbyard.service.databases.create import create
@@ -35,11 +34,6 @@ from tests.conftest import Clock
 NAME = "my-database"
 OTHER = "54100930736f7563d5030000"
 PROVED = Verification(VerificationState.VERIFIED, 1.0, 2.0, "restored; 3 counts are the same")
-
-
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

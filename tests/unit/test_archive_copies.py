@@ -20,12 +20,11 @@ from dbyard.operations import Context
 from dbyard.reconciler.archive_copies import ArchiveCopies
 from dbyard.reconciler.backups import BackupScheduler
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.service.databases import backups as use_cases
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import journals
-from tests.builders import get_ready, make_backup
+from tests.builders import get_ready, make_backup, make_context
 from tests.conftest import Clock
 
 HOUR = 3600.0
@@ -39,21 +38,9 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def context(service: Service, tmp_path: Path, metrics: Metrics) -> Context:
-    nothing: object = None
     copy = Location(f"file://{tmp_path / 'copy'}")
     settings.prepare(tmp_path, service.store, replace(service.archive, copy=copy))
-    return Context(
-        service.store,
-        service.catalogue,
-        service.box,
-        service.authority,
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        metrics,
-        replace(service.archive, copy=copy),
-        service.clock,
-    )
+    return make_context(service, metrics, replace(service.archive, copy=copy))
 
 
 @pytest.fixture
@@ -70,11 +57,6 @@ def first(context: Context) -> Store:
 def second(context: Context) -> Store:
     assert context.archive.copy is not None
     return open_store(context.archive.copy)
-
-
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

@@ -14,17 +14,15 @@ from hypothesis import strategies as st
 from dbyard.archive.stores import open_store
 from dbyard.metrics import Metrics
 from dbyard.model import DAY, Backup, BackupMethod, BackupSchedule, Principal, Verification, VerificationState
-from dbyard.operations import Context
 from dbyard.reconciler.backups import BackupScheduler, is_due, last_slot, list_expired
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.service.databases import backups as use_cases
 from dbyard.service.databases import databases
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.store import backups, operations
 from dbyard.store.backups import Scheduled
-from tests.builders import get_ready, make_backup
+from tests.builders import get_ready, make_backup, make_context
 from tests.conftest import Clock
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()  # a Saturday
@@ -108,11 +106,6 @@ class TestKept:
 
 
 @pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
-
-
-@pytest.fixture
 def database(service: Service, principal: Principal) -> str:
     found = create(service, principal, CreateRequest("my-database", "postgresql", "postgresql-starter-512")).id
     get_ready(service)
@@ -122,19 +115,7 @@ def database(service: Service, principal: Principal) -> str:
 @pytest.fixture
 def run(service: Service) -> Callable[..., None]:
     def run(*, scheduled: bool = True) -> None:
-        nothing: object = None
-        context = Context(
-            service.store,
-            service.catalogue,
-            service.box,
-            service.authority,
-            nothing,  # type: ignore[arg-type]
-            nothing,  # type: ignore[arg-type]
-            nothing,  # type: ignore[arg-type]
-            Metrics(),
-            service.archive,
-            service.clock,
-        )
+        context = make_context(service, Metrics())
         BackupScheduler(context, threading.Event(), lambda: None, scheduled=scheduled).run_once()
 
     return run

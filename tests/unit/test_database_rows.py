@@ -10,7 +10,6 @@ import pytest
 
 from dbyard.model import BackupSchedule, Instance, Principal, Role
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.service.databases import databases as use_cases
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
@@ -20,11 +19,6 @@ from tests.builders import get_ready, open_account
 
 NAME, OTHER = "my-database", "another-database"
 PLAN = "postgresql-starter-512"
-
-
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
 
 
 @pytest.fixture

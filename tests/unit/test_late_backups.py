@@ -18,15 +18,13 @@ from dbyard.model import (
     Verification,
     VerificationState,
 )
-from dbyard.operations import Context
 from dbyard.reconciler.backups import BackupScheduler
 from dbyard.service import Service
-from dbyard.service.accounts import authentication
 from dbyard.service.databases import details
 from dbyard.service.databases.backup_report import describe
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
-from tests.builders import get_ready, make_backup
+from tests.builders import get_ready, make_backup, make_context
 from tests.conftest import Clock
 
 NOW = 2_000_000_000.0
@@ -71,26 +69,9 @@ def test_describe_tells_the_last_that_is_proved() -> None:
     assert (told.last_at, told.proved_at) == (NOW - HOUR, NOW - 5 * HOUR)
 
 
-@pytest.fixture
-def principal(service: Service, token: str) -> Principal:
-    return authentication.authenticate(service, token)
-
-
 def test_an_overdue_one_is_told_once(service: Service, principal: Principal, clock: Clock) -> None:
-    nothing: object = None
     metrics = Metrics()
-    context = Context(
-        service.store,
-        service.catalogue,
-        service.box,
-        service.authority,
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        metrics,
-        service.archive,
-        service.clock,
-    )
+    context = make_context(service, metrics)
     create(service, principal, CreateRequest("my-database", "redis", "redis-starter-128"))
     get_ready(service)
 

@@ -10,9 +10,9 @@ import pytest
 from dbyard.archive.state_copies import StateArchive
 from dbyard.metrics import Metrics
 from dbyard.model import DAY, EventType
-from dbyard.operations import Context
 from dbyard.reconciler.state_copies import StateCopies
 from dbyard.service import Service
+from tests.builders import make_context
 from tests.conftest import Clock
 
 HOUR = 3600.0
@@ -25,20 +25,8 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def copies(service: Service, token: str, tmp_path: Path, metrics: Metrics) -> StateCopies:
-    nothing: object = None
     (tmp_path / "home" / "state").mkdir(parents=True)
-    context = Context(
-        service.store,
-        service.catalogue,
-        service.box,
-        service.authority,
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        nothing,  # type: ignore[arg-type]
-        metrics,
-        service.archive,
-        service.clock,
-    )
+    context = make_context(service, metrics)
     return StateCopies(context, threading.Event(), tmp_path / "home")
 
 

@@ -14,3 +14,8 @@ def private_host(host: str, admin_password: str) -> str:
         return host
     first, second, third, *_ = hashlib.sha256(f"private {admin_password}".encode()).digest()
     return f"127.{first % 254 + 1}.{second}.{third % 254 + 1}"
+
+
+def is_private(listens: str | None, host: str, admin_password: str) -> bool:
+    """Whether a server that should listen at `host` listens where only the platform finds it. Pure."""
+    return listens != host and listens == private_host(host, admin_password)

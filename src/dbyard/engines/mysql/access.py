@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dbyard.engines.mysql.servers import Server
 from dbyard.engines.mysql.session import connect, guard, identifier
 from dbyard.engines.mysql.sizes import pool_mb
-from dbyard.engines.private_host import private_host
+from dbyard.engines.private_host import is_private
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction, User
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         session.execute("SELECT @@bind_address")
         row: Any = session.fetchone()
     if has_plan(observed, desired.plan):
-        return Applied(hidden=row[0] == private_host(address.host, admin_password) != address.host)
+        return Applied(hidden=is_private(row[0], address.host, admin_password))
     return RestartNeeded("the plan's memory and connections are set at a start")
 
 

@@ -16,7 +16,7 @@ from dbyard.engines.postgresql.passwords import tenant_verifier
 from dbyard.engines.postgresql.render import GRANTS, OPEN_MAINTENANCE, sizes
 from dbyard.engines.postgresql.session import Held, Session, connect, identifier, literal
 from dbyard.engines.postgresql.settings import LOCALE
-from dbyard.engines.private_host import private_host
+from dbyard.engines.private_host import is_private
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
 _ATTEMPTS = 2
@@ -76,10 +76,9 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
             if user.reset and user.name in observed.users:
                 _reset(session, user)
         (listens,) = session.execute("SHOW listen_addresses")
-    hidden = listens == private_host(address.host, admin_password) != address.host
-    return (
-        Applied(hidden) if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
-    )
+    if observed.has_plan:
+        return Applied(hidden=is_private(listens, address.host, admin_password))
+    return RestartNeeded("the plan's memory and connections are set at a start")
 
 
 def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
