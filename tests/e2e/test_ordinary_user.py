@@ -17,7 +17,7 @@ from tests.e2e.platforms import Platform, kill_processes, platform, require
 from tests.strangers import as_user
 
 UID = 64_999
-TECHNOLOGIES = {"redis": "7.0", "postgresql": "15"}  # these need no sandbox
+TECHNOLOGIES = {"redis": "7.0", "postgresql": "15"}
 SECONDS = 30
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

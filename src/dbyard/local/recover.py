@@ -29,9 +29,11 @@ def recover(home: Path | None, config_file: Path | None) -> None:
     password, on a port that may be another one. Repeat it after a kill.
     """
     from dbyard import daemon
-    from dbyard.archive.state_copies import STATE, install
+    from dbyard.archive.state_copies import KEY, STATE, install
 
     config = settings.load(config_file, home=home)
+    if not (config.home / KEY).exists():
+        raise ConfigError(f"{config.home} has no master key: put it there first (dbyard key import)")
     with daemon.locked(config.home):
         if (config.home / STATE).exists():
             raise ConfigError(f"{config.home} has a state: nothing was recovered, and nothing was changed")

@@ -1,4 +1,4 @@
-"""PostgreSQL 15 and 17.
+"""PostgreSQL 15, 17 and 18.
 
 A prepared server holds a role and a database both named `spare`; `configure` renames them to the tenant's, which costs
 a fifth of creating a database. The admin is a superuser who can log in from this machine only.
