@@ -12,7 +12,7 @@ from dbyard.model import JournalMark, OperationKind, Principal
 from dbyard.model.times import to_datetime
 from dbyard.service import Service
 from dbyard.store import backups, instances, journals, operations
-from tests.builders import get_ready, make_backup, seed_body
+from tests.builders import claim, get_ready, make_backup, seed_body
 from tests.conftest import Clock
 
 
@@ -95,6 +95,51 @@ class TestRestore:
         with service.store.read() as reading:
             ((made, _),) = operations.list_for(reading, answer.json()["database"]["id"])
         assert (made.kind, made.params["until"]) == (OperationKind.CREATE, archived[0] + 10)
+
+    def test_is_not_one_of_another_servers_data(
+        self, api: TestClient, service: Service, database: str, archived: tuple[float, float]
+    ) -> None:
+        """A restore has replaced what was there, and an undo has put it back."""
+        with service.store.read() as reading:
+            primary = instances.get_primary(reading, database)
+        assert primary is not None
+        for previous, to, at in ((primary.id, "other", archived[0] + 10), ("other", primary.id, archived[0] + 60)):
+            with service.store.tx() as connection:
+                operations.insert(
+                    connection, database, OperationKind.SWITCH, service.clock(), params={"instance_id": to}
+                )
+            operation = claim(service)
+            with service.store.tx() as connection:
+                operations.finish(connection, operation, service.clock(), {"previous": previous, "pointed_at": at})
+        assert ask(api, database, archived[0] + 30).status_code == 422
+        assert (
+            len(api.get(f"/api/databases/{database}/pitr/recovery_window").json()["recovery_window"]["intervals"]) == 2
+        )
+        assert ask(api, database, archived[0] + 70).status_code == 201
+
+    def test_has_finished_when_the_switch_has_that_it_ends_with(
+        self, api: TestClient, service: Service, database: str, archived: tuple[float, float]
+    ) -> None:
+        restore_id = ask(api, database, archived[0] + 10).json()["operation_id"]
+        restore = claim(service)
+        with service.store.tx() as connection:
+            switch_id = operations.insert(connection, database, OperationKind.SWITCH, service.clock())
+            operations.finish(connection, restore, service.clock(), {"switch": switch_id})
+        paths = (
+            f"/api/databases/{database}/operations/{restore_id}",
+            f"/api/operations/{restore_id}",
+            f"/v1/apps/{database}/operations/{restore_id}",
+        )
+        for path in paths:
+            shown = api.get(path).json()["operation"]
+            assert (shown["id"], shown["type"], shown["status"]) == (restore_id, "restore", "pending")
+            assert shown["finished_at"] is None
+        switch = claim(service)
+        with service.store.tx() as connection:
+            operations.fail(connection, switch, service.clock(), "start_failed", "the server does not start")
+        for path in paths:
+            shown = api.get(path).json()["operation"]
+            assert (shown["id"], shown["status"], shown["error"]) == (restore_id, "error", "the server does not start")
 
     def test_outside_is_refused_with_what_there_is(
         self, api: TestClient, database: str, archived: tuple[float, float]

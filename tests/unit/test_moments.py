@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from dbyard.archive.journals import Piece, runs
 from dbyard.errors import Invalid
-from dbyard.model import DAY, Backup, BackupMethod, JournalSpan, Verification, VerificationState
+from dbyard.model import (
+    DAY,
+    Backup,
+    BackupMethod,
+    JournalSpan,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Verification,
+    VerificationState,
+)
 from dbyard.reconciler.backups import is_base_due
 from dbyard.reconciler.journal_retention import first_needed, is_whole
-from dbyard.service.databases.moments import find_base, list_intervals, read_time
+from dbyard.service.databases.moments import find_base, list_intervals, list_tenures, read_time
 from dbyard.store.backups import Scheduled
 
 SPAN = JournalSpan(1, "db", "one", "7000-1.a", 100, 1000, 10.0, 500.0)
@@ -21,6 +32,13 @@ def base(position: int, finished_at: float | None, span: JournalSpan = SPAN) -> 
     names = (f"b{position}", "db", "db", "postgresql", "17", "17.12", "p", "lineage", "app", "app")
     made = Backup(*names, BackupMethod.PERIODIC, 0.0, 0.0, finished_at)
     return replace(made, instance_id=span.instance_id, journal=span.journal, position=position)
+
+
+def switch(previous: str, to: str, at: float) -> Operation:
+    """One that is done, and led the endpoint to `to` at that time."""
+    fields = ("id", "db", OperationKind.SWITCH, "configure", OperationStatus.DONE, 1, 0.0, 0.0, None, None, None, at)
+    result = {"previous": previous, "pointed_at": at}
+    return Operation(*fields, finished_at=at + 1, params={"instance_id": to}, result=result)
 
 
 FIRST, SECOND = base(100, 20.0), base(600, 300.0)
@@ -59,13 +77,33 @@ class TestIntervals:
         assert find_base(intervals, 505.1) is None
 
     def test_after_a_restore_a_moment_is_one_of_the_data_that_were_there_then(self) -> None:
-        """The first server was put back at 800 by an undo."""
-        later = JournalSpan(2, "db", "two", "7000-2.b", 10, 90, 500.0, 800.0)
+        """The first server was put back at 800 by an undo; of the other one there is nothing before its backup."""
+        later = JournalSpan(2, "db", "two", "7000-2.b", 10, 90, 500.0, 790.0)
         own = base(10, 520.0, later)
-        intervals = list_intervals([(replace(SPAN, read_at=900.0), 900.0), (later, 800.0)], [own, *BASES], 0.0)
+        tenures = list_tenures([switch("one", "two", 500.0), switch("two", "one", 800.0)])
+        spans = [(replace(SPAN, read_at=900.0), 900.0), (later, 790.0)]
+        intervals = list_intervals(spans, [own, *BASES], 0.0, tenures)
+        assert [(each.start, each.end) for each in intervals] == [(20.0, 500.0), (520.0, 790.0), (800.0, 900.0)]
         assert find_base(intervals, 450.0) == (SECOND, 900.0)
-        assert find_base(intervals, 600.0) == (own, 800.0)
+        assert find_base(intervals, 510.0) is None
+        assert find_base(intervals, 600.0) == (own, 790.0)
+        assert find_base(intervals, 795.0) is None
         assert find_base(intervals, 850.0) == (SECOND, 900.0)
+
+    def test_of_a_server_that_was_lost_with_its_machine_are_all_that_there_were(self) -> None:
+        later = JournalSpan(2, "db", "three", "7000-3.c", 10, 90, 600.0, 800.0)
+        tenures = list_tenures([switch("two", "one", 15.0)])
+        intervals = list_intervals([(SPAN, 500.0), (later, 800.0)], [base(10, 620.0, later), *BASES], 0.0, tenures)
+        assert [(each.start, each.end) for each in intervals] == [(20.0, 500.0), (620.0, 800.0)]
+
+
+class TestTenures:
+    def test_follow_one_another(self) -> None:
+        assert list_tenures([]) == []
+        old = replace(switch("two", "one", 20.0), result={"previous": "two"}, finished_at=21.0)
+        found = list_tenures([switch("one", "two", 10.0), old])
+        times = [(each.instance_id, each.start, each.end) for each in found]
+        assert times == [("one", -math.inf, 10.0), ("two", 10.0, 21.0), ("one", 21.0, math.inf)]
 
 
 class TestTime:

@@ -33,7 +33,7 @@ def point(context: Context, operation: Operation) -> Outcome:
         certificate(connection)
         _exchange(connection, target, new.id, now)
 
-    return Next("start", save, result={"previous": target.instance.id})
+    return Next("start", save, result={"previous": target.instance.id, "pointed_at": now})
 
 
 def start(context: Context, operation: Operation) -> Outcome:

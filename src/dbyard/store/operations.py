@@ -115,6 +115,12 @@ def find_by_param(connection: Connection, database_id: str, name: str, value: st
     return _one(connection.execute(query, (database_id, name, value)).fetchone())
 
 
+def list_done(connection: Connection, database_id: str, kind: str) -> list[Operation]:
+    """The database's operations of a kind that ended well, oldest first."""
+    query = f"SELECT {_COLUMNS} FROM operation WHERE database_id = ? AND kind = ? AND status = 'done' ORDER BY seq"
+    return [_operation(row) for row in connection.execute(query, (database_id, kind))]
+
+
 def get(connection: Connection, operation_id: str) -> Operation | None:
     return _one(connection.execute(f"SELECT {_COLUMNS} FROM operation WHERE id = ?", (operation_id,)).fetchone())
 

@@ -37,7 +37,7 @@ from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.create import create as create_database
 from dbyard.service.databases.create_request import CreateRequest
 from dbyard.service.databases.databases import event_data
-from dbyard.service.databases.operations import OperationHistory, find_history, queue, start
+from dbyard.service.databases.operations import OperationHistory, find_history, find_last, queue, start
 from dbyard.store import Connection, active_operations, backups, credentials, events, instances, operations
 
 
@@ -66,15 +66,10 @@ class BackupContent:
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """A restore, and the switch that it ends with, once that is asked for."""
+    """A restore, and the operation that tells how far it is: itself, or the switch that it ends with."""
 
     operation: Operation
-    switch: Operation | None
-
-    @property
-    def last(self) -> Operation:
-        """The one that tells how far it is."""
-        return self.switch or self.operation
+    last: Operation
 
 
 def list_all(service: Service, principal: Principal, key: str) -> Sequence[Backup]:
@@ -198,9 +193,7 @@ def get_restoration(service: Service, principal: Principal, key: str, operation_
         operation = operations.get(reading, operation_id)
         if operation is None or operation.database_id != database.id or operation.kind != OperationKind.RESTORE:
             raise NotFound("Restoration not found", resource="restoration")
-        switch_id = operation.result.get("switch")
-        switch = operations.get(reading, str(switch_id)) if switch_id else None
-        return Restoration(operation, switch)
+        return Restoration(operation, find_last(reading, operation))
 
 
 def delete(service: Service, principal: Principal, key: str, backup_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from dbyard.model import (
     Database,
     JournalSpan,
     Operation,
+    OperationKind,
     Principal,
     VerificationState,
     retention_of,
@@ -27,7 +29,7 @@ from dbyard.service.authorization import authorize_database
 from dbyard.service.databases.backups import check_restorable, queue_restore
 from dbyard.service.databases.create import create as create_database
 from dbyard.service.databases.create_request import CreateRequest
-from dbyard.store import Connection, backups, instances, journals
+from dbyard.store import Connection, backups, instances, journals, operations
 
 _FIELD = "restore_time"
 
@@ -43,6 +45,15 @@ class Interval:
     end: float
     reach: float
     bases: Sequence[Backup]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """From `start` to `end`, in Unix time, the instance was the database's primary."""
+
+    instance_id: str
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,8 @@ def _find_window(service: Service, reading: Connection, database: Database) -> R
     for span in spans:
         is_open = primary is not None and span.instance_id == primary.id and span.ended_at is None
         found.append((span, max(span.read_at, seen or 0.0) if is_open else span.read_at))
-    intervals = list_intervals(found, bases, service.clock() - days * DAY)
+    switches = operations.list_done(reading, database.id, OperationKind.SWITCH)
+    intervals = list_intervals(found, bases, service.clock() - days * DAY, list_tenures(switches))
     trouble = service.journal_trouble(primary.id) if primary else None
     return RecoveryWindow(intervals, days, trouble)
 
@@ -169,25 +181,39 @@ def continues(span: JournalSpan, backup: Backup) -> bool:
     )
 
 
+def list_tenures(switches: Sequence[Operation]) -> list[Tenure]:
+    """Which instance was the primary when, if that ever changed; `switches` are all that ended well, in order."""
+    times = [float(str(each.result.get("pointed_at", each.finished_at))) for each in switches]
+    primaries = [str(each.params["instance_id"]) for each in switches]
+    first = [str(each.result["previous"]) for each in switches[:1]]
+    starts, ends = [-math.inf, *times], [*times, math.inf]
+    return [Tenure(*each) for each in zip([*first, *primaries], starts, ends, strict=False)]
+
+
 def list_intervals(
-    spans: Sequence[tuple[JournalSpan, float]], bases: Sequence[Backup], oldest: float
+    spans: Sequence[tuple[JournalSpan, float]],
+    bases: Sequence[Backup],
+    oldest: float,
+    tenures: Sequence[Tenure] = (),
 ) -> list[Interval]:
-    """Of which moments not before `oldest` there is all, in the order of time; each span goes on until a moment."""
+    """Of which moments not before `oldest` there is all, in the order of time; each span goes on until a moment.
+
+    While another instance was the primary, the data of a span's own were not those of the database.
+    """
     found = []
     for span, end in spans:
         own = [each for each in bases if continues(span, each) and (each.finished_at or end) < end]
         own = [each for each in own if (each.position or 0) <= span.position]
         start = max(min((each.finished_at or end for each in own), default=end), oldest)
-        if start < end:
-            found.append(Interval(start, end, span.read_at, own))
+        times = [(each.start, each.end) for each in tenures if each.instance_id == span.instance_id]
+        for first, last in times or [(start, end)]:
+            if max(start, first) < min(end, last):
+                found.append(Interval(max(start, first), min(end, last), span.read_at, own))
     return sorted(found, key=lambda each: each.start)
 
 
 def find_base(intervals: Sequence[Interval], moment: float) -> tuple[Backup, float] | None:
-    """The newest backup from which the moment can be reached, and the `reach` of its journal.
-
-    What a restore replaced was the database's until then, so the interval that began last has it.
-    """
+    """The newest backup from which the moment can be reached, and the `reach` of its journal."""
     for each in reversed(intervals):
         if each.start <= moment <= each.end:
             base = next(base for base in each.bases if (base.finished_at or moment) <= moment)

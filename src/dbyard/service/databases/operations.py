@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbyard.errors import Conflict
 from dbyard.model import (
@@ -53,9 +53,14 @@ def list_all(service: Service, principal: Principal, key: str) -> list[Operation
 
 
 def get(service: Service, principal: Principal, operation_id: str, key: str | None = None) -> Operation:
-    """An operation of a database that the principal may use; of the database `key`, if one is given."""
+    """An operation of a database that the principal may use; of the database `key`, if one is given.
+
+    It has ended when what it was asked for has: a restore with its switch.
+    """
     with service.store.read() as reading:
-        return authorize_operation(reading, principal, operation_id, key)
+        found = authorize_operation(reading, principal, operation_id, key)
+        last = find_last(reading, found)
+    return replace(last, id=found.id, kind=found.kind, created_at=found.created_at)
 
 
 def cancel(service: Service, principal: Principal, key: str, operation_id: str) -> OperationHistory:
@@ -184,6 +189,12 @@ def find(service: Service, operation_id: str) -> Operation | None:
 def find_history(connection: Connection, database: Database, operation_id: str) -> OperationHistory:
     """One operation of the database, which has it."""
     return next(each for each in _histories(connection, database) if each.operation.id == operation_id)
+
+
+def find_last(reading: Connection, operation: Operation) -> Operation:
+    """The one that tells how far it is: of a restore the switch that it ends with, once that is asked for."""
+    switch_id = operation.result.get("switch")
+    return (operations.get(reading, str(switch_id)) if switch_id else None) or operation
 
 
 def _check_idle(connection: Connection, database: Database) -> None:
