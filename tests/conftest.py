@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -125,6 +126,14 @@ class World:
 
     def wake(self) -> None:
         self.wakes += 1
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Chance that can be had again: its seed is shown with a test that fails."""
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    sys.stdout.write(f"SEED={seed}\n")
+    return random.Random(seed)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,21 +70,33 @@ class TestRead:
             name = journals.name_of(DIRECTORY, start, end, end)
             journals.put(open_store(location), KEY, name, [written[start:end]])
         pieces = journals.select(journals.list_pieces(location, DIRECTORY), Stretch(700, 3000.0, 3000.0))
-        assert b"".join(journals.read(open_store(location), KEY, pieces, 700)) == written[700:]
+        assert b"".join(journals.read(location, KEY, pieces, 700)) == written[700:]
 
     def test_takes_what_is_lost_from_the_copy(self, tmp_path: Path) -> None:
         copy = Location(f"file://{tmp_path / 'copy'}")
         location = Location(f"file://{tmp_path / 'first'}", copy=copy)
-        for each in (replace(location, copy=None), copy):
+        for each in (location, copy):
             prepare(each)
             for start in (0, 10, 20):
                 name = journals.name_of(DIRECTORY, start, start + 10, start + 10)
                 journals.put(open_store(each), KEY, name, [bytes([start]) * 10])
         (tmp_path / "first" / journals.name_of(DIRECTORY, 10, 20, 20)).unlink()
         pieces = journals.select(journals.list_pieces(location, DIRECTORY), Stretch(0, 30.0, 30.0))
-        assert b"".join(journals.read(open_store(location), KEY, pieces, 0)) == bytes(10) + b"\n" * 10 + b"\x14" * 10
+        assert b"".join(journals.read(location, KEY, pieces, 0)) == bytes(10) + b"\n" * 10 + b"\x14" * 10
         shutil.rmtree(tmp_path / "copy")
         assert ends(journals.list_pieces(location, DIRECTORY)) == [10, 30]
+
+    def test_takes_what_is_damaged_from_the_copy(self, tmp_path: Path) -> None:
+        copy = Location(f"file://{tmp_path / 'copy'}")
+        location, name = Location(f"file://{tmp_path / 'first'}", copy=copy), journals.name_of(DIRECTORY, 0, 10, 10)
+        prepare(location)
+        journals.put(open_store(location), KEY, name, [bytes(10)])
+        shutil.copytree(tmp_path / "first", tmp_path / "copy")
+        (tmp_path / "first" / name).write_bytes(b"damaged")
+        noted: list[str] = []
+        pieces = journals.list_pieces(location, DIRECTORY)
+        assert b"".join(journals.read(location, KEY, pieces, 0, noted.append)) == bytes(10)
+        assert noted == [name]
 
     def test_refuses_one_in_the_place_of_another(self, tmp_path: Path) -> None:
         location = Location(f"file://{tmp_path}")
@@ -96,4 +107,4 @@ class TestRead:
         (tmp_path / second).write_bytes((tmp_path / first).read_bytes())
         pieces = journals.list_pieces(location, DIRECTORY)
         with pytest.raises(BackupDamaged, match=second):
-            list(journals.read(open_store(location), KEY, pieces, 0))
+            list(journals.read(location, KEY, pieces, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,34 +144,6 @@ class TestDirectory:
     def test_reaches_nothing_beside_itself(self, store: Store, name: str) -> None:
         with pytest.raises(ValueError, match="names no object"):
             store.put(name, [b"x"])
-
-
-class TestCopied:
-    @pytest.fixture
-    def location(self, root: Path) -> Location:
-        copy = Location(f"file://{root.with_name('copy')}")
-        prepare(copy)
-        return Location(f"file://{root}", copy=copy)
-
-    def test_serves_what_the_first_has_lost(self, store: Store, location: Location) -> None:
-        assert location.copy is not None
-        open_store(location.copy).put("db/data", [b"onetwo"])
-        assert read(store, "db/data") == b"onetwo"
-        assert read(store, "db/data", 3) == b"two"
-        assert store.list("db") == []
-        store.put("db/data", [b"first"])
-        assert read(store, "db/data") == b"first"
-        with pytest.raises(ObjectMissing):
-            read(store, "db/other")
-
-    def test_is_not_asked_for_what_the_first_has(self, store: Store, location: Location) -> None:
-        assert location.copy is not None
-        shutil.rmtree(location.copy.directory)
-        store.put("db/data", [b"x"])
-        assert read(store, "db/data") == b"x"
-        store.delete_all("db")
-        with pytest.raises(ArchiveUnavailable):
-            read(store, "db/data")
 
 
 class TestBucket:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,7 @@ import pytest
 
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store, prepare
-from dbyard.archive.transfer import DAMAGED, TOO_MUCH, UNAVAILABLE, Order, Receipt
+from dbyard.archive.transfer import DAMAGED, TOO_MUCH, UNAVAILABLE, Delivery, Order, Receipt
 
 KEY = bytes(range(32))
 NAME = "db/b/data"
@@ -43,6 +45,10 @@ def receipt(tmp_path: Path) -> Receipt:
     return msgspec.json.decode((tmp_path / "result").read_bytes(), type=Receipt)
 
 
+def delivery(tmp_path: Path) -> Delivery:
+    return msgspec.json.decode((tmp_path / "result").read_bytes(), type=Delivery)
+
+
 @pytest.mark.parametrize("level", [0, 3])
 def test_carries_there_and_back(tmp_path: Path, location: Location, level: int) -> None:
     content = b"".join(b"row %d\n" % number for number in range(400_000))
@@ -56,7 +62,19 @@ def test_carries_there_and_back(tmp_path: Path, location: Location, level: int) 
     got = transfer(tmp_path, location, "get", f"cat > {tmp_path}/back", level=level)
     assert (got.returncode, got.stderr) == (0, b"")
     assert (tmp_path / "back").read_bytes() == content
-    assert receipt(tmp_path).sha256 == hashlib.sha256(stored).hexdigest()
+    assert delivery(tmp_path) == Delivery(len(content), [])
+
+
+def test_takes_from_the_copy_what_is_damaged(tmp_path: Path, location: Location) -> None:
+    transfer(tmp_path, location, "put", "cat", bytes(5_000_000), level=0)
+    copy = Location(f"file://{tmp_path / 'copy'}")
+    shutil.copytree(location.directory, copy.directory)
+    (location.directory / NAME).write_bytes((copy.directory / NAME).read_bytes()[:3_000_000])
+    both = replace(location, copy=copy)
+    got = transfer(tmp_path, both, "get", f"cat > {tmp_path}/back", level=0)
+    assert (got.returncode, got.stderr) == (0, b"")
+    assert (tmp_path / "back").read_bytes() == bytes(5_000_000)
+    assert delivery(tmp_path) == Delivery(5_000_000, [NAME])
 
 
 def test_puts_nothing_when_the_program_fails(tmp_path: Path, location: Location) -> None:
@@ -125,4 +143,4 @@ def test_what_compresses_well_needs_no_memory(tmp_path: Path, location: Location
         program = f'{limited} {sys.executable} -m dbyard.archive.transfer {direction} {tmp_path} /bin/sh -c "{script}"'
         done = subprocess.run(["/bin/sh", "-c", program], input=order + b"\n", capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
-        assert receipt(tmp_path).bytes == 2_000_000_000
+        assert delivery(tmp_path).bytes == 2_000_000_000

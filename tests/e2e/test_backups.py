@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -14,9 +15,11 @@ import pytest
 import redis
 
 from dbyard import catalogue, engines
-from dbyard.archive import objects
+from dbyard.archive import objects, reading
+from dbyard.archive.locations import Location
 from dbyard.archive.manifests import Manifest
-from dbyard.errors import Conflict, NotFound, Unreachable
+from dbyard.archive.stores import open_store
+from dbyard.errors import BackupDamaged, Conflict, NotFound, Unreachable
 from dbyard.model import OperationKind, Technology
 from dbyard.operations import moments
 from dbyard.operations.kinds import KINDS
@@ -522,7 +525,56 @@ def outcomes(home: Platform) -> list[str]:
         return [step.outcome for step in newest.steps]
 
 
+class TestDamage:
+    def test_anywhere_in_any_object_is_found_and_named(self, fresh: Platform, rng: random.Random) -> None:
+        """Not a byte of it is ever given to a program; what is read before it was right."""
+        fresh.start()
+        for technology in ("redis", "postgresql"):
+            connection = fresh.create(f"{technology}-db", technology)
+            with closing(tenants.connect(technology, connection.url)) as tenant:
+                tenant.write_many(range(1000))
+            with fresh.client() as client:
+                client.create_backup(f"{technology}-db")
+        root = fresh.home / "archive"
+        wait_for(lambda: len(list(root.glob("*/*/proof"))) == 2 and list(root.glob("*/journal/*/*/*")), fresh.log, 120)
+        fresh.stop()
+        location = Location(f"file://{root}")
+        box = load_or_make_key(fresh.home / "master.key")
+        for name in open_store(location).list():
+            key, path = box.derive_key("archive", name.partition("/")[0]), root / name
+            whole, plain = path.read_bytes(), b"".join(reading.read(location, key, name))
+            for number in rng.sample(range(len(whole)), 10):
+                path.write_bytes(whole[:number] + bytes([whole[number] ^ 1 << rng.randrange(8)]) + whole[number + 1 :])
+                seen: list[bytes] = []
+                with pytest.raises(BackupDamaged, match=name):
+                    seen.extend(reading.read(location, key, name))
+                assert plain.startswith(b"".join(seen))
+            path.write_bytes(whole)
+
+
 class TestCopy:
+    def test_of_the_archive_mends_it(self, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        with platform(DBYARD_ARCHIVE_COPY=str(copy)) as home:
+            connection = home.start().create(NAME, "redis")
+            with closing(tenants.connect("redis", connection.url)) as tenant:
+                tenant.write_many(range(100))
+                made = back_up(home)
+            data = Path(made.database_id) / made.id / "data"
+            wait_for(lambda: (copy / data.with_name("manifest")).exists(), home.log, 120)
+            path, whole = home.home / "archive" / data, (copy / data).read_bytes()
+            path.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+            assert content(home, made).startswith(b"REDIS")
+            with home.client() as client:
+                client.verify_backup(NAME, made.id)
+            await_proof(home, made.id)
+            wait_for(lambda: path.read_bytes() == whole, home.log, 60)
+            path.write_bytes(whole[:-1])
+            restore(home, made)
+            home.await_usable(NAME)
+            assert read("redis", connection.url) == set(range(100))
+            wait_for(lambda: path.read_bytes() == whole, home.log, 60)
+
     def test_of_the_archive_serves_a_restore(self, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         with platform(DBYARD_ARCHIVE_COPY=str(copy)) as home:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbyard.archive import journals as archived
-from dbyard.archive import settings
+from dbyard.archive import objects, settings
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import Store, open_store
 from dbyard.config import Config
@@ -23,7 +23,7 @@ from dbyard.service import Service
 from dbyard.service.databases import backups as use_cases
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
-from dbyard.store import journals
+from dbyard.store import backups, journals
 from tests.builders import get_ready, make_backup, make_context
 from tests.conftest import Clock
 
@@ -50,7 +50,7 @@ def copies(context: Context) -> ArchiveCopies:
 
 @pytest.fixture
 def first(context: Context) -> Store:
-    return open_store(replace(context.archive, copy=None))
+    return open_store(context.archive)
 
 
 @pytest.fixture
@@ -65,18 +65,33 @@ def backup(service: Service, principal: Principal, first: Store) -> Backup:
     get_ready(service)
     made = make_backup(service, principal, NAME)
     for name in ("data", "manifest", "proof"):
-        first.put(f"{made.directory}/{name}", [name.encode()])
+        put(first, service, f"{made.directory}/{name}")
     return made
+
+
+def put(store: Store, service: Service, name: str) -> None:
+    """An object that holds its own name."""
+    key = service.box.derive_key("archive", name.partition("/")[0])
+    store.put(name, objects.pack(key, name, [name.encode()], objects.LEVEL))
 
 
 def names(store: Store) -> set[str]:
     return {name for directory in store.list_directories() for name in store.list(directory)}
 
 
-def told(service: Service) -> int:
+def same(first: Store, second: Store, name: str) -> bool:
+    return b"".join(first.read(name)) == b"".join(second.read(name))
+
+
+def damage(location: Location, name: str) -> None:
+    path = location.directory / name
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def told(service: Service, kind: EventType = EventType.ARCHIVE_COPY_BEHIND) -> int:
     with service.store.read() as connection:
         query = "SELECT count(*) FROM event WHERE type = ?"
-        (count,) = connection.execute(query, (EventType.ARCHIVE_COPY_BEHIND,)).fetchone()
+        (count,) = connection.execute(query, (kind,)).fetchone()
     return int(count)
 
 
@@ -89,7 +104,7 @@ def test_everything_gets_there(copies: ArchiveCopies, first: Store, second: Stor
     first.put("db/log/1", [b"x"])
     copies.run_once()
     assert names(second) == names(first)
-    assert b"".join(second.read(backup.data)) == b"data"
+    assert same(first, second, backup.data)
 
 
 def test_what_is_being_made_waits(copies: ArchiveCopies, first: Store, second: Store) -> None:
@@ -131,8 +146,42 @@ def test_what_was_lost_comes_back(copies: ArchiveCopies, first: Store, second: S
     second.put("unknown/b/data", [b"x"])
     shutil.rmtree(copies._context.archive.directory / backup.directory)
     copies.run_once()
-    assert b"".join(first.read(backup.data)) == b"data"
+    assert same(first, second, backup.data)
     assert names(first) == names(second) - {"unknown/b/data"}
+
+
+def test_what_is_damaged_is_put_back(
+    copies: ArchiveCopies, service: Service, first: Store, second: Store, backup: Backup
+) -> None:
+    copies.run_once()
+    damage(copies._context.archive, backup.data)
+    with service.store.tx() as connection:
+        backups.note_damaged(connection, backup.data, service.clock())
+    copies.run_once()
+    assert same(first, second, backup.data)
+    assert told(service, EventType.ARCHIVE_MENDED) == 1
+    with service.store.read() as connection:
+        assert backups.list_damaged(connection) == []
+
+
+def test_what_is_damaged_there_as_well_is_never_put_back(
+    copies: ArchiveCopies,
+    service: Service,
+    first: Store,
+    second: Store,
+    backup: Backup,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    copies.run_once()
+    copy = copies._context.archive.copy
+    assert copy is not None
+    damage(copy, backup.data)
+    first.delete([backup.data])
+    for _ in range(2):
+        copies.run_once()
+    assert backup.data not in names(first)
+    assert len([line for line in caplog.messages if "and so does its copy" in line]) == 1
+    assert told(service, EventType.ARCHIVE_MENDED) == 0
 
 
 def test_journals_come_back_and_go_with_what_is_kept_of_them(
@@ -144,7 +193,7 @@ def test_journals_come_back_and_go_with_what_is_kept_of_them(
         connection.execute("UPDATE journal_span SET position = 300")
     names_of = {end: archived.name_of(span.directory, end - 100, end, 1.0) for end in (100, 200, 300)}
     for name in names_of.values():
-        second.put(name, [b"x"])
+        put(second, service, name)
     second.put("db/journal/unknown/one/x", [b"x"])
     copies.run_once()
     assert names(first) == {names_of[200], names_of[300]}

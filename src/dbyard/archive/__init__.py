@@ -3,6 +3,7 @@
 locations.py     which archive it is, and what opens it
 stores.py        objects as bytes: put, read, list, delete
 objects.py       what an object's bytes are: compressed, sealed in chunks, bound to its name
+reading.py       the content of an object, from the archive or its copy
 manifests.py     what an archive tells of a backup
 journals.py      what continues a backup: a server's journal, as objects that continue one another
 state_copies.py  copies of the platform's own state

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dbyard.archive import objects
+from dbyard.archive import objects, reading
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import Store, open_store
 from dbyard.errors import ArchiveUnavailable, ObjectMissing
@@ -113,12 +113,14 @@ def runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
     return found
 
 
-def read(store: Store, key: bytes, pieces: Sequence[Piece], start: int) -> Iterator[bytes]:
-    """The bytes of the journal from the position on."""
+def read(
+    location: Location, key: bytes, pieces: Sequence[Piece], start: int, note: Callable[[str], None] = reading.warn
+) -> Iterator[bytes]:
+    """The bytes of the journal from the position on; `note` and what is raised are those of `reading.read`."""
     position = start
     for each in pieces:
         skipped = position - each.start
-        for plain in objects.unpack(key, each.name, store.read(each.name), LEVEL):
+        for plain in reading.read(location, key, each.name, LEVEL, note):
             yield plain[skipped:]
             skipped = max(skipped - len(plain), 0)
         position = each.end

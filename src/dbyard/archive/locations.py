@@ -21,7 +21,7 @@ class Location:
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     copy: Location | None = None
-    """A second place, to which the reconciler copies every object; it serves what the first one has lost."""
+    """A second place, to which the reconciler copies every object; it serves what the first one has lost or damaged."""
 
     @property
     def is_directory(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import msgspec
 
-from dbyard.archive import objects
+from dbyard.archive import objects, reading
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
 from dbyard.errors import ObjectMissing
@@ -96,4 +96,4 @@ def _put(location: Location, key: bytes, name: str, content: bytes) -> None:
 
 
 def _get(location: Location, key: bytes, name: str) -> bytes:
-    return b"".join(objects.unpack(key, name, open_store(location).read(name), objects.LEVEL))
+    return b"".join(reading.read(location, key, name))

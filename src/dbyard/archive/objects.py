@@ -28,7 +28,7 @@ KEY_BYTES = 32
 LEVEL = 3
 """Of zstd, for what is not compressed already."""
 _SALT = 16
-_HEADER = len(MAGIC) + _SALT
+HEADER = len(MAGIC) + _SALT
 
 
 def pack(key: bytes, name: str, plain: Iterable[bytes], level: int) -> Iterator[bytes]:
@@ -66,15 +66,16 @@ def seal(key: bytes, name: str, plain: Iterable[bytes]) -> Iterator[bytes]:
         yield cipher.encrypt(_nonce(number, is_last), chunk, None)
 
 
-def unseal(key: bytes, name: str, sealed: Iterable[bytes]) -> Iterator[bytes]:
+def unseal(key: bytes, name: str, sealed: Iterable[bytes], first: int = 0) -> Iterator[bytes]:
+    """The chunks; `sealed` is the header and what comes from the chunk `first` on. Raises as `unpack`."""
     pieces = iter(sealed)
     header = b""
-    while len(header) < _HEADER and (piece := next(pieces, b"")):
+    while len(header) < HEADER and (piece := next(pieces, b"")):
         header += piece
-    if not header.startswith(MAGIC) or len(header) < _HEADER:
+    if not header.startswith(MAGIC) or len(header) < HEADER:
         raise BackupDamaged(f"{name} is no object of an archive")
-    cipher = _cipher(key, name, header[len(MAGIC) : _HEADER])
-    for number, is_last, chunk in _chunks(_after(header[_HEADER:], pieces), CHUNK + TAG):
+    cipher = _cipher(key, name, header[len(MAGIC) : HEADER])
+    for number, is_last, chunk in _chunks(_after(header[HEADER:], pieces), CHUNK + TAG, first):
         try:
             yield cipher.decrypt(_nonce(number, is_last), chunk, None)
         except InvalidTag:
@@ -105,9 +106,9 @@ def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _chunks(pieces: Iterable[bytes], size: int) -> Iterator[tuple[int, bool, bytes]]:
+def _chunks(pieces: Iterable[bytes], size: int, number: int = 0) -> Iterator[tuple[int, bool, bytes]]:
     """Number, whether it is the last, and `size` bytes; the last has less, and may be empty."""
-    held, number = bytearray(), 0
+    held = bytearray()
     for piece in pieces:
         held += piece
         while len(held) > size:

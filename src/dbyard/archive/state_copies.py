@@ -25,7 +25,7 @@ import msgspec
 from dbyard import secrets
 from dbyard.archive import objects
 from dbyard.archive.locations import Location
-from dbyard.archive.stores import Store as Objects
+from dbyard.archive.reading import read
 from dbyard.archive.stores import open_store
 from dbyard.errors import BackupDamaged, ConfigError
 from dbyard.model import DAY
@@ -62,7 +62,7 @@ class StateArchive:
         store, name = open_store(self.location), f"{self._directory}/{_stamp(now)}/state"
         with copied(home, source) as state:
             store.put(name, objects.pack(self._key, name, pack(home, state), objects.LEVEL))
-        for _ in self._read(store, name):
+        for _ in objects.unpack(self._key, name, store.read(name), objects.LEVEL):
             pass
         for old in self.list()[:-_KEPT]:
             store.delete_all(str(Path(old).parent))
@@ -79,10 +79,7 @@ class StateArchive:
 
     def get(self, name: str, into: Path) -> None:
         """Write the files of a copy below a directory. Raises ArchiveUnavailable, BackupDamaged, ObjectMissing."""
-        unpack(self._read(open_store(self.location), name), into)
-
-    def _read(self, store: Objects, name: str) -> Iterator[bytes]:
-        return objects.unpack(self._key, name, store.read(name), objects.LEVEL)
+        unpack(read(self.location, self._key, name), into)
 
     @property
     def _directory(self) -> str:

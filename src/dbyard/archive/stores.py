@@ -58,9 +58,8 @@ def prepare(location: Location) -> None:
 
 
 def open_store(location: Location) -> Store:
-    """That of the location itself; reads are answered by its copy where an object is lost."""
-    store = Directory(location.directory) if location.is_directory else Bucket(location)
-    return Copied(store, open_store(location.copy)) if location.copy else store
+    """That of the location itself, without its copy."""
+    return Directory(location.directory) if location.is_directory else Bucket(location)
 
 
 class Directory:
@@ -225,28 +224,6 @@ class Bucket:
             },
             retry_config={"max_retries": _RETRIES},
         )
-
-
-class Copied:
-    """A store with a copy that may be behind, slow or gone: it is asked only for what the first one lacks."""
-
-    def __init__(self, first: Store, second: Store) -> None:
-        self._first, self._second = first, second
-        self.put = first.put
-        self.list = first.list
-        self.list_directories = first.list_directories
-        self.delete = first.delete
-        self.delete_all = first.delete_all
-
-    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        pieces = self._first.read(name, start, end)
-        try:
-            piece = next(pieces, b"")
-        except ObjectMissing:
-            yield from self._second.read(name, start, end)
-            return
-        yield piece
-        yield from pieces
 
 
 @contextmanager

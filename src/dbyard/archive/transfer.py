@@ -4,8 +4,8 @@
 
 Its standard input begins with a line of JSON, an `Order`; with `put` the rest is the program's. Keys are nowhere else,
 and the program, which runs in a sandbox, never has them. In DIRECTORY it writes `progress`, as jobs do, and at the
-end `result`: a `Receipt`. An object that was put is read back before. It ends with the program's exit code when that
-fails; otherwise as below.
+end `result`: a `Receipt` or a `Delivery`. An object that was put is read back before. It ends with the program's exit
+code when that fails; otherwise as below.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from dbyard.archive import journals, objects
+from dbyard.archive import journals, objects, reading
 from dbyard.archive.journals import Stretch
 from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
@@ -59,6 +59,13 @@ class Receipt(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Delivery(msgspec.Struct, frozen=True):
+    """The program got so many bytes; the objects `damaged` had to come from the copy of the archive."""
+
+    bytes: int
+    damaged: list[str] = []
+
+
 class TooMuch(Exception):
     """The program wrote more than it may."""
 
@@ -77,7 +84,7 @@ def main(argv: list[str]) -> int:
         order, rest = msgspec.json.decode(stdin.readline(), type=Order), stdin.read()
     try:
         meter = _Meter(directory / "progress", order.total)
-        receipt = put(order, program, meter, rest) if direction == "put" else get(order, program, meter)
+        found = put(order, program, meter, rest) if direction == "put" else get(order, program, meter)
     except _Failed as failed:
         return failed.code
     except ArchiveUnavailable as error:
@@ -89,7 +96,7 @@ def main(argv: list[str]) -> int:
     except TooMuch as error:
         print(error, file=sys.stderr)  # noqa: T201
         return TOO_MUCH
-    _write(directory / "result", msgspec.json.encode(receipt))
+    _write(directory / "result", msgspec.json.encode(found))
     return 0
 
 
@@ -111,13 +118,13 @@ def put(order: Order, program: list[str], meter: _Meter, stdin: bytes) -> Receip
     return Receipt(meter.done, digest.size, digest.hexdigest)
 
 
-def get(order: Order, program: list[str], meter: _Meter) -> Receipt:
+def get(order: Order, program: list[str], meter: _Meter) -> Delivery:
     """Let the program read what was put. Every byte is checked: it is killed before it sees one that is not right.
 
     A program may end without reading all: its exit code tells whether that is right.
     """
-    digest = _Digest()
-    plain = _object(order, digest) if order.journal is None else _journal(order, order.journal)
+    damaged: list[str] = []
+    plain = _read(order, damaged.append)
     with subprocess.Popen(program, stdin=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker: it was opened as a pipe
         try:
@@ -131,18 +138,14 @@ def get(order: Order, program: list[str], meter: _Meter) -> Receipt:
         process.stdin.close()
         if code := _exit_code(process):
             raise _Failed(code)
-    return Receipt(meter.done, digest.size, digest.hexdigest)
+    return Delivery(meter.done, damaged)
 
 
-def _object(order: Order, digest: _Digest) -> Iterator[bytes]:
-    stored = digest.of(open_store(order.location).read(order.name))
-    return objects.unpack(order.key, order.name, stored, order.level)
-
-
-def _journal(order: Order, wanted: Stretch) -> Iterator[bytes]:
-    pieces = journals.list_pieces(order.location, order.name)
-    needed = journals.select(pieces, wanted)
-    return journals.read(open_store(order.location), order.key, needed, wanted.start)
+def _read(order: Order, note: Callable[[str], None]) -> Iterator[bytes]:
+    if order.journal is None:
+        return reading.read(order.location, order.key, order.name, order.level, note)
+    needed = journals.select(journals.list_pieces(order.location, order.name), order.journal)
+    return journals.read(order.location, order.key, needed, order.journal.start, note)
 
 
 @contextmanager

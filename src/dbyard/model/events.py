@@ -36,6 +36,7 @@ class EventType(StrEnum):
     JOURNAL_LOST = "backup.journal_lost"
     STATE_COPY_OVERDUE = "state.copy_overdue"
     ARCHIVE_COPY_BEHIND = "archive.copy_behind"
+    ARCHIVE_MENDED = "archive.mended"
     STATE_RECOVERED = "state.recovered"
     STATE_REBUILT = "state.rebuilt"
     OPERATION_DONE = "operation.done"

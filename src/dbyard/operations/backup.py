@@ -8,11 +8,10 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from dbyard.archive import manifests
+from dbyard.archive import manifests, reading
 from dbyard.archive.journals import to_milliseconds
-from dbyard.archive.locations import Location
 from dbyard.archive.stores import open_store
-from dbyard.archive.transfer import Order, Receipt
+from dbyard.archive.transfer import Delivery, Order, Receipt
 from dbyard.engines import Backups, Journals, Reload
 from dbyard.errors import ArchiveUnavailable, PermanentError
 from dbyard.model import (
@@ -21,6 +20,7 @@ from dbyard.model import (
     Backup,
     Count,
     Instance,
+    JobSpec,
     JobState,
     JournalMark,
     Operation,
@@ -143,12 +143,10 @@ def key_of(context: Context, database_id: str) -> bytes:
     return context.box.derive_key("archive", database_id)
 
 
-def order_of(
-    context: Context, backup: Backup, total: int | None, most: int | None = None, archive: Location | None = None
-) -> str:
+def order_of(context: Context, backup: Backup, total: int | None, most: int | None = None) -> str:
     """What the transfer of the backup's data is told."""
     key = key_of(context, backup.database_id)
-    order = Order(location=archive or context.archive, name=backup.data, key=key, total=total, most=most)
+    order = Order(location=context.archive, name=backup.data, key=key, total=total, most=most)
     return msgspec.json.encode(order).decode()
 
 
@@ -163,10 +161,19 @@ def note_proof(context: Context, backup: Backup, found: Verification) -> None:
 def restore_into(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:
     """Fill the data directory of an instance that never ran; raises as `await_job` does."""
     tool = engine_of(target).render_restore(layout_of(context, target))
-    proof = operation.kind == OperationKind.VERIFY_BACKUP  # it is one of what the archive itself has
-    archive = replace(context.archive, copy=None) if proof else context.archive
-    transfer = Transfer("get", order_of(context, backup, backup.size, archive=archive))
-    return jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
+    transfer = Transfer("get", order_of(context, backup, backup.size))
+    return await_delivery(context, jobs.spec_of(context, operation, target, tool, transfer))
+
+
+def await_delivery(context: Context, spec: JobSpec) -> Wait | JobState:
+    """As `await_job`; what had to come from the copy of the archive will be put back."""
+    found = jobs.await_job(context, spec)
+    damaged = msgspec.json.decode(found.result, type=Delivery).damaged if isinstance(found, JobState) else []
+    for name in damaged:
+        reading.warn(name)
+        with context.store.tx() as connection:
+            backups.note_damaged(connection, name, context.now())
+    return found
 
 
 def unchanged(before: Mapping[str, Count], after: Mapping[str, Count]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from dbyard.engines import Journals
 from dbyard.errors import JobFailed, PermanentError
 from dbyard.model import FAULTY, MIB, Backup, JobState, JournalMark, Operation, Transfer
 from dbyard.operations import Context, Next, Wait, jobs
-from dbyard.operations.backup import key_of
+from dbyard.operations.backup import await_delivery, key_of
 from dbyard.operations.target import Target, layout_of
 
 STEPS = ("find_journal", "fetch_journal", "replay_journal")
@@ -55,7 +55,7 @@ def fetch_journal(context: Context, operation: Operation, target: Target, backup
     )
     tool = _engine_of(target).render_journal(layout_of(context, target), mark)
     transfer = Transfer("get", msgspec.json.encode(order).decode(), adds=True)
-    return jobs.await_job(context, jobs.spec_of(context, operation, target, tool, transfer))
+    return await_delivery(context, jobs.spec_of(context, operation, target, tool, transfer))
 
 
 def replay_journal(context: Context, operation: Operation, target: Target, backup: Backup) -> Wait | JobState:

@@ -1,4 +1,4 @@
-"""Every object of the archive goes to its copy as well, one after the other; what the archive has lost comes back.
+"""Every object of the archive goes to its copy as well, one after the other; what it has lost or damaged comes back.
 
 Nothing else writes to the copy, so nothing waits for it. A backup is copied once it is whole. Where the platform is
 killed meanwhile, what lacks is found again.
@@ -10,13 +10,15 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 
 from dbyard.archive import journals as archived
+from dbyard.archive import reading
 from dbyard.archive.stores import Store, open_store
-from dbyard.errors import ArchiveUnavailable, ObjectMissing
+from dbyard.errors import ArchiveUnavailable, BackupDamaged, ObjectMissing
 from dbyard.model import BackupStatus, EventType
 from dbyard.operations import Context
+from dbyard.operations.backup import key_of
 from dbyard.reconciler.loop import loop
 from dbyard.reconciler.record_event import record_for_admin
 from dbyard.store import Connection, backups, journals
@@ -39,6 +41,8 @@ class ArchiveCopies:
         self._whole_at = context.now()
         """When the copy lacked nothing, as far as this process knows."""
         self._told = False
+        self._hopeless = set[str]()
+        """What the copy has no better than the archive."""
         self.threads = [loop("archive copies", stopping, self.run_once)] if context.archive.copy else []
 
     def start(self) -> None:
@@ -50,13 +54,14 @@ class ArchiveCopies:
         archive = self._context.archive
         assert archive.copy is not None  # noqa: S101 - for the type checker
         try:
-            self._bring_up_to_date(open_store(replace(archive, copy=None)), open_store(archive.copy))
+            self._bring_up_to_date(open_store(archive), open_store(archive.copy))
         except (ArchiveUnavailable, ObjectMissing) as error:
             log.error("the copy of the archive is behind: %s", error)
             self._tell(str(error))
         return _PERIOD_OF_DIRECTORIES if archive.is_directory and archive.copy.is_directory else _PERIOD
 
     def _bring_up_to_date(self, first: Store, second: Store) -> None:
+        self._mend(first, second)
         have, copied = set(first.list()), set(second.list())
         missing = [name for name in _order(have - copied) if _is_whole(name, have)]
         for number, name in enumerate(missing):
@@ -76,11 +81,36 @@ class ArchiveCopies:
         for name in others:
             with self._context.store.read() as connection:
                 needed = _is_needed(connection, name)
-            if needed is True:
-                _copy(second, first, name)
-                log.warning("the archive had lost %s: it is there again, from its copy", name)
+            if needed:
+                self._put_back(first, second, name)
             elif needed is False:
                 second.delete([name])
+
+    def _mend(self, first: Store, second: Store) -> None:
+        """Put back what readers have found damaged."""
+        with self._context.store.read() as connection:
+            found = [(name, _is_needed(connection, name)) for name in backups.list_damaged(connection)]
+        for name, needed in found:
+            if needed:
+                self._put_back(first, second, name)
+            with self._context.store.tx() as connection:
+                backups.forget_damaged(connection, name)
+
+    def _put_back(self, first: Store, second: Store, name: str) -> None:
+        """From the copy, where that has it whole."""
+        if name in self._hopeless:
+            return
+        key = key_of(self._context, name.partition("/")[0])
+        try:
+            _copy(second, first, name, partial(reading.checked, key, name))
+        except (BackupDamaged, ObjectMissing) as error:
+            log.error("the archive lacks %s, and so does its copy: %s", name, error)
+            self._hopeless.add(name)
+            return
+        reason = f"the archive had lost {name}, or had it damaged: it is there again, from its copy"
+        log.warning("%s", reason)
+        with self._context.store.tx() as connection:
+            record_for_admin(connection, EventType.ARCHIVE_MENDED, reason, self._context.now())
 
     def _remove(self, second: Store, copied: set[str]) -> None:
         """What was removed from the archive, and copies of the state that are too old."""
@@ -126,10 +156,10 @@ def _is_whole(name: str, have: set[str]) -> bool:
     return not name.endswith("/data") or f"{name.removesuffix('/data')}/manifest" in have
 
 
-def _copy(source: Store, target: Store, name: str) -> None:
-    """Read back; raises ArchiveUnavailable where that is not what was written."""
+def _copy(source: Store, target: Store, name: str, check: Callable[[Iterator[bytes]], Iterator[bytes]] = iter) -> None:
+    """Read back; raises ArchiveUnavailable where that is not what was written, and what `check` does."""
     digest = hashlib.sha256()
-    target.put(name, _noting(source.read(name), digest.update))
+    target.put(name, _noting(check(source.read(name)), digest.update))
     back = hashlib.sha256()
     for piece in target.read(name):
         back.update(piece)

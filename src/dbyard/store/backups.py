@@ -236,6 +236,20 @@ def forget_removed(connection: Connection, prefix: str) -> None:
     connection.execute("DELETE FROM archive_removal WHERE prefix = ?", (prefix,))
 
 
+def note_damaged(connection: Connection, name: str, now: float) -> None:
+    """The archive has the object damaged, or not any more, and its copy has it whole."""
+    connection.execute("INSERT OR IGNORE INTO archive_damage VALUES (?, ?)", (name, now))
+
+
+def list_damaged(connection: Connection) -> list[str]:
+    """The objects that were found so and that were not put back yet."""
+    return [row["name"] for row in connection.execute("SELECT name FROM archive_damage ORDER BY found_at")]
+
+
+def forget_damaged(connection: Connection, name: str) -> None:
+    connection.execute("DELETE FROM archive_damage WHERE name = ?", (name,))
+
+
 def _backup(row: Row) -> Backup:
     values = dict(row)
     values["method"] = BackupMethod(values["method"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from dbyard import engines
-from dbyard.archive import objects
-from dbyard.archive.stores import open_store
+from dbyard.archive import reading
 from dbyard.engines import Backups, Journals
 from dbyard.errors import Conflict, Invalid, NotFound, Unauthorized
 from dbyard.model import (
@@ -300,13 +300,19 @@ def queue_backup(
 def _read(service: Service, backup: Backup, start: int, end: int) -> Iterator[bytes]:
     """What is compressed and sealed has to be read from its beginning."""
     key = service.box.derive_key("archive", backup.database_id)
-    stored = open_store(service.archive).read(backup.data)
     at = 0
-    for piece in objects.unpack(key, backup.data, stored, objects.LEVEL):
+    for piece in reading.read(service.archive, key, backup.data, note=partial(_note_damaged, service)):
         yield piece[max(start - at, 0) : max(end - at, 0)]
         at += len(piece)
         if at >= end:
             return
+
+
+def _note_damaged(service: Service, name: str) -> None:
+    """It will be put back."""
+    reading.warn(name)
+    with service.store.tx() as connection:
+        backups.note_damaged(connection, name, service.clock())
 
 
 def _engine(service: Service, technology: str, version: str) -> Backups:
