@@ -692,6 +692,12 @@ class TestServer:
         with connect(secured) as mine:
             assert mine.get_default_database().items.find_one() == {"_id": 1}
 
+    def test_stops_by_a_signal_as_soon_as_it_answers(self, secured: Server) -> None:
+        """One that came when no thread would wake for it was lost."""
+        for _ in range(4):
+            assert secured.stop() == 0
+            secured.start()
+
 
 def _imported(path: Path) -> set[str]:
     names: set[str] = set()

@@ -28,6 +28,7 @@ PERIOD = 60.0
 WORTH_COMPACTING = 8 * 1024 * 1024
 FEW_ENTRIES = 100
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
 PANIC_PERIOD = 2.0
 PANIC_EXIT = 14  # as mongod ends
 
@@ -54,13 +55,19 @@ class Connections(connreg.ConnectionRegistry):  # type: ignore[misc]
 
 
 class Server(cli.SecantusDBServer):  # type: ignore[misc]
-    """Ends at the first signal, and soon: a second one would wait for ever for what the first one holds."""
+    """Ends at the first signal, and soon.
+
+    No handler is called at a signal, which may come when nothing wakes the thread that would run it, or when that one
+    holds what the handler waits for: the signals are blocked in all threads, and waited for.
+    """
 
     _socket: socket.socket | None
 
+    def wait(self) -> None:
+        signal.sigwait(ENDS)
+        self.stop()
+
     def stop(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, signal.SIG_IGN)
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)  # closing it alone does not wake whoever accepts
@@ -239,6 +246,7 @@ def tell_options(limit: int, _order: object, context: Any) -> dict[str, object]:
 
 
 def main() -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     log, admin, connections, access = sys.argv[1:5]
     del sys.argv[1:5]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
