@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             f"{_CLI}.backups:export",
             "Write a database as it is now into a file that its technology's own tools read.",
         ),
+        "import": (f"{_CLI}.imports:import_", "Load a dump that was made elsewhere into a database."),
         "delete": (f"{_CLI}.databases:delete", "Delete a database and everything in it."),
         "logs": (f"{_CLI}.history:logs", "Print the last lines of a database server's log."),
         "operations": (f"{_CLI}.history:operations", "Show what the platform did to a database."),

@@ -176,9 +176,10 @@ class JobFailed(TemporaryError):
 
     code = "job_failed"
 
-    def __init__(self, message: str, exit_code: int | None) -> None:
+    def __init__(self, message: str, exit_code: int | None, last_line: str = "") -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.last_line = last_line
 
 
 class ArchiveUnavailable(TemporaryError):

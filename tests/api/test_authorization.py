@@ -16,7 +16,7 @@ from dbyard import catalogue as catalogues
 from dbyard.catalogue import Catalogue
 from dbyard.certificates import Authority
 from dbyard.metrics import Metrics
-from dbyard.model import Principal, Scope
+from dbyard.model import OperationKind, Principal, Scope
 from dbyard.service import Service
 from dbyard.service.accounts import authentication, collaborators, projects, tokens
 from dbyard.service.accounts.collaborators import InvitationRequest
@@ -25,7 +25,7 @@ from dbyard.service.accounts.tokens import TokenRequest
 from dbyard.service.databases import backups, database_users
 from dbyard.service.databases.create import create
 from dbyard.service.databases.create_request import CreateRequest
-from dbyard.store import Connection, Store
+from dbyard.store import Connection, Store, operations
 from dbyard.store import accounts as stored
 from dbyard.web.app import create_app, list_routes
 from dbyard.web.routes import AuthScheme, Method
@@ -163,6 +163,9 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
     deleted = _make_deleted_backup(service, owner)
     backup = make_backup(service, owner, database)
     restoration = backups.restore(service, owner, database, backup.id)
+    params = {"upload_id": "1-upload", "size": 10, "replace": False, "check": False}
+    with service.store.tx() as connection:
+        imported = operations.insert(connection, database, OperationKind.IMPORT, service.clock(), params=params)
     return {
         "database": database,
         "app": database,
@@ -172,6 +175,7 @@ def _make_what_is_asked_for(service: Service, owner: Principal) -> dict[str, str
         "backup": backup.id,
         "deleted_backup": deleted,
         "restoration": restoration.id,
+        "import": imported,
         "project": "pr-owner",
         "collaborator": "us-third",
         "plan": "postgresql-starter-512",

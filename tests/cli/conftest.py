@@ -59,7 +59,7 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.read_chunks() if "Transfer-Encoding" in self.headers else self.read_whole()
             status, answer = platform.answer(self.command, self.path, dict(self.headers), body)
             if isinstance(answer, Streamed):
                 self.send_stream(answer)
@@ -70,6 +70,17 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def read_whole(self) -> bytes:
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def read_chunks(self) -> bytes:
+            found = b""
+            while size := int(self.rfile.readline(), 16):
+                found += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return found
 
         def send_stream(self, streamed: Streamed) -> None:
             self.send_response(200)

@@ -16,6 +16,7 @@ from dbyard.engines import (
     Configurable,
     ConnectionForms,
     Engine,
+    Imports,
     InspectData,
     Journals,
     Reload,
@@ -51,6 +52,7 @@ BACKUPS: dict[str, Backups] = {
     "mongodb": mongodb,
     "elasticsearch": elasticsearch,
 }
+IMPORTS: dict[str, Imports] = {"postgresql": postgresql, "mysql": mysql}
 JOURNALS: dict[str, Journals] = {"postgresql": postgresql}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql, "mysql": mysql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}
@@ -61,6 +63,7 @@ PROTOCOLS: dict[type, dict[str, object]] = {
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
     Backups: {**BACKUPS},
+    Imports: {**IMPORTS},
     Journals: {**JOURNALS},
     ConnectionForms: {**FORMS},
     Configurable: {**CONFIGURABLE},
@@ -85,6 +88,7 @@ def test_is_what_is_loaded(name: str) -> None:
     assert isinstance(engines.load(name), Reload) is (name in RELOADS)
     assert isinstance(engines.load(name), Repair) is (name in REPAIRS)
     assert isinstance(engines.load(name), Backups) is (name in BACKUPS)
+    assert isinstance(engines.load(name), Imports) is (name in IMPORTS)
     assert isinstance(engines.load(name), ConnectionForms) is (name in FORMS)
     assert isinstance(engines.load(name), Configurable) is (name in CONFIGURABLE)
     assert engines.load_client(name) is CLIENTS.get(name)
@@ -110,6 +114,7 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
         (Reload, RELOADS),
         (Repair, REPAIRS),
         (Backups, BACKUPS),
+        (Imports, IMPORTS),
         (Journals, JOURNALS),
         (ConnectionForms, FORMS),
         (Configurable, CONFIGURABLE),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +24,7 @@ from dbyard.wire import (
     collaborators,
     database_users,
     details,
+    imports,
     logs,
     moments,
     projects,
@@ -189,6 +190,27 @@ class Client(Transport):
         link = self.ask("GET", f"{_backup_path(database, backup)}/archive", backups.DownloadAnswer)
         path = link.download_url.partition("/api/")[2]  # of this platform, by whatever URL it is reached
         return self.read_parts(f"{self.url}/api/{path}", start)
+
+    def list_imports(self, database: str) -> imports.ImportsAnswer:
+        """With what is in it now, and how large a dump may be."""
+        return self.ask("GET", _path(database, "imports"), imports.ImportsAnswer)
+
+    def create_import(
+        self,
+        database: str,
+        dump: Iterable[bytes],
+        *,
+        size: int | None = None,
+        replace: bool = False,
+        check: bool = False,
+    ) -> imports.Import:
+        """Upload a dump of `size` bytes, where that is known; it is then imported, or with `check` only looked at."""
+        params = {name: "true" for name, wanted in (("replace", replace), ("check", check)) if wanted}
+        return self.upload(_path(database, "imports"), dump, imports.ImportAnswer, params, size).database_import
+
+    def get_import(self, database: str, import_id: str) -> imports.Import:
+        path = f"{_path(database, 'imports')}/{_segment(import_id, 'Import')}"
+        return self.ask("GET", path, imports.ImportAnswer).database_import
 
     def get_logs(self, database: str, lines: int) -> list[str]:
         """The last lines of the database server's own log, oldest first."""

@@ -38,6 +38,8 @@ Self = TypeVar("Self", bound="Transport")
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 STREAM_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 """A stream is never silent for so long: the platform sends a heartbeat every 15 seconds."""
+UPLOAD_TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
+"""Others' uploads may come first, and a store may be slow."""
 _REFUSALS: Mapping[int, type[RequestError]] = {
     error.status: error
     for error in (
@@ -92,8 +94,24 @@ class Transport:
                 raise _refusal(response, self.url)
             yield from response.iter_bytes()
 
+    def upload(
+        self, path: str, pieces: Iterable[bytes], answer: type[T], params: Mapping[str, str], size: int | None
+    ) -> T:
+        """Send bytes as they come; `size` is how many there are, where that is known."""
+        headers = {"Content-Type": "application/octet-stream"}
+        headers |= {"Content-Length": str(size)} if size is not None else {}
+        with self._reaching():
+            response = self._http.request(
+                "POST", self.url + path, content=pieces, params=params, headers=headers, timeout=UPLOAD_TIMEOUT
+            )
+        if not response.is_success:
+            raise _refusal(response, self.url)
+        return self._decode(response, answer, "POST", path)
+
     def ask(self, method: str, path: str, answer: type[T], **options: Any) -> T:
-        response = self.send(method, path, **options)
+        return self._decode(self.send(method, path, **options), answer, method, path)
+
+    def _decode(self, response: httpx2.Response, answer: type[T], method: str, path: str) -> T:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.DecodeError as error:

@@ -159,6 +159,19 @@ class Backups(Protocol):
 
 
 @runtime_checkable
+class Imports(Protocol):
+    """Dumps that were made elsewhere, loaded into a server that is empty."""
+
+    def render_import(self, layout: Layout, credentials: Credentials, most: int, *, load: bool) -> Tool:
+        """What reads a dump from its standard input, tells what is in it, and with `load` loads it as the tenant.
+
+        The server runs, and has its tenant. Its result is JSON: an `ImportReport`. It ends with the exit code FAULTY
+        where the dump is no good or unpacks to more than `most` bytes; what it prints last says why. After that, or
+        any other failure, some of it may be loaded. Pure.
+        """
+
+
+@runtime_checkable
 class Journals(Protocol):
     """Backups that a server's journal continues, so that any moment since can be restored."""
 

@@ -24,6 +24,7 @@ from dbyard.model.constants import DISK_READ_ONLY, DISK_WARNING, FAULTY, MIB
 from dbyard.model.databases import Database, Endpoint, EndpointRole, Instance, Role
 from dbyard.model.desired import Applied, Desired, RestartNeeded, User
 from dbyard.model.events import PLATFORM_ID, Event, EventType
+from dbyard.model.imports import ImportReport
 from dbyard.model.journals import JournalMark, JournalPart, JournalSpan
 from dbyard.model.operations import (
     DAY,
@@ -95,6 +96,7 @@ __all__ = [
     "EventType",
     "ExitStatus",
     "File",
+    "ImportReport",
     "Installation",
     "Instance",
     "InstanceSpec",

@@ -26,6 +26,7 @@ class EventType(StrEnum):
     DATABASE_REPAIRED = "database.repaired"
     SETTINGS_CHANGED = "database.settings_changed"
     DATABASE_RESTORED = "database.restored"
+    IMPORT_ASKED = "database.import_asked"
     RESTORE_UNDONE = "database.restore_undone"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
     BACKUP_ASKED = "backup.asked"

@@ -24,6 +24,7 @@ class OperationKind(StrEnum):
     VERIFY_BACKUP = "verify_backup"
     RESTORE = "restore"
     SWITCH = "switch"
+    IMPORT = "import"
     RECOVER = "recover"
 
 
@@ -132,6 +133,9 @@ OPERATIONS: dict[str, OperationPolicy] = {
         words="gets other data",
         starting=frozenset({"start", "await_ready"}),
         kept=30 * DAY,
+    ),
+    OperationKind.IMPORT: OperationPolicy(
+        "begin", stall=900.0, exclusive=False, owns_server=False, cancellable=True, announced=False, kept=30 * DAY
     ),
     OperationKind.RECOVER: OperationPolicy(
         "allocate",

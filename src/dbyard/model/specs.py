@@ -192,6 +192,8 @@ class Transfer:
     order: str = field(repr=False)
     adds: bool = False
     """What is read joins the data that are there."""
+    reports: bool = False
+    """The job's result is the program's own, and not that of what is carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class Tool:
     connects: bool = False
     memory: int | None = None
     """In bytes; None for what is enough for most tools."""
+    python: bool = False
+    """`argv` is what the platform's own Python is given, see `JobSpec`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +245,10 @@ class JobSpec:
     """
     nice: int = 0
     """From 1 on its processor time and its reads and writes are what others leave."""
+    python: bool = False
+    """`argv` is what the platform's own Python is given, in the same sandbox: it sees the machine's system, the
+    platform's packages and, at its own path, the release. DBYARD_ROOT is the release's root where that is a whole one,
+    DBYARD_LIBRARIES are the directories of its libraries."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+from dbyard.archive import uploads
+from dbyard.errors import ArchiveUnavailable
 from dbyard.model import Operation
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save
 from dbyard.store import databases, endpoints, instances
+
+log = logging.getLogger(__name__)
 
 
 def destroy(context: Context, operation: Operation) -> Outcome:
@@ -16,6 +22,10 @@ def destroy(context: Context, operation: Operation) -> Outcome:
         context.runtime.destroy(instance.id, instance.generation)
     for published in (*(each.id for each in found), *(each.id for each in reached)):  # a scratch instance is its own
         context.runtime.unpublish(published)
+    try:
+        uploads.remove(context.archive, operation.database_id)
+    except ArchiveUnavailable as error:
+        log.warning("a dump for database %s is still in the archive: %s", operation.database_id, error)
     return Next("forget")
 
 

@@ -41,6 +41,7 @@ def spec_of(
         connects=tool.connects,
         transfer=transfer,
         nice=_NICE,
+        python=tool.python,
     )
 
 
@@ -57,12 +58,17 @@ def await_job(context: Context, spec: JobSpec) -> Wait | JobState:
             return state
         case JobStatus.FAILED:
             context.runtime.cancel_job(spec.id)
-            if spec.transfer and state.code in _TRANSFER_ERRORS:
-                raise _TRANSFER_ERRORS[state.code]("; ".join(state.log_tail))
-            raise JobFailed(_describe(state), state.code)
+            raise failure_of(spec, state)
         case _:
             pause = _LOOK_AGAIN if state.progress else _FIRST_LOOK
             return Wait(pause, "the job runs", progress=state.progress)
+
+
+def failure_of(spec: JobSpec, state: JobState) -> StepError:
+    """Why a job has failed, as `await_job` raises it."""
+    if spec.transfer and state.code in _TRANSFER_ERRORS:
+        return _TRANSFER_ERRORS[state.code]("; ".join(state.log_tail))
+    return JobFailed(_describe(state), state.code, state.log_tail[-1] if state.log_tail else "")
 
 
 def _describe(state: JobState) -> str:

@@ -10,6 +10,7 @@ from dbyard.operations import (
     create,
     delete,
     heal,
+    import_data,
     recover,
     renew_certificate,
     resize,
@@ -31,5 +32,6 @@ KINDS: dict[str, Kind] = {
     OperationKind.VERIFY_BACKUP: verify_backup.KIND,
     OperationKind.RESTORE: restore.KIND,
     OperationKind.SWITCH: switch.KIND,
+    OperationKind.IMPORT: import_data.KIND,
     OperationKind.RECOVER: recover.KIND,
 }

@@ -59,6 +59,11 @@ def on_failure(context: Context, operation: Operation, reason: str) -> Save | No
 KIND = Kind(steps={"begin": begin, **scratch.STEPS, "end": end, "switch": switch}, on_failure=on_failure)
 
 
+def is_switch_asked(context: Context, operation: Operation) -> bool:
+    with context.store.read() as connection:
+        return _find_switch(connection, operation) is not None
+
+
 def _find_switch(connection: Connection, operation: Operation) -> str | None:
     found = operations.find_by_param(connection, operation.database_id, "restore_id", operation.id)
     return found.id if found else None

@@ -30,7 +30,7 @@ from dbyard.secrets import make_id
 from dbyard.store import backups, instances
 
 _OF_BACKUP = ("restore",)
-_WITH_JOBS = ("restore", *moments.STEPS, "check")
+_WITH_JOBS = ("restore", *moments.STEPS, "inspect", "load", "check")
 
 
 def add(context: Context, operation: Operation, backup: Backup) -> Outcome:

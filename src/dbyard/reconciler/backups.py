@@ -22,7 +22,7 @@ from dbyard.model import (
     retention_of,
 )
 from dbyard.operations import Context
-from dbyard.reconciler import late_backups
+from dbyard.reconciler import late_backups, uploads
 from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.backups import queue_backup
 from dbyard.store import backups, databases, instances, operations
@@ -45,6 +45,7 @@ class BackupScheduler:
         self._wake = wake
         self._scheduled = scheduled
         self._hourly_at = 0.0
+        self._started_at = context.now()
         self.threads = [loop("backups", stopping, self.run_once)]
 
     def start(self) -> None:
@@ -60,6 +61,7 @@ class BackupScheduler:
         if time.monotonic() >= self._hourly_at:
             self._hourly_at = time.monotonic() + _HOUR
             self._mark_expired()
+            uploads.sweep(self._context, self._started_at)
             late_backups.tell(self._context, scheduled=self._scheduled)
         self._remove_deleted()
         self._remove_instances()

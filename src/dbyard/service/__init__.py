@@ -64,6 +64,8 @@ class Service:
     """What keeps the platform itself from working."""
     unknown_instances: Callable[[], int] = lambda: 0
     """How many instances this home has that the state does not know."""
+    uploads: dict[str, str] = field(default_factory=dict)
+    """The upload that is under way for a database, by that one's id."""
     samples: Samples = field(default_factory=Samples)
     """Statistics of servers."""
     logins: Samples = field(default_factory=Samples)

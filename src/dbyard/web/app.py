@@ -22,6 +22,7 @@ from dbyard.web.api import (
     databases,
     deleted_backups,
     docs,
+    imports,
     logs,
     platform,
     projects,
@@ -57,6 +58,8 @@ THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
 THREADS_FOR_ONE_DATABASE, THREADS_FOR_ONE_ACCOUNT = 2, 6
 """So that others are answered, whatever they wait for."""
+UPLOADS, UPLOADS_FOR_ONE_ACCOUNT = 6, 2
+"""At once; others wait, and their clients with them."""
 
 
 class App(Starlette):
@@ -74,13 +77,16 @@ def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> St
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
     guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
     shares = Shares(THREADS_FOR_ONE_DATABASE), Shares(THREADS_FOR_ONE_ACCOUNT)
-    shared = Shared(service, metrics, pool, guard, *shares, unsupported.explain)
+    upload_pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+    uploads = Shares(UPLOADS_FOR_ONE_ACCOUNT)
+    shared = Shared(service, metrics, pool, guard, *shares, uploads, upload_pool, unsupported.explain)
     routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         pool.shutdown()
+        upload_pool.shutdown()
 
     sockets = [WebSocketRoute(each.path, SocketEndpoint(shared, each)) for each in routes if each.socket]
     app = App(
@@ -108,6 +114,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
     documented = [
         *databases.routes(dashboard.get, dashboard.list_all),
         *settings.routes(),
+        *imports.routes(),
         *logs.routes(),
         *apps.routes(),
         *addons.routes(),

@@ -34,6 +34,7 @@ from dbyard.web.requests import Disconnected, read_body
 from dbyard.web.routes import CachePolicy, Call, Explain, Method, Route, Whole
 from dbyard.web.shares import Shares
 from dbyard.web.streams import send_parts
+from dbyard.web.uploads import Upload, check_type
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ class Shared:
     guard: Guard
     databases: Shares
     accounts: Shares
+    uploads: Shares
+    upload_pool: ThreadPoolExecutor
     explain: Explain
     followers: Followers = field(default_factory=Followers)
     prefix: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -119,9 +122,24 @@ class HttpEndpoint:
             scope["query_string"],
             body,
         )
+        if method.takes_upload:
+            return await self._take_upload(method, call, receive)
         if method.runs_in_thread(call):
             return await self._run_in_thread(method, call)
         return _whole(_run(method, call))
+
+    async def _take_upload(self, method: Method, call: Call, receive: Receive) -> Reply:
+        """An upload may last for hours: it has no thread of those that answer other requests."""
+        check_type(call.headers)
+        upload = Upload()
+        call.pieces = upload.pieces()
+        async with self._shared.uploads.hold(call.principal.account.id):
+            filling = asyncio.create_task(upload.fill(receive))
+            try:
+                run = asyncio.get_running_loop().run_in_executor
+                return _whole(await run(self._shared.upload_pool, _run, method, call))
+            finally:
+                filling.cancel()
 
     async def _run_in_thread(self, method: Method, call: Call) -> Reply:
         if method.owner is not None:

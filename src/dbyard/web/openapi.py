@@ -13,6 +13,7 @@ from dbyard.catalogue import Catalogue
 from dbyard.model import Technology, patterns
 from dbyard.web.replies import JSON
 from dbyard.web.routes import AuthScheme, Explain, Method, Parameter, Route
+from dbyard.web.uploads import MEDIA
 
 Json = dict[str, Any]
 
@@ -119,6 +120,9 @@ def _operation(routes: Sequence[Route], route: Route, name: str, limited: bool) 
     }
     if method.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(method.body)}}}
+    if method.takes_upload:
+        schema = {"type": "string", "format": "binary", "minLength": 1}
+        operation["requestBody"] = {"required": True, "content": {MEDIA: {"schema": schema}}}
     return operation
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -28,6 +28,8 @@ class Call:
     headers: Mapping[bytes, bytes]
     query_string: bytes
     body: bytes
+    pieces: Iterable[bytes] = ()
+    """The body as it comes, of a method that `takes_upload`; raises Disconnected where it breaks off."""
 
     def query(self, name: str) -> str | None:
         return parse_query(self.query_string).get(name) if self.query_string else None
@@ -112,6 +114,8 @@ class Method:
     """What it may answer instead, as its parameters say."""
     blocking: bool | Callable[[Call], bool] = False
     body: type[msgspec.Struct] | None = None
+    takes_upload: bool = False
+    """Its body is bytes of any number, which the handler reads as they come, in a thread of its own."""
     authorize: Callable[[Call], object] | None = None
     """Called before the handler; its error comes before any error in the body."""
     parameters: tuple[Parameter, ...] = ()

@@ -6,6 +6,7 @@ but the platform's, and no event of a tenant runs; `configure` unlocks the tenan
 
 from dbyard.engines.mysql.access import configure
 from dbyard.engines.mysql.backups import count, render_backup, render_check, render_restore
+from dbyard.engines.mysql.imports import render_import
 from dbyard.engines.mysql.login import check_login
 from dbyard.engines.mysql.logs import find_damage, log_time
 from dbyard.engines.mysql.names import ADMIN, connection_forms, name_tenant, url
@@ -30,6 +31,7 @@ __all__ = [
     "render",
     "render_backup",
     "render_check",
+    "render_import",
     "render_restore",
     "stats",
     "url",

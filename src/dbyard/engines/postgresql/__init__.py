@@ -9,6 +9,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 
 from dbyard.engines.postgresql.access import configure
 from dbyard.engines.postgresql.backups import count, render_backup, render_check, render_restore
+from dbyard.engines.postgresql.imports import render_import
 from dbyard.engines.postgresql.journal import JOURNAL, keep_journal, read_journal
 from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import find_damage, log_time
@@ -41,6 +42,7 @@ __all__ = [
     "render",
     "render_backup",
     "render_check",
+    "render_import",
     "render_journal",
     "render_replay",
     "render_restore",

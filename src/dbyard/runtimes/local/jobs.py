@@ -20,6 +20,7 @@ import re
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from dbyard.errors import PermanentError
@@ -48,10 +49,12 @@ def run(home: Home, spec: JobSpec) -> None:
         argv = _wrapper(home, spec, box)
         told = "work" if spec.transfer is None else "."
         record: dict[str, object] = {"instance": spec.instance_id, "data": spec.data, "argv": argv, "told": told}
+        if spec.transfer is not None and spec.transfer.reports:
+            record["result"] = "work"
         if _begins_anew(spec):
             directories.empty(home.directory(spec.instance_id) / "data")
         _build(box, spec, record)
-        env = sandbox.environment(box, _environment(spec, box), members.job_marker(home, spec.id))
+        env = sandbox.environment(box, _environment(home, spec, box), members.job_marker(home, spec.id))
         if process := spawn.start_job(argv, env, box.directory / _OUTPUT, _stdin(spec), box.ports):
             record |= {"pid": process.pid, "start_time": process.start_time}
             directories.write_json(box.directory / _RECORD, record, durable=False)
@@ -64,6 +67,7 @@ def look(home: Home, job_id: str) -> JobState:
     if record is None:
         return JobState(JobStatus.ABSENT)
     told = directory / str(record.get("told", "work"))
+    result = directory / str(record.get("result", record.get("told", "work"))) / _RESULT
     code = _read_status(directory)
     if code is None:
         if _is_running(home, job_id, record):
@@ -74,7 +78,7 @@ def look(home: Home, job_id: str) -> JobState:
     if code is None and (left := members.list_job_members(home, job_id)):
         members.kill_once(left)  # without its wrapper nobody would learn how it ends
         return _running(directory, told)
-    return _ended(directory, told, code)
+    return _ended(directory, told, result, code)
 
 
 def cancel(home: Home, job_id: str) -> None:
@@ -143,6 +147,9 @@ def _sandbox(home: Home, spec: JobSpec) -> SandboxSpec:
     work = directory / "work"
     writable = (work, data) if spec.data is DataAccess.WRITE else (work,)
     readable = (data,) if spec.data is DataAccess.READ else ()
+    if spec.python:
+        installation = replace(installation, whole=False, libraries=(), bin=Path("/usr/bin"))
+        readable = (*readable, *_own_packages())
     return SandboxSpec(
         directory,
         work,
@@ -163,7 +170,8 @@ def _wrapper(home: Home, spec: JobSpec, box: SandboxSpec) -> list[str]:
     begin = [f"echo 0 > {shlex.quote(str(path))}" for path in joins] + [f": > {here}/{_BEGUN}"]
     end = f'echo "$?" > {here}/.{_STATUS}.new; mv {here}/.{_STATUS}.new {here}/{_STATUS}'
     script = " && ".join(begin) + f' || exit 1; "$@"; {end}'
-    program = sandbox.wrap(box, spec.argv, home.bubblewrap, None)
+    argv = (sys.executable, "-I", *spec.argv) if spec.python else spec.argv
+    program = sandbox.wrap(box, argv, home.bubblewrap, None)
     if spec.transfer is not None:
         program = [*_TRANSFER, spec.transfer.direction, str(box.directory), *program]
     if spec.nice:
@@ -207,9 +215,20 @@ def _write(work: Path, file: File) -> None:
     path.chmod(0o600)
 
 
-def _environment(spec: JobSpec, box: SandboxSpec) -> dict[str, str]:
+def _environment(home: Home, spec: JobSpec, box: SandboxSpec) -> dict[str, str]:
     told = {"DBYARD_PROGRESS": str(box.workdir / _PROGRESS), "DBYARD_RESULT": str(box.workdir / _RESULT)}
+    if spec.python:
+        release = home.installation(spec.release)
+        told["DBYARD_ROOT"] = str(release.root) if release.whole else ""
+        told["DBYARD_LIBRARIES"] = ":".join(str(path) for path in release.libraries)
     return {**spec.env, **told}
+
+
+def _own_packages() -> tuple[Path, ...]:
+    """What the platform's own Python needs to run its modules, by whatever links it is reached."""
+    named = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[3]]
+    found = sorted({*named, *(path.resolve() for path in named)})
+    return tuple(path for path in found if not path.is_relative_to("/usr"))
 
 
 def _is_running(home: Home, job_id: str, record: dict[str, object]) -> bool:
@@ -227,15 +246,15 @@ def _running(directory: Path, told: Path) -> JobState:
     return JobState(JobStatus.RUNNING, _read_progress(told), log_tail=_read_log(directory))
 
 
-def _ended(directory: Path, told: Path, code: int | None) -> JobState:
-    """`told` is the directory in which progress and result stand."""
+def _ended(directory: Path, told: Path, result_path: Path, code: int | None) -> JobState:
+    """`told` is the directory in which the progress stands."""
     progress, tail = _read_progress(told), _read_log(directory)
     if code is None:
         reason = "it ended without an exit status: it was killed together with its wrapper, or the machine stopped"
         return JobState(JobStatus.FAILED, progress, None, reason, tail)
     if code != 0:
         return JobState(JobStatus.FAILED, progress, exit_status.of_shell(code), "", tail)
-    result = directories.read_end(told / _RESULT, _RESULT_BYTES + 1)
+    result = directories.read_end(result_path, _RESULT_BYTES + 1)
     if len(result.encode()) > _RESULT_BYTES:
         reason = f"its result is larger than {_RESULT_BYTES // 1024} KiB"
         return JobState(JobStatus.FAILED, progress, code, reason, tail)

@@ -136,7 +136,7 @@ def queue_restore(
         database = authorize_database(connection, principal, key, Access.CHANGE)
         backup = _find(connection, principal, backup_id, key)
         check_restorable(database, backup)
-        _check_no_other(connection, database)
+        check_no_other(connection, database)
         params = {"backup_id": backup.id, **moment}
         operation_id = operations.insert(connection, database.id, OperationKind.RESTORE, now, params=params)
         data = event_data(database) | params | {"operation_id": operation_id}
@@ -357,10 +357,11 @@ def check_restorable(database: Database, backup: Backup) -> None:
         raise Conflict(f"The backup is of {backup.technology} {backup.version}, and the database is not any more")
 
 
-def _check_no_other(connection: Connection, database: Database) -> None:
-    kinds = (OperationKind.RESTORE, OperationKind.SWITCH)
+def check_no_other(connection: Connection, database: Database) -> None:
+    """Raises Conflict while something else is about to replace the database's data."""
+    kinds = (OperationKind.RESTORE, OperationKind.IMPORT, OperationKind.SWITCH)
     if any(active_operations.is_active(connection, database.id, kind) for kind in kinds):
-        raise Conflict("Another restore is at work on the database")
+        raise Conflict("Another restore or import is at work on the database")
 
 
 def _check_at_rest(connection: Connection, backup: Backup) -> None:

@@ -35,11 +35,11 @@ def _operation(history: OperationHistory) -> wire.Operation:
         created_at=to_datetime(operation.created_at),
         finished_at=to_datetime_or_none(operation.finished_at),
         deadline_at=to_datetime(operation.deadline_at),
-        progress=_progress(operation.progress),
+        progress=encode_progress(operation.progress),
         cancellable=history.cancellable,
         retriable=history.retriable,
     )
 
 
-def _progress(progress: Progress | None) -> wire.OperationProgress | None:
+def encode_progress(progress: Progress | None) -> wire.OperationProgress | None:
     return wire.OperationProgress(progress.done, progress.total, progress.unit) if progress else None

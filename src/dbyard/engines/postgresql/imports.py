@@ -1,0 +1,10 @@
+"""Imports of dumps: a job's program that loads one as the tenant."""
+
+from __future__ import annotations
+
+from dbyard.engines import dumps
+from dbyard.model import Credentials, Layout, Tool
+
+
+def render_import(layout: Layout, credentials: Credentials, most: int, *, load: bool) -> Tool:
+    return dumps.render("dbyard.engines.postgresql.load_dump", layout, credentials, most, load=load)
