@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from dbyard import wire
 from dbyard.wire.imports import Import, ImportAnswer, ImportReport, ImportsAnswer
+from tests.cli.test_changes import show
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakePlatform
@@ -33,6 +34,7 @@ PATH = "/v1/databases/my-db/imports"
 def known(platform: FakePlatform) -> None:
     platform.on("GET", "/v1/databases/my-db", (200, wire.DatabaseAnswer(DATABASE)))
     platform.on("GET", "/v1/databases/my-db/operations", (200, wire.OperationsAnswer([])))
+    platform.on("GET", f"/api/databases/{DATABASE.name}", (200, show(DATABASE, None)))
     platform.on("GET", PATH, (200, ImportsAnswer([], {}, 1 << 30)))
     platform.on("POST", PATH, (202, ImportAnswer(replace(DONE, status="pending", report=None, counts={}))))
     platform.on("GET", f"{PATH}/i-1", (200, ImportAnswer(DONE)))

@@ -7,14 +7,16 @@ import io
 import os
 import socket
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 import psycopg
 import pymysql
 import pytest
+import redis
 
 from dbyard import installations
 from dbyard.errors import Conflict, Unreachable
@@ -62,6 +64,8 @@ DELIMITER ;
 GRANT SELECT ON shop.* TO reader;
 -- Dump completed on 2026-01-01
 """
+
+KEYS = b"REDIS0009\xfa\x09redis-ver\x055.0.1\xfa\x08used-mem\x041000\xfe\x00\x00\x01a\x03one\xff" + bytes(8)
 
 
 @pytest.fixture
@@ -113,6 +117,11 @@ def query(url: str, statement: str) -> tuple[tuple[object, ...], ...]:
     with open_mysql(url) as connection, connection.cursor() as session:
         session.execute(statement)
         return tuple(session.fetchall())
+
+
+def keys(url: str) -> dict[object, object]:
+    with closing(redis.Redis.from_url(url)) as client:
+        return {key: client.get(key) for key in client.scan_iter()}
 
 
 def is_clean(home: Platform, instances: int = 1) -> bool:
@@ -255,6 +264,28 @@ class TestMysql:
         wait_for(lambda: is_clean(fresh, 2), fresh.log, 30)
 
 
+class TestRedis:
+    def test_becomes_the_data(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "redis")
+        made = ask(fresh, gzip.compress(KEYS))
+        assert (made.status, made.error) == ("done", None)
+        assert made.report is not None
+        assert (made.report.form, made.report.source) == ("RDB 9, packed by gzip", "Redis 5.0.1")
+        assert made.counts == {"db0": 1}
+        assert fresh.await_usable(NAME) == connection
+        assert keys(connection.url) == {b"a": b"one"}
+        for dump, said in (
+            (KEYS[:-10], "redis-check-rdb finds it damaged"),
+            (KEYS.replace(b"REDIS0009", b"REDIS0099"), "Can't handle RDB format version 99"),
+            (b"*2\r\n$6\r\nSELECT\r\n", "it is an append-only file"),
+            (b"PGDMP", "it is no snapshot of Redis"),
+            (KEYS.replace(b"\x041000", b"\x09900000000"), "took 858 MB of memory where it comes from"),
+        ):
+            assert said in (ask(fresh, dump, replace=True).error or "")
+        assert keys(connection.url) == {b"a": b"one"}
+        wait_for(lambda: is_clean(fresh, 2), fresh.log, 30)
+
+
 class TestUpload:
     def test_that_breaks_off_leaves_nothing(self, fresh: Platform) -> None:
         fresh.start().create(NAME, "postgresql")
@@ -285,24 +316,27 @@ class TestUpload:
         assert is_clean(fresh, 0)
 
 
+POINTS = [
+    ("redis", "begin recorded"),
+    ("redis", "allocate effect"),
+    ("redis", "inspect effect"),
+    ("redis", "load effect"),
+    ("redis", "load recorded"),
+    ("redis", "start effect"),
+    ("redis", "end effect"),
+    ("redis", "switch effect"),
+    ("redis", "switch recorded"),
+    ("postgresql", "load effect"),
+]
+"""Where a dump becomes files, and where a server that runs takes it."""
+
+
 class TestKills:
-    @pytest.mark.parametrize(
-        "point",
-        [
-            "begin recorded",
-            "allocate effect",
-            "configure effect",
-            "inspect effect",
-            "load effect",
-            "load recorded",
-            "end effect",
-            "switch effect",
-        ],
-    )
-    def test_of_the_platform_at_any_step(self, fresh: Platform, point: str) -> None:
-        connection = fresh.start(program=KILLER, KILL_AT=f"import {point}").create(NAME, "postgresql")
+    @pytest.mark.parametrize(("technology", "point"), POINTS)
+    def test_of_the_platform_at_any_step(self, fresh: Platform, technology: str, point: str) -> None:
+        connection = fresh.start(program=KILLER, KILL_AT=f"import {point}").create(NAME, technology)
         with fresh.client() as client, suppress(Unreachable):  # it may die before it answers
-            client.create_import(NAME, iter([SHOP]))
+            client.create_import(NAME, iter([SHOP if technology == "postgresql" else KEYS]))
         assert fresh.process is not None
         assert fresh.process.wait(60) == -9
         with fresh.start().client() as client:
@@ -310,5 +344,40 @@ class TestKills:
         made = await_end(fresh, asked.id)
         assert (made.status, made.error) == ("done", None)
         assert fresh.await_usable(NAME) == connection
-        assert len(bills(connection.url) or []) == 2
+        if technology == "postgresql":
+            assert len(bills(connection.url) or []) == 2
+        else:
+            assert keys(connection.url) == {b"a": b"one"}
         wait_for(lambda: is_clean(fresh, 2), fresh.log, 30)
+
+
+class TestUri:
+    @pytest.mark.parametrize("technology", ["postgresql", "mariadb"])
+    def test_is_dumped_by_the_command_and_loaded(self, fresh: Platform, technology: str) -> None:
+        there = fresh.start().create("other-db", technology)
+        here = fresh.create(NAME, technology)
+        if technology == "postgresql":
+            with psycopg.connect(there.url) as session:
+                session.execute("CREATE TABLE public.bill AS SELECT 5 AS id, 'there' AS name")
+        else:
+            query(there.url, "CREATE TABLE bill AS SELECT 5 AS id, 'there' AS name")
+            query(there.url, "CREATE VIEW seen AS SELECT name FROM bill")
+        said = dbyard(fresh, "import", NAME, "--from", there.url)
+        assert said.returncode == 0, said.stderr
+        assert ".bill: 1" in said.stdout
+        fresh.await_usable(NAME)
+        if technology == "postgresql":
+            assert bills(here.url) == [(5, "there")]
+        else:
+            assert query(here.url, "SELECT * FROM seen") == (("there",),)
+        failed = dbyard(fresh, "import", NAME, "--replace", "--yes", "--from", f"{there.url}_none")
+        assert failed.returncode == 1
+        assert "failed, and nothing was changed" in failed.stderr
+        assert there.password not in failed.stderr
+
+
+def dbyard(home: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+    token = (home.home / "admin-token").read_text().strip()
+    environment = {**os.environ, "DBYARD_URL": home.url, "DBYARD_TOKEN": token}
+    argv = [sys.executable, "-m", "dbyard", *arguments]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=120)

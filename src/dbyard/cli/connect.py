@@ -53,28 +53,32 @@ def connect(database: str, arguments: tuple[str, ...]) -> None:
         raise click.ClickException(_without_program(technology, connection))
     argv = [*program.prefix, str(program.path), *program.client.client_arguments(connection), *arguments]
     sys.stdout.flush()
-    os.execve(argv[0], argv, _environment(program, connection))  # noqa: S606
+    os.execve(argv[0], argv, environment_of(program, connection))  # noqa: S606
 
 
-def find_program(technology: str, type_name: str = "", version: str = "") -> Program | None:
-    """The client program of a `technology` (its protocol) for a server of this type and full version."""
+def find_program(technology: str, type_name: str = "", version: str = "", *, dumps: bool = False) -> Program | None:
+    """The client program of a `technology` (its protocol) for a server of this type and full version.
+
+    With `dumps` the one that dumps a server.
+    """
     client = engines.load_client(technology)
     if client is None:
         return None
     there = [each for slug in dict.fromkeys((type_name, technology)) for each in _installations(slug)]
     own = [each for each in there if each.version == version.partition(" ")[0]]
-    return _find_installed(client, own) or _find_on_path(client) or _find_installed(client, there)
+    names = client.DUMP_PROGRAMS if dumps else client.PROGRAMS
+    return _find_installed(client, names, own) or _find_on_path(client, names) or _find_installed(client, names, there)
 
 
-def _find_on_path(client: Client) -> Program | None:
-    found = next(filter(None, map(shutil.which, client.PROGRAMS)), None)
+def _find_on_path(client: Client, names: Sequence[str]) -> Program | None:
+    found = next(filter(None, map(shutil.which, names)), None)
     return Program(client, Path(found)) if found else None
 
 
-def _find_installed(client: Client, installed: Sequence[_Installation]) -> Program | None:
+def _find_installed(client: Client, names: Sequence[str], installed: Sequence[_Installation]) -> Program | None:
     """In the first one that has it."""
     for each in installed:
-        for name in client.PROGRAMS:
+        for name in names:
             if os.access(each.bin / name, os.X_OK):
                 return Program(client, each.bin / name, each.libraries, each.prefix)
     return None
@@ -139,7 +143,7 @@ def _bubblewrap() -> Path:
     return Path(found)
 
 
-def _environment(program: Program, connection: wire.Connection) -> dict[str, str]:
+def environment_of(program: Program, connection: wire.Connection) -> dict[str, str]:
     environment = {**os.environ, program.client.PASSWORD_VARIABLE: connection.password}
     if program.prefix:  # a whole root has no pager but `more`, which psql takes by itself
         environment = {name: value for name, value in environment.items() if name not in _PAGERS}

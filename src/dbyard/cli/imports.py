@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from dbyard.wire import imports as wire
 
 _POLL_SECONDS = 0.2
-_PIECE = 1 << 18
 _TELL_SECONDS = 0.5
 _ENDED = ("done", "error")
 _NAMED = 5
@@ -28,7 +24,13 @@ _NAMED = 5
 
 @click.command("import")
 @click.argument("database")
-@click.option("--from", "source", metavar="FILE", required=True, help="The dump; `-` for standard input.")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE|URI",
+    required=True,
+    help="The dump; `-` for standard input; the URI of a server to dump.",
+)
 @click.option("--replace", is_flag=True, help="Replace the data that are there; they are kept for a day.")
 @click.option("--check", is_flag=True, help="Only read the dump and report on it.")
 @click.option("--yes", is_flag=True, help="Do not ask before data are replaced.")
@@ -43,6 +45,8 @@ def import_(
     DATABASE is its name or its id. The dump is loaded into a server beside the database, as its own user; only when
     all of it is there the database gets those data, and where anything fails it stays as it was. `dbyard backup undo`
     puts back what was there before. The dump may be packed by gzip or zstd.
+
+    A URI such as postgresql://me:secret@db.example.org/shop is dumped on this machine, by the technology's own tools.
     """
     with session() as client:
         found = client.get_database(database)
@@ -69,40 +73,25 @@ def _look_before(client: Client, name: str, *, replace: bool, check: bool, yes: 
 
 
 def _upload(client: Client, name: str, source: str, *, replace: bool, check: bool) -> wire.Import:
+    from dbyard.cli.dump_source import open_dump
+
+    details = client.get_details(name)
     try:
-        with _open(source) as file:
-            total = _size(file)
-            return client.create_import(name, _told(file, total), size=total, replace=replace, check=check)
+        with open_dump(source, details.type_name, details.readable_version) as dump:
+            told = _told(dump.pieces, dump.size)
+            return client.create_import(name, told, size=dump.size, replace=replace, check=check)
     except KeyboardInterrupt:
         click.echo(f"\nthe upload was broken off: {name} is as it was", err=True)
         raise
 
 
-def _open(source: str) -> BinaryIO:
-    if source == "-":
-        return sys.stdin.buffer
-    try:
-        return Path(source).open("rb")
-    except OSError as error:
-        raise click.UsageError(f"--from: {source}: {error.strerror}") from error
-
-
-def _size(file: BinaryIO) -> int | None:
-    """What is left of a file; None for a pipe."""
-    try:
-        told = os.fstat(file.fileno())
-    except OSError:
-        return None
-    return told.st_size - file.tell() if stat.S_ISREG(told.st_mode) else None
-
-
-def _told(file: BinaryIO, total: int | None) -> Iterator[bytes]:
-    """The file in pieces; on a terminal its progress."""
+def _told(pieces: Iterable[bytes], total: int | None) -> Iterator[bytes]:
+    """The pieces; on a terminal their progress."""
     from dbyard.wire import OperationProgress
 
     sent, tell_at = 0, 0.0
     live = sys.stderr.isatty()
-    while piece := file.read(_PIECE):
+    for piece in pieces:
         sent += len(piece)
         yield piece
         if live and time.monotonic() >= tell_at:

@@ -23,6 +23,7 @@ from dbyard.model import (
     JournalMark,
     JournalPart,
     Layout,
+    Plan,
     RenderInput,
     RestartNeeded,
     Setting,
@@ -162,12 +163,16 @@ class Backups(Protocol):
 class Imports(Protocol):
     """Dumps that were made elsewhere, loaded into a server that is empty."""
 
-    def render_import(self, layout: Layout, credentials: Credentials, most: int, *, load: bool) -> Tool:
-        """What reads a dump from its standard input, tells what is in it, and with `load` loads it as the tenant.
+    @property
+    def IMPORTS_FILES(self) -> bool:
+        """Whether a dump is loaded as files of a server that never ran, and not into one that runs."""
 
-        The server runs, and has its tenant. Its result is JSON: an `ImportReport`. It ends with the exit code FAULTY
-        where the dump is no good or unpacks to more than `most` bytes; what it prints last says why. After that, or
-        any other failure, some of it may be loaded. Pure.
+    def render_import(self, layout: Layout, credentials: Credentials, plan: Plan, most: int, *, load: bool) -> Tool:
+        """What reads a dump from its standard input, tells what is in it, and with `load` loads it.
+
+        A server that runs has its tenant, and what is loaded has the tenant's rights alone. Its result is JSON: an
+        `ImportReport`. It ends with the exit code FAULTY where the dump is no good or unpacks to more than `most`
+        bytes; what it prints last says why. After that, or any other failure, some of it may be loaded. Pure.
         """
 
 
@@ -235,8 +240,19 @@ class Client(Protocol):
     def PASSWORD_VARIABLE(self) -> str:
         """The environment variable from which it takes the password."""
 
+    @property
+    def DUMP_PROGRAMS(self) -> tuple[str, ...]:
+        """Names of the program that dumps a server, the best first; it takes the password from the same variable."""
+
+    @property
+    def DUMPS_TO_A_FILE(self) -> bool:
+        """Whether that program needs a file; others write to their standard output."""
+
     def client_arguments(self, login: Login) -> list[str]:
         """What it takes to get to its database, without the password. Pure."""
+
+    def dump_arguments(self, login: Login, program: str, path: str) -> list[str]:
+        """What has the program of that name dump all that an import takes, to `path` if it needs a file. Pure."""
 
 
 @cache

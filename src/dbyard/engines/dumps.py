@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 import zstandard
 
-from dbyard.model import FAULTY, Credentials, File, ImportReport, Layout, Tool
+from dbyard.model import FAULTY, Credentials, DataAccess, File, ImportReport, Layout, Plan, Tool
 
 PIECE = 1 << 18
 _SMALL = 1 << 10
@@ -46,8 +46,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     most: int
     load: bool
-    programs: str = ""
+    programs: str
     """The directory of the release's programs."""
+    data: str
+    """The directory of the server's data, where it may be written."""
+    memory: int
+    """What the plan has for data that are in memory, in bytes."""
 
 
 class Refused(Exception):
@@ -141,8 +145,17 @@ def run(program: Program) -> int:
     return 0
 
 
-def render(module: str, layout: Layout, credentials: Credentials, most: int, *, load: bool) -> Tool:
-    """The tool that runs such a program."""
+def render(
+    module: str,
+    layout: Layout,
+    credentials: Credentials,
+    plan: Plan,
+    most: int,
+    *,
+    load: bool,
+    files: bool = False,
+) -> Tool:
+    """The tool that runs such a program; with `files` what it loads are files of the server's data."""
     order = Order(
         host=layout.host,
         port=layout.port,
@@ -152,9 +165,32 @@ def render(module: str, layout: Layout, credentials: Credentials, most: int, *, 
         most=most,
         load=load,
         programs=str(layout.bin),
+        data=str(layout.data),
+        memory=plan.memory_mb << 20,
     )
-    files = (File(Path(ORDER), msgspec.json.encode(order).decode()),)
-    return Tool(("-m", module), files=files, connects=True, memory=_MEMORY, python=True)
+    return Tool(
+        ("-m", module),
+        files=(File(Path(ORDER), msgspec.json.encode(order).decode()),),
+        data=DataAccess.WRITE if files and load else DataAccess.NONE,
+        connects=not files,
+        memory=_MEMORY,
+        python=True,
+    )
+
+
+def program(path: Path) -> list[str]:
+    """The argv of a program of the release: one of a whole root needs that root's own libraries."""
+    root = Path(os.environ["DBYARD_ROOT"]) if os.environ.get("DBYARD_ROOT") else None
+    if root is None:
+        return [str(path)]
+    loader = next(root.glob("usr/lib/*/ld-linux-*.so.*"))
+    return [str(loader), "--library-path", str(loader.parent), str(path)]
+
+
+def libraries() -> dict[str, str]:
+    """The environment of such a program."""
+    given = os.environ.get("DBYARD_LIBRARIES", "")
+    return {**os.environ, **({"LD_LIBRARY_PATH": given} if given else {})}
 
 
 def quote(statement: bytes) -> str:

@@ -1,5 +1,7 @@
 """import: begin -> allocate -> start -> configure -> inspect -> load -> check -> compare -> end -> switch.
 
+Where a dump becomes the files of a server: allocate -> inspect -> load -> start -> configure -> check.
+
 A dump that was uploaded is loaded into an empty server beside the one that goes on serving, as the tenant and with its
 rights alone. Only when all of it is there a `switch` leads the endpoint to that server, as a restore does. Where only
 a report is wanted it ends with `discard` after `inspect`.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, replace
+from secrets import token_hex
 
 import msgspec
 
@@ -74,11 +77,13 @@ def begin(context: Context, operation: Operation) -> Outcome:
 def allocate(context: Context, operation: Operation) -> Outcome:
     target = scratch.load(context, operation)
     instance = target.instance
-    given = context.runtime.allocate(instance.id, instance.generation, release_of(context, target))
+    is_of_files = _engine_of(target).IMPORTS_FILES
+    lineage = token_hex(16) if is_of_files else None  # then there is nothing to initialise
+    given = context.runtime.allocate(instance.id, instance.generation, release_of(context, target), lineage=lineage)
     address = context.runtime.publish(instance.id, instance.id)
     certificate = issue_certificate(context, instance.id, address.host)
     return Next(
-        "start",
+        "inspect" if is_of_files else "start",
         save_all(
             lambda connection: instances.set_allocated(connection, instance.id, given.placement, given.lineage),
             save_certificate(instance.id, certificate),
@@ -98,20 +103,20 @@ def start(context: Context, operation: Operation) -> Outcome:
 
 
 def configure(context: Context, operation: Operation) -> Outcome:
-    """The tenant is made in it, who loads the dump."""
+    """The tenant is made in it, who loads the dump where that is not loaded yet."""
     target = scratch.load(context, operation)
     outcome = server.configure(context, target)
     if isinstance(outcome, Wait):
         return outcome
     if isinstance(outcome, RestartNeeded):
         raise TemporaryError(f"a new server does not take its settings: {outcome.reason}", code="not_configured")
-    return Next("inspect")
+    return Next("check" if _engine_of(target).IMPORTS_FILES else "inspect")
 
 
 def inspect(context: Context, operation: Operation) -> Outcome:
     """All of the dump is read, and nothing loaded."""
     target = scratch.load(context, operation)
-    if not server.is_running(context, target):
+    if not (_engine_of(target).IMPORTS_FILES or server.is_running(context, target)):
         return Next("start")
     try:
         found = jobs.await_job(context, _spec(context, operation, target, load=False))
@@ -144,7 +149,9 @@ def load_dump(context: Context, operation: Operation) -> Outcome:
         raise
     except StepError as error:
         raise PermanentError(f"the load was broken off: {error}", code=error.code) from error
-    return found if isinstance(found, Wait) else Next("check")
+    if isinstance(found, Wait):
+        return found
+    return Next("start" if _engine_of(target).IMPORTS_FILES else "check")
 
 
 def check(context: Context, operation: Operation) -> Outcome:
@@ -215,10 +222,8 @@ KIND = Kind(
 
 
 def _spec(context: Context, operation: Operation, target: Target, *, load: bool) -> JobSpec:
-    if not isinstance(target.engine, Imports):
-        raise PermanentError(f"there is no import into {target.technology.name}", code="no_import")
-    most = _UNPACKED * target.plan.disk_mb * MIB
-    tool = target.engine.render_import(layout_of(context, target), credentials_of(context, target), most, load=load)
+    layout, credentials, plan = layout_of(context, target), credentials_of(context, target), target.plan
+    tool = _engine_of(target).render_import(layout, credentials, plan, _UNPACKED * plan.disk_mb * MIB, load=load)
     order = Order(
         location=replace(context.archive, copy=None),
         name=uploads.name_of(operation.database_id, str(operation.params["upload_id"])),
@@ -228,6 +233,13 @@ def _spec(context: Context, operation: Operation, target: Target, *, load: bool)
     )
     transfer = Transfer("get", msgspec.json.encode(order).decode(), reports=True)
     return jobs.spec_of(context, operation, target, tool, transfer)
+
+
+def _engine_of(target: Target) -> Imports:
+    """Raises PermanentError where the technology has no imports."""
+    if not isinstance(target.engine, Imports):
+        raise PermanentError(f"there is no import into {target.technology.name}", code="no_import")
+    return target.engine
 
 
 def _await_load(context: Context, target: Target, spec: JobSpec) -> Wait | JobState:

@@ -6,7 +6,7 @@ but the platform's, and no event of a tenant runs; `configure` unlocks the tenan
 
 from dbyard.engines.mysql.access import configure
 from dbyard.engines.mysql.backups import count, render_backup, render_check, render_restore
-from dbyard.engines.mysql.imports import render_import
+from dbyard.engines.mysql.imports import IMPORTS_FILES, render_import
 from dbyard.engines.mysql.login import check_login
 from dbyard.engines.mysql.logs import find_damage, log_time
 from dbyard.engines.mysql.names import ADMIN, connection_forms, name_tenant, url
@@ -17,6 +17,7 @@ from dbyard.engines.mysql.stats import stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",

@@ -9,7 +9,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 
 from dbyard.engines.postgresql.access import configure
 from dbyard.engines.postgresql.backups import count, render_backup, render_check, render_restore
-from dbyard.engines.postgresql.imports import render_import
+from dbyard.engines.postgresql.imports import IMPORTS_FILES, render_import
 from dbyard.engines.postgresql.journal import JOURNAL, keep_journal, read_journal
 from dbyard.engines.postgresql.login import check_login
 from dbyard.engines.postgresql.logs import find_damage, log_time
@@ -23,6 +23,7 @@ from dbyard.engines.postgresql.stats import inspect_data, stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "IMPORTS_FILES",
     "JOURNAL",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dbyard.engines import dumps
-from dbyard.model import Credentials, Layout, Tool
+from dbyard.model import Credentials, Layout, Plan, Tool
+
+IMPORTS_FILES = False
 
 
-def render_import(layout: Layout, credentials: Credentials, most: int, *, load: bool) -> Tool:
-    return dumps.render("dbyard.engines.postgresql.load_dump", layout, credentials, most, load=load)
+def render_import(layout: Layout, credentials: Credentials, plan: Plan, most: int, *, load: bool) -> Tool:
+    return dumps.render("dbyard.engines.postgresql.load_dump", layout, credentials, plan, most, load=load)

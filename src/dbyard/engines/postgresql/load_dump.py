@@ -5,7 +5,6 @@ It speaks to the server itself. psql would obey what a dump tells it, and here n
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -151,9 +150,11 @@ def _open_script(order: Order, dump: Input, findings: Findings) -> Iterator[Call
 @contextmanager
 def _converted(order: Order, dump: Input) -> Iterator[Callable[[], bytes]]:
     """By pg_restore, which writes what is in an archive as a script."""
-    argv = [*_program(Path(order.programs) / "pg_restore"), "--file=-"]
+    argv = [*dumps.program(Path(order.programs) / "pg_restore"), "--file=-"]
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_libraries())
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=dumps.libraries()
+        )
         assert process.stdin is not None  # noqa: S101 - for the type checker: they were opened as pipes
         assert process.stdout is not None  # noqa: S101
         failed: list[Exception] = []
@@ -193,20 +194,6 @@ def _judge(process: subprocess.Popen[bytes], said: BinaryIO, failed: list[Except
         if "unsupported version" in text:
             more = "; it is of a newer pg_dump than the server here: dump it with the server's own version, or as SQL"
         raise Refused(f"pg_restore cannot read it: {text.strip()}{more}")
-
-
-def _program(path: Path) -> list[str]:
-    """A program of the release: one of a whole root needs that root's own libraries."""
-    root = Path(os.environ["DBYARD_ROOT"]) if os.environ.get("DBYARD_ROOT") else None
-    if root is None:
-        return [str(path)]
-    loader = next(root.glob("usr/lib/*/ld-linux-*.so.*"))
-    return [str(loader), "--library-path", str(loader.parent), str(path)]
-
-
-def _libraries() -> dict[str, str]:
-    given = os.environ.get("DBYARD_LIBRARIES", "")
-    return {**os.environ, **({"LD_LIBRARY_PATH": given} if given else {})}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ access file.
 
 from dbyard.engines.redis.access import configure
 from dbyard.engines.redis.backups import count, render_backup, render_check, render_restore
+from dbyard.engines.redis.imports import IMPORTS_FILES, render_import
 from dbyard.engines.redis.logs import find_damage, log_time
 from dbyard.engines.redis.names import ADMIN, TENANT, name_tenant, url
 from dbyard.engines.redis.render import render
@@ -18,6 +19,7 @@ from dbyard.engines.redis.stats import stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
     "TECHNOLOGY",
@@ -32,6 +34,7 @@ __all__ = [
     "render",
     "render_backup",
     "render_check",
+    "render_import",
     "render_repair",
     "render_restore",
     "stats",
