@@ -28,6 +28,7 @@ CUTS = {
     "tests/e2e/test_backups.py": TEST,
     "tests/e2e/test_moments.py": TEST,
     "tests/e2e/test_imports.py": TEST,
+    "tests/e2e/test_faulty_archives.py": TEST,
     "tests/e2e/test_recovery.py": FILE,
     "tests/engines/test_postgresql_extensions.py": FILE,
     "tests/engines/test_mysql_backups.py": FILE,

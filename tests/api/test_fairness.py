@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from dbyard.errors import NotFound
+from dbyard.model import Principal
 from dbyard.polling import wait_until
 from dbyard.service import Service
-from dbyard.service.databases import logs, metrics, stats
+from dbyard.service.databases import backups, logs, metrics, stats
 from dbyard.store import operations
-from dbyard.web.app import THREADS, THREADS_FOR_ONE_ACCOUNT, THREADS_FOR_ONE_DATABASE
+from dbyard.web.app import DOWNLOADS, THREADS, THREADS_FOR_ONE_ACCOUNT, THREADS_FOR_ONE_DATABASE
 from dbyard.web.scalingo import database_users, details
-from tests.builders import claim, get_ready, open_account, seed_body
+from tests.builders import claim, get_ready, make_backup, open_account, seed_body
 
 MANY = 16
 
@@ -34,6 +36,28 @@ def made(api: TestClient, service: Service) -> dict[str, Any]:
 def write(api: TestClient, number: int) -> int:
     """What somebody else does meanwhile."""
     return api.post("/v1/projects", json={"project": {"name": f"project-{number}"}}).status_code
+
+
+def test_downloads_from_an_archive_that_does_not_answer(
+    api: TestClient, service: Service, principal: Principal, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, asked = threading.Event(), threading.Semaphore(0)
+
+    def read(*_: object) -> Iterator[bytes]:
+        asked.release()
+        may.wait(60)
+        yield b"0123456789"
+
+    monkeypatch.setattr(backups, "_read", read)
+    backup = make_backup(service, principal, made["id"])
+    link = urlsplit(api.get(f"/api/backups/{backup.id}/archive").json()["download_url"])
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = [pool.submit(api.get, f"{link.path}?{link.query}") for _ in range(MANY)]
+        for _ in range(DOWNLOADS):
+            assert asked.acquire(timeout=30)
+        assert [write(api, number) for number in range(3)] == [201] * 3
+        may.set()
+        assert [each.result(60).content for each in answers] == [b"0123456789"] * MANY
 
 
 def test_metrics_of_a_server_that_does_not_answer(

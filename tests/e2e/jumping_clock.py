@@ -9,8 +9,13 @@ from pathlib import Path
 
 from dbyard.__main__ import main
 
-if __name__ == "__main__":
-    sys.argv = ["dbyard", *sys.argv[1:]]
+
+def arm() -> None:
     real, offset = time.time, Path(os.environ["CLOCK"])
     time.time = lambda: real() + float(offset.read_text() or 0)
+
+
+if __name__ == "__main__":
+    sys.argv = ["dbyard", *sys.argv[1:]]
+    arm()
     main()

@@ -21,6 +21,8 @@ _NEW = ".new"
 _PLAIN_HTTP = "http://"
 _CONNECT_SECONDS, _ANSWER_SECONDS = "5s", "60s"
 _RETRIES = 3
+_LOOK_SECONDS, _LOOK_RETRIES = "15s", 1
+"""Of what carries no content: threads of the platform wait for it."""
 _SPAN = 8 << 20
 _PART, _PARTS = 64 << 20, 2
 """Of an upload: the size of its parts, of which there may be ten thousand, and how many are under way at once."""
@@ -184,13 +186,13 @@ class Bucket:
         import obstore
 
         with _told_by_server(prefix):
-            return sorted(each["path"] for part in obstore.list(self._open(), prefix or None) for each in part)
+            return sorted(each["path"] for part in obstore.list(self._open_to_look(), prefix or None) for each in part)
 
     def list_directories(self, prefix: str = "") -> Sequence[str]:
         import obstore
 
         with _told_by_server(prefix):
-            found = obstore.list_with_delimiter(self._open(), prefix or None)
+            found = obstore.list_with_delimiter(self._open_to_look(), prefix or None)
         return sorted(PurePosixPath(each).name for each in found["common_prefixes"])
 
     def delete(self, names: Sequence[str]) -> None:
@@ -198,12 +200,15 @@ class Bucket:
 
         if names:
             with _told_by_server(names[0]):
-                obstore.delete(self._open(), list(names))
+                obstore.delete(self._open_to_look(), list(names))
 
     def delete_all(self, prefix: str) -> None:
         self.delete(self.list(prefix))
 
-    def _open(self) -> S3Store:
+    def _open_to_look(self) -> S3Store:
+        return self._open(_LOOK_SECONDS, _LOOK_RETRIES)
+
+    def _open(self, seconds: str = _ANSWER_SECONDS, retries: int = _RETRIES) -> S3Store:
         from obstore.store import S3Store  # imported late: most platforms keep backups in a directory
 
         where = self._location
@@ -220,9 +225,9 @@ class Bucket:
             client_options={
                 "allow_http": where.endpoint.startswith(_PLAIN_HTTP),
                 "connect_timeout": _CONNECT_SECONDS,
-                "timeout": _ANSWER_SECONDS,
+                "timeout": seconds,
             },
-            retry_config={"max_retries": _RETRIES},
+            retry_config={"max_retries": retries},
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from dbyard import engines
 from dbyard.archive.stores import open_store
 from dbyard.engines import Journals
+from dbyard.errors import ArchiveUnavailable
 from dbyard.model import (
     DAY,
     Backup,
@@ -27,6 +29,8 @@ from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.backups import queue_backup
 from dbyard.store import backups, databases, instances, operations
 from dbyard.store.backups import Scheduled
+
+log = logging.getLogger(__name__)
 
 _PERIOD = 30.0
 _HOUR = 3600.0
@@ -57,14 +61,17 @@ class BackupScheduler:
         if self._scheduled:
             self._ask_for_due()
             self._prove_again()
-        self._remove_abandoned()
         if time.monotonic() >= self._hourly_at:
             self._hourly_at = time.monotonic() + _HOUR
             self._mark_expired()
             uploads.sweep(self._context, self._started_at)
             late_backups.tell(self._context, scheduled=self._scheduled)
-        self._remove_deleted()
         self._remove_instances()
+        try:
+            self._remove_abandoned()
+            self._remove_deleted()
+        except ArchiveUnavailable as error:
+            log.warning("nothing is removed from the archive for now: %s", error)
         return _PERIOD
 
     def _ask_for_due(self) -> None:
@@ -107,10 +114,9 @@ class BackupScheduler:
         with self._context.store.read() as connection:
             found = backups.list_abandoned(connection)
         for each in found:
-            with logged(f"to remove what is left of backup {each.id}"):
-                open_store(self._context.archive).delete_all(each.directory)
-                with self._context.store.tx() as connection:
-                    backups.fail(connection, each.id, _ABANDONED)
+            open_store(self._context.archive).delete_all(each.directory)
+            with self._context.store.tx() as connection:
+                backups.fail(connection, each.id, _ABANDONED)
 
     def _mark_expired(self) -> None:
         now = self._context.now()
@@ -143,12 +149,11 @@ class BackupScheduler:
         with self._context.store.read() as connection:
             found = backups.list_deleted(connection)
         for each in found:
-            with logged(f"to remove backup {each.id}"):
-                open_store(self._context.archive).delete_all(each.directory)
-                with self._context.store.tx() as connection:
-                    backups.delete(connection, each.id)
-                    if self._context.archive.copy is not None:
-                        backups.note_removed(connection, each.directory, self._context.now())
+            open_store(self._context.archive).delete_all(each.directory)
+            with self._context.store.tx() as connection:
+                backups.delete(connection, each.id)
+                if self._context.archive.copy is not None:
+                    backups.note_removed(connection, each.directory, self._context.now())
 
 
 # ---- the rules, all pure ----------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ _AT_ONCE = 3
 _PERIOD = 10.0
 _AFTER_FAILURE = 30.0
 """Seconds that a server is left alone which did not answer: others wait for their turn meanwhile."""
+_ASKED_SECONDS = 5.0
+"""For which a request waits until the archive is up to date."""
 _MOST = 64 * MIB
 """Of one object."""
 
@@ -70,13 +72,18 @@ class JournalArchiver:
         return seen.trouble if seen else None
 
     def archive(self, instance_id: str) -> None:
-        """Bring one journal up to date now."""
+        """Bring one journal up to date now, as far as that takes a few seconds: an archive may answer nothing."""
+        thread = threading.Thread(target=self._archive, args=(instance_id,), name="a journal", daemon=True)
+        thread.start()
+        thread.join(_ASKED_SECONDS)
+
+    def _archive(self, instance_id: str) -> None:
         with self._context.store.read() as connection:
             found = journals.list_open(connection)
         for span, technology in found:
             if span.instance_id == instance_id:
                 self._seen.setdefault(instance_id, _Seen()).again_at = 0.0
-                self._look(span, technology)
+                self._look(span, technology, _ASKED_SECONDS)
 
     def run_once(self, number: int = 0) -> float:
         """Bring one share of all journals up to date; the seconds until the next time."""
@@ -90,12 +97,17 @@ class JournalArchiver:
                     self._look(span, technology)
         return _PERIOD
 
-    def _look(self, span: JournalSpan, technology: str) -> None:
+    def _look(self, span: JournalSpan, technology: str, seconds: float = -1) -> None:
+        """Another thread that carries it is waited for so many seconds; -1 for as long as it takes."""
         engine = engines.load(self._context.catalogue.get(technology).engine)
         seen = self._seen.setdefault(span.instance_id, _Seen())
-        if isinstance(engine, Journals) and time.monotonic() >= seen.again_at:
-            with seen.lock:
+        if not isinstance(engine, Journals) or time.monotonic() < seen.again_at:
+            return
+        if seen.lock.acquire(timeout=seconds):
+            try:
                 self._update(engine, self._reread(span), seen)
+            finally:
+                seen.lock.release()
 
     def _update(self, engine: Journals, span: JournalSpan, seen: _Seen) -> None:
         now, state = self._context.now(), self._context.runtime.data_state(span.instance_id, engine.JOURNAL)

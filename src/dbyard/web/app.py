@@ -30,6 +30,7 @@ from dbyard.web.api import (
     tokens,
 )
 from dbyard.web.authentication import Guard
+from dbyard.web.daemon_threads import DaemonThreads
 from dbyard.web.endpoint import HttpEndpoint, Shared
 from dbyard.web.rate_limit import RateLimit
 from dbyard.web.routes import Route, route
@@ -56,6 +57,8 @@ from dbyard.web.sockets import SocketEndpoint
 
 THREADS = 8
 """Enough to wait for disks; writers take turns anyway."""
+DOWNLOADS = 8
+"""Threads that read an archive, which may be slow or answer nothing for minutes: nobody else waits for them."""
 THREADS_FOR_ONE_DATABASE, THREADS_FOR_ONE_ACCOUNT = 2, 6
 """So that others are answered, whatever they wait for."""
 UPLOADS, UPLOADS_FOR_ONE_ACCOUNT = 6, 2
@@ -75,11 +78,12 @@ class App(Starlette):
 def create_app(service: Service, metrics: Metrics, *, rate_limit: int = 0) -> Starlette:
     """The application; its threads end with its lifespan. `rate_limit` is in requests a minute, 0 for no limit."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
+    downloads = DaemonThreads(DOWNLOADS, "download")
     guard = Guard(service, metrics, pool, RateLimit(rate_limit) if rate_limit else None)
     shares = Shares(THREADS_FOR_ONE_DATABASE), Shares(THREADS_FOR_ONE_ACCOUNT)
     upload_pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
     uploads = Shares(UPLOADS_FOR_ONE_ACCOUNT)
-    shared = Shared(service, metrics, pool, guard, *shares, uploads, upload_pool, unsupported.explain)
+    shared = Shared(service, metrics, pool, downloads, guard, *shares, uploads, upload_pool, unsupported.explain)
     routes = list_routes(service.catalogue, limited=rate_limit > 0)
 
     @asynccontextmanager

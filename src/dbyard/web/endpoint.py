@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,6 +52,7 @@ class Shared:
     service: Service
     metrics: Metrics
     pool: ThreadPoolExecutor
+    downloads: Executor
     guard: Guard
     databases: Shares
     accounts: Shares
@@ -101,9 +102,11 @@ class HttpEndpoint:
             return
         try:
             with self._shared.followers.count(scope["path"], reply.account_id):
-                check = self._checking(self._methods[name], headers, scope)
+                method = self._methods[name]
+                check = self._checking(method, headers, scope)
+                pool = self._shared.downloads if method.in_parts else self._shared.pool
                 await send(_start(reply, [(b"x-request-id", request_id)]))
-                await send_parts(reply.body, receive, send, self._shared.pool, check)
+                await send_parts(reply.body, receive, send, pool, check)
         except TooManyRequests as error:
             await _send(send, name, reply_to(error), request_id)
 

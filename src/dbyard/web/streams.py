@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 
 from starlette.types import Receive, Send
@@ -14,7 +14,7 @@ from dbyard.web.replies import Parts, Pause
 
 
 async def send_parts(
-    parts: Parts, receive: Receive, send: Send, pool: ThreadPoolExecutor, check: Callable[[], Awaitable[object]]
+    parts: Parts, receive: Receive, send: Send, pool: Executor, check: Callable[[], Awaitable[object]]
 ) -> None:
     """Send each part as it comes. `check` is called after each pause; its RequestError ends the stream."""
 
@@ -29,7 +29,7 @@ async def send_parts(
 async def pass_on(
     parts: Parts,
     receive: Receive,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     emit: Callable[[bytes], Awaitable[None]],
     check: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
