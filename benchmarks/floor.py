@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from dbyard.model import (
     Installation,
     InstanceSpec,
     Layout,
+    Plan,
     RenderInput,
     Restriction,
     User,
@@ -48,29 +49,32 @@ class Floor:
     template: Path
     admin_password: str
     certificate: Certificate
+    plan: Plan
 
-    def prepare(self, count: int) -> list[Server]:
-        """So many directories, durable before they are used."""
-        servers = [self._copy() for _ in range(count)]
+    def prepare(self, count: int, like: Server | None = None) -> list[Server]:
+        """So many directories, durable before they are used; with the tenant of another one."""
+        servers = [self._copy(like) for _ in range(count)]
         os.sync()
         return servers
 
-    def _copy(self) -> Server:
+    def _copy(self, like: Server | None) -> Server:
         directory = self.template.with_name(secrets.token_hex(6))
         subprocess.run(["cp", "-a", self.template, directory], check=True)
         user, database = engine_of(self.installation).name_tenant("floor", secrets.token_hex(4))
         credentials = Credentials(self.admin_password, user, secrets.token_urlsafe(24), database, self.certificate)
-        return Server(self.installation, _layout(directory, self.installation), credentials)
+        credentials = like.credentials if like else credentials
+        return Server(self.installation, _layout(directory, self.installation), credentials, self.plan)
 
 
 class Server:
     """One server started by hand."""
 
-    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials) -> None:
+    def __init__(self, installation: Installation, layout: Layout, credentials: Credentials, plan: Plan) -> None:
         self._installation = installation
         self._engine = engine_of(installation)
-        self._layout = layout
-        self._credentials = credentials
+        self.layout = layout
+        self.credentials = credentials
+        self._plan = plan
         self._process: subprocess.Popen[bytes] | None = None
         endpoint = Address(layout.host, layout.port)
         self.tenant = Tenant(
@@ -82,21 +86,42 @@ class Server:
     def open(self) -> None:
         """From the prepared directory to the tenant's first answer."""
         self.start()
-        retry(self._configure, (NotReady,))
+        retry(self.configure, (NotReady,))
         await_answer(self.tenant)
 
     def start(self) -> None:
-        spec = _render(self._installation, self._layout, self._credentials)
+        spec = _render(self._installation, self.layout, self.credentials, self._plan)
         _write(spec)
-        with (self._layout.log / "output.log").open("ab") as output:
+        with (self.layout.log / "output.log").open("ab") as output:
             argv = (*_as_uid(), *_loader(self._installation), *spec.server.argv)
-            self._process = _popen(self._installation, self._layout, argv, spec.server.env, output.fileno())
+            self._process = _popen(self._installation, self.layout, argv, spec.server.env, output.fileno())
 
-    def restart_after_crash(self) -> None:
-        """Killed and started again at once; again when what the dead one left was still in the way."""
+    def end(self) -> None:
+        """As SIGKILL does it."""
         assert self._process
         self._process.kill()
         self._process.wait()
+
+    def command(self, *argv: str) -> tuple[list[str], dict[str, str]]:
+        """A program of the server's own with its environment, to be run beside it."""
+        env = {
+            "PATH": f"{self.layout.bin}:{os.defpath}",
+            "HOME": str(self.layout.run),
+            **_libraries(self._installation),
+        }
+        return [*in_its_root(self._installation), *_as_uid(), *argv], env
+
+    def run(self, *argv: str, into: Path | None = None, out_of: Path | None = None, **env: str) -> None:
+        """Such a program to its end; what it reads and writes are files."""
+        with ExitStack() as stack:
+            source = stack.enter_context(out_of.open("rb")) if out_of else subprocess.DEVNULL
+            target = stack.enter_context(into.open("wb")) if into else subprocess.DEVNULL
+            command, known = self.command(*argv)
+            subprocess.run(command, check=True, env=known | env, stdin=source, stdout=target, cwd=self.layout.run)
+
+    def restart_after_crash(self) -> None:
+        """Killed and started again at once; again when what the dead one left was still in the way."""
+        self.end()
         self.start()
         await_answer(self.tenant, self._start_if_ended)
 
@@ -104,23 +129,23 @@ class Server:
         if self._process is None or self._process.poll() is not None:
             self.start()
 
-    def _configure(self) -> None:
-        credentials = self._credentials
+    def configure(self) -> None:
+        credentials = self.credentials
         tenant = User(credentials.user, credentials.password)
-        plan = catalogue.load().technologies[self._installation.technology].plans[0]
-        desired = Desired(credentials.database, (tenant,), Restriction.NONE, plan)
-        self._engine.configure(Address(self._layout.host, self._layout.port), credentials.admin_password, desired)
+        desired = Desired(credentials.database, (tenant,), Restriction.NONE, self._plan)
+        self._engine.configure(Address(self.layout.host, self.layout.port), credentials.admin_password, desired)
 
 
 @contextmanager
-def floor(installation: Installation) -> Iterator[Floor]:
-    """In the end no server of its directories runs, and they are gone."""
+def floor(installation: Installation, plan: Plan | None = None) -> Iterator[Floor]:
+    """Of the smallest plan, if not of another. In the end no server of its directories runs, and they are gone."""
+    plan = plan or catalogue.load().technologies[installation.technology].plans[0]
     with scratch() as directory:
         admin_password = secrets.token_urlsafe(32)
         certificate = Authority.load_or_make(directory / "ca").issue("floor")
-        template = _make_template(installation, directory / "template", admin_password)
+        template = _make_template(installation, directory / "template", admin_password, plan)
         try:
-            yield Floor(installation, template, admin_password, certificate)
+            yield Floor(installation, template, admin_password, certificate, plan)
         finally:
             _end_all(directory)
 
@@ -129,13 +154,13 @@ def engine_of(installation: Installation) -> Engine:
     return engines.load(catalogue.load().technologies[installation.technology].engine)
 
 
-def _make_template(installation: Installation, directory: Path, admin_password: str) -> Path:
+def _make_template(installation: Installation, directory: Path, admin_password: str, plan: Plan) -> Path:
     """What a spare is: the directory after the engine's own first-start commands."""
     for name in _DIRECTORIES:
         (directory / name).mkdir(parents=True)
         (directory / name).chmod(0o700)
     layout = _layout(directory, installation)
-    spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE))
+    spec = _render(installation, layout, Credentials(admin_password, "spare", "spare", "spare", _NO_CERTIFICATE), plan)
     _write(spec)
     for command in spec.init:
         argv = (*in_its_root(installation), *_as_uid(), *command.argv)
@@ -152,9 +177,9 @@ def _layout(directory: Path, installation: Installation) -> Layout:
     return Layout("127.0.0.1", free_port(), free_port(), *where, full_version=installation.full_version)
 
 
-def _render(installation: Installation, layout: Layout, credentials: Credentials) -> InstanceSpec:
+def _render(installation: Installation, layout: Layout, credentials: Credentials, plan: Plan) -> InstanceSpec:
     technology = catalogue.load().technologies[installation.technology]
-    node = RenderInput("5410093073f7563d50300001", 1, technology.plans[0], technology.overhead_mb)
+    node = RenderInput("5410093073f7563d50300001", 1, plan, technology.overhead_mb)
     return engine_of(installation).render(node, layout, credentials)
 
 
@@ -175,16 +200,26 @@ def _popen(
 ) -> subprocess.Popen[bytes]:
     for path in (layout.data, layout.conf, layout.log, layout.run):
         os.chown(path, _uid(), _uid())
-    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, installation.libraries))} if installation.libraries else {}
     return subprocess.Popen(
         argv,
         cwd=layout.run,
-        env={"PATH": os.defpath, "HOME": str(layout.run), "TMPDIR": str(layout.run), **libraries, **env},
+        env={"PATH": os.defpath, "HOME": str(layout.run), "TMPDIR": str(layout.run), **_libraries(installation), **env},
         stdin=stdin,
         stdout=output,
         stderr=output,
         start_new_session=True,
     )
+
+
+def _libraries(installation: Installation) -> dict[str, str]:
+    found = ":".join(map(str, installation.libraries))
+    return {"LD_LIBRARY_PATH": found} if found else {}
+
+
+def own(path: Path) -> None:
+    """The servers' uid gets it, with all that is in it."""
+    for each in (path, *path.rglob("*")):
+        os.chown(each, _uid(), _uid())
 
 
 def _loader(installation: Installation) -> tuple[str, ...]:

@@ -56,8 +56,8 @@ class Platform:
         connection: http.client.HTTPConnection = local.connection
         return connection
 
-    def create(self, technology: str, name: str) -> None:
-        plan = load().technologies[technology].plans[0].name
+    def create(self, technology: str, name: str, plan: str | None = None) -> None:
+        plan = plan or load().technologies[technology].plans[0].name
         status, answer = self.request("POST", "/v1/databases", {"name": name, "technology": technology, "plan": plan})
         assert status == 201, answer
 
@@ -91,11 +91,11 @@ class Platform:
 
 
 @contextmanager
-def running(*technologies: str, spares: int = 3, running_spares: int = 0) -> Iterator[Platform]:
+def running(*technologies: str, spares: int = 3, running_spares: int = 0, **more: str) -> Iterator[Platform]:
     """A platform that knows the servers of these technologies only; in the end it and its databases are gone."""
     with scratch() as directory:
         engines = _only(technologies, directory / "engines")
-        settings = {"spares": str(spares), "running_spares": str(running_spares), "engines": str(engines)}
+        settings = {"spares": str(spares), "running_spares": str(running_spares), "engines": str(engines), **more}
         with serving(directory / "home", **settings) as platform:
             try:
                 yield platform
