@@ -33,6 +33,8 @@ CUTS = {
     "tests/engines/test_postgresql_extensions.py": FILE,
     "tests/engines/test_mysql_backups.py": FILE,
     "tests/engines/test_tenants.py": "database",
+    "tests/engines/test_users.py": "server",
+    "tests/e2e/test_database_users.py": TEST,
     "tests/e2e/test_clocks.py": TEST,
     "tests/api/test_openapi.py": FILE,
     "tests/engines/test_postgresql.py": FILE,

@@ -26,6 +26,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "connect": (f"{_CLI}.connect:connect", "Open psql, mariadb or redis-cli on a database."),
         "resize": (f"{_CLI}.changes:resize", "Give a database another plan of its technology."),
         "reset-password": (f"{_CLI}.changes:reset_password", "Give a database a new password and print its new URL."),
+        "database-users": (
+            f"{_CLI}.database_users:database_users",
+            "List, make and remove users of a database.",
+        ),
         "settings": (f"{_CLI}.settings:settings", "Show or change settings of a database's server."),
         "rename": (f"{_CLI}.changes:rename", "Give a database another name."),
         "move": (f"{_CLI}.changes:move", "Move a database to another of your projects."),

@@ -156,6 +156,7 @@ def _version(technology: str, table: shape.Version) -> Version:
         running_spares=table.running_spares,
         preferred=table.preferred,
         backups=table.backups,
+        users=table.users,
         stands_in=table.stands_in,
         version_argument=table.version_argument,
         works_with=table.works_with,

@@ -29,6 +29,7 @@ class Version(Table, frozen=True):
     running_spares: bool = False
     preferred: bool = False
     backups: bool = True
+    users: bool = True
     stands_in: bool = False
     version_argument: Text = "--version"
     works_with: str = ""

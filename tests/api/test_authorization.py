@@ -220,7 +220,7 @@ def store(template: Template, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def asking(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(users_api, "_RESET_SECONDS", 0.0)  # nobody works on operations here
+    monkeypatch.setattr(users_api, "_CHANGE_SECONDS", 0.0)  # nobody works on operations here
     with TestClient(create_app(service, Metrics()), raise_server_exceptions=False) as client:
         yield client
 

@@ -213,7 +213,7 @@ def test_resets_that_wait_for_their_operations(
     api: TestClient, made: dict[str, Any], service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than there are threads, each on its own database."""
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 60.0)
+    monkeypatch.setattr(database_users, "_CHANGE_SECONDS", 60.0)
     names = [made["name"], *(f"reset-{number}-db" for number in range(MANY - 1))]
     for name in names[1:]:
         assert api.post("/v1/databases", json=seed_body(name)).status_code == 201

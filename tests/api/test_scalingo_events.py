@@ -57,7 +57,7 @@ def do_everything(api: TestClient, service: Service) -> None:
 
 @pytest.fixture
 def done(api: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_users, "_RESET_SECONDS", 0.0)  # nobody works on operations here
+    monkeypatch.setattr(database_users, "_CHANGE_SECONDS", 0.0)  # nobody works on operations here
     do_everything(api, service)
 
 

@@ -26,11 +26,11 @@ CLOSED = (409, wire.NotUsable("The database is closed: 101 % of its disk is used
 @pytest.fixture
 def one(platform: FakePlatform, database: wire.Database) -> FakePlatform:
     platform.on("GET", f"/v1/databases/{database.name}", (200, wire.DatabaseAnswer(database)))
-    fields = ("app_1", False, True, dict[str, str]())
+    fields = ("app_1", False, True, dict[str, str](), None)
     users = database_users.DatabaseUsersAnswer([database_users.DatabaseUser(*fields)])
     platform.on("GET", f"/api/databases/{database.id}/users", (200, users))
     renewed = database_users.UserWithPassword(*fields, "n3w")
-    answer = database_users.PasswordAnswer(*fields, "n3w", renewed, "op-1")
+    answer = database_users.PasswordAnswer(*fields, "n3w", renewed, None, "op-1")
     platform.on("POST", f"/api/databases/{database.id}/users/app_1/reset_password", (200, answer))
     return platform
 

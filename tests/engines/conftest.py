@@ -35,6 +35,7 @@ from dbyard.model import (
     RenderInput,
     RestartNeeded,
     Restriction,
+    User,
 )
 from dbyard.runtimes.local.ports import is_free
 from tests.disks import make_directory
@@ -106,12 +107,15 @@ class Server:
         plan: Plan | None = None,
         credentials: Credentials | None = None,
         settings: Mapping[str, str] | None = None,
+        users: tuple[User, ...] = (),
+        removed: tuple[str, ...] = (),
     ) -> Applied | RestartNeeded:
-        """Bring the server to its credentials, as the platform does."""
+        """Bring the server to its credentials, and other users, as the platform does."""
         credentials = credentials or self.credentials
         settings = self.node.settings if settings is None else settings
         plan = plan or self.node.plan
-        desired = desire(credentials, plan, restriction, reset=reset, unlock=unlock, settings=settings)
+        changes = {"reset": reset, "unlock": unlock, "settings": settings, "others": users, "removed": removed}
+        desired = desire(credentials, plan, restriction, **changes)  # type: ignore[arg-type]
         return self.engine.configure(self.endpoint, credentials.admin_password, desired)
 
     def restart(self, *, signum: int | None = None, **changes: object) -> Server:

@@ -17,7 +17,9 @@ def desire(
     reset: bool = False,
     unlock: bool = False,
     settings: Mapping[str, str] | None = None,
+    others: tuple[User, ...] = (),
+    removed: tuple[str, ...] = (),
 ) -> Desired:
-    """Of the credentials' tenant; without one if they name none."""
-    users = (User(credentials.user, credentials.password, reset),) if credentials.user else ()
-    return Desired(credentials.database, users, restriction, plan, unlock, settings or {})
+    """Of the credentials' tenant, and others; without one if they name none."""
+    users = (User(credentials.user, credentials.password, reset), *others) if credentials.user else ()
+    return Desired(credentials.database, users, restriction, plan, unlock, settings or {}, removed)

@@ -42,6 +42,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str | None = None
     journal: str | None = None
     position: int | None = None
+    users: Mapping[str, bool] = {}
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

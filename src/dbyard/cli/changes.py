@@ -75,13 +75,15 @@ def move(database: str, project: str) -> None:
 def reset_password(database: str, timeout: float, as_json: bool) -> None:
     """Give a database a new password and print its new URL.
 
-    DATABASE is its name or its id. The old password becomes invalid and its sessions end. If the wait is interrupted
-    the platform continues; `dbyard url` prints the new URL as soon as it works.
+    DATABASE is its name or its id. The old password becomes invalid and its sessions end; its other users keep theirs
+    (`dbyard database-users`). If the wait is interrupted the platform continues; `dbyard url` prints the new URL as
+    soon as it works.
     """
     with session() as client:
         found = client.get_database(database)
         for user in client.list_users(found.id):
-            client.reset_password(found.id, user.name)
+            if user.protected:
+                client.reset_password(found.id, user.name)
         connection = wait_usable(client, found.name, timeout, f"giving {found.name} a new password")
     if as_json:
         print_json(connection)

@@ -243,6 +243,14 @@ class Client(Transport):
     def list_users(self, database: str) -> list[database_users.DatabaseUser]:
         return self.ask("GET", f"{_details_path(database)}/users", database_users.DatabaseUsersAnswer).users
 
+    def create_user(self, database: str, new: database_users.NewDatabaseUser) -> database_users.PasswordAnswer:
+        """The user with its password and URL; `current_operation_id` is set until the server has it."""
+        body = database_users.CreateDatabaseUser(new)
+        return self.ask("POST", f"{_details_path(database)}/users", database_users.PasswordAnswer, body=body)
+
+    def remove_user(self, database: str, user: str) -> None:
+        self.send("DELETE", f"{_details_path(database)}/users/{_segment(user, 'User')}")
+
     def reset_password(self, database: str, user: str) -> database_users.PasswordAnswer:
         """The user with its new password; `current_operation_id` is set until the server has the password."""
         path = f"{_details_path(database)}/users/{_segment(user, 'User')}/reset_password"

@@ -88,6 +88,8 @@ class Backup:
     journal: str | None = None
     """The span of its server's journal, where that is kept, that continues it from `position` on."""
     position: int | None = None
+    users: Mapping[str, bool] = field(default_factory=dict)
+    """The users beside the tenant's own, and whether each was read-only."""
 
     @property
     def status(self) -> BackupStatus:

@@ -51,6 +51,8 @@ class Version:
     """If it is installed, a create without a version takes it instead of the default one."""
     backups: bool = True
     """Whether its servers can be backed up, where its engine knows how."""
+    users: bool = True
+    """Whether its servers can have users beside the one that a database is made with."""
     stands_in: bool = False
     """If the default one is not installed, a create without a version takes this one."""
     works_with: str = ""

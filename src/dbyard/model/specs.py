@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NewType
 
 from dbyard.model.catalogue import Plan
+from dbyard.model.desired import User
 from dbyard.model.states import DataAccess, InstanceState, JobStatus, Restriction
 
 Placement = NewType("Placement", str)
@@ -73,6 +74,8 @@ class RenderInput:
     """With `admin_only`: it listens where only the platform finds it, if strangers could hold it up otherwise."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """As those of `Desired`."""
+    users: tuple[User, ...] = ()
+    """Those beside the tenant's own, for servers that know at a start what stands in their files only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def record(context: Context, operation: Operation) -> Outcome:
         stored=receipt.stored,
         sha256=receipt.sha256,
         counts=unchanged(before, after),
+        users={each.name: each.read_only for each in target.users},
     )
     manifests.write(context.archive, key_of(context, made.database_id), made)
     cancel_job(context, operation)

@@ -33,11 +33,12 @@ def apply(context: Context, operation: Operation) -> Outcome:
             down = server.save_down(context, target.instance.id, server.NOT_RUNNING)
             return Next("apply", save_all(down, server.save_closed(target)), "down", server.NOT_RUNNING)
         server.start(context, target, admin_only=True)
-    login_error = None
+    login_error, users = None, target.users
     try:
         outcome = _configure(context, target, hidden=_restarts(operation) > 0)
         if isinstance(outcome, Applied):
             login_error = server.check_login(context, target, unlock=True)
+            users = server.check_users(context, target)
     except NotReady as error:
         outcome = Wait(1.0, str(error))
     match outcome:
@@ -53,7 +54,7 @@ def apply(context: Context, operation: Operation) -> Outcome:
             )
             return Next("reopen", saves, "hidden", _HIDDEN, {"restriction": target.instance.restriction})
         case _:
-            return Done(server.save_configured(context, target, login_error))
+            return Done(server.save_configured(context, target, login_error, users))
 
 
 def stop(context: Context, operation: Operation) -> Outcome:

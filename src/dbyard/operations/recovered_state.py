@@ -33,6 +33,7 @@ from dbyard.store import (
     accounts,
     backups,
     credentials,
+    database_users,
     databases,
     endpoints,
     events,
@@ -156,6 +157,7 @@ def _ask_for(connection: Connection, database: Database, now: float) -> Backup |
     instances.set_lost(connection, primary.id, _NO_BACKUP)
     if chosen is not None:
         credentials.set_pending(connection, database.id)
+        database_users.set_all_pending(connection, database.id)
         recover.ask(connection, primary.id, chosen, now)
     elif _was_being_created(active):
         operations.insert(connection, database.id, OperationKind.CREATE, now)

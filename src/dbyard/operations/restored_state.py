@@ -10,7 +10,7 @@ import logging
 
 from dbyard.model import InstanceState, OperationKind
 from dbyard.operations import Context
-from dbyard.store import credentials, instances, operations
+from dbyard.store import credentials, database_users, instances, operations
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def reconcile(context: Context) -> None:
                 log.error("database %s: %s", instance.database_id, _GONE)
                 continue
             credentials.set_pending(connection, instance.database_id)
+            database_users.set_all_pending(connection, instance.database_id)
             if operations.exclusive_of(connection, instance.database_id) is None:
                 kind = OperationKind.CONFIGURE
                 operations.insert(

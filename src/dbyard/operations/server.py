@@ -28,8 +28,9 @@ from dbyard.model import (
 from dbyard.operations import Context, Save, Wait, save_all
 from dbyard.operations.target import Target, address_of, admin_password_of, credentials_of, desired, release_of, render
 from dbyard.polling import wait_until
-from dbyard.store import active_operations, instances
+from dbyard.store import active_operations, database_users, instances
 from dbyard.store import credentials as stored_credentials
+from dbyard.store.database_users import SealedUser
 
 T = TypeVar("T")
 
@@ -173,6 +174,26 @@ def check_login(context: Context, target: Target, *, unlock: bool = False) -> st
     return check_login(context, target)
 
 
+def check_users(context: Context, target: Target) -> tuple[SealedUser, ...]:
+    """The users beside the tenant's own as `configure` has left them; those that it changed are tried by a log-in."""
+    return tuple(_check_user(context, target, each) if each.pending else each for each in target.users)
+
+
+def _check_user(context: Context, target: Target, user: SealedUser) -> SealedUser:
+    """With why the server does not let it in, where it does not; a server that is closed, or silent, is not asked."""
+    if target.instance.restriction is Restriction.CLOSED:
+        return user
+    password = database_users.open_password(context.box, user)
+    credentials = replace(credentials_of(context, target), user=user.name, password=password)
+    try:
+        target.engine.check_login(address_of(context, target), credentials)
+    except NotReady:
+        return user
+    except LockedOut as error:
+        return replace(user, login_error=f"the server does not let it in ({error.code}): {error}")
+    return replace(user, login_error=None)
+
+
 def inspect_data(context: Context, target: Target) -> str | None:
     """What of its data the server cannot read, in one sentence; None when it knows of nothing, or does not tell."""
     if not isinstance(target.engine, InspectData):
@@ -190,15 +211,22 @@ def save_up(context: Context, target: Target) -> Save:
     return lambda connection: instances.set_ready(connection, target.instance.id, now)
 
 
-def save_configured(context: Context, target: Target, login_error: str | None = None) -> Save:
-    """The server serves, and has what was wanted when the target was loaded."""
+def save_configured(
+    context: Context,
+    target: Target,
+    login_error: str | None = None,
+    users: tuple[SealedUser, ...] | None = None,
+) -> Save:
+    """The server serves, and has what was wanted when the target was loaded; `users` are those that were tried."""
     instance, credential = target.instance, target.credential
+    known = [*(target.users if users is None else users), *target.removed_users]
     return save_all(
         save_up(context, target),
         lambda connection: instances.set_login_error(connection, instance.id, login_error),
         lambda connection: instances.set_applied_restriction(connection, instance.id, instance.restriction),
         lambda connection: instances.set_applied_settings(connection, instance.id, target.database.settings),
         lambda connection: stored_credentials.set_applied(connection, target.database.id, credential.password),
+        (lambda connection: database_users.set_applied(connection, known)) if known else None,
     )
 
 

@@ -10,7 +10,7 @@ from dbyard.errors import PermanentError
 from dbyard.model import Instance, Operation, Role
 from dbyard.operations import Context, Kind, Next, Outcome, Save, heal, server
 from dbyard.operations.target import Target, issue_certificate, load, save_certificate
-from dbyard.store import Connection, credentials, endpoints, instances
+from dbyard.store import Connection, credentials, database_users, endpoints, instances
 
 
 def stop(context: Context, operation: Operation) -> Outcome:
@@ -85,3 +85,4 @@ def _exchange(connection: Connection, target: Target, new: str, retired_at: floa
     instances.set_ready(connection, new, target.instance.ready_at or target.database.created_at)
     endpoints.lead_to(connection, target.endpoint.id, new)
     credentials.set_pending(connection, target.database.id)
+    database_users.set_all_pending(connection, target.database.id)

@@ -27,8 +27,9 @@ from dbyard.model import (
 )
 from dbyard.operations import Context, Save
 from dbyard.store import credentials as stored_credentials
-from dbyard.store import databases, endpoints, instances
+from dbyard.store import database_users, databases, endpoints, instances
 from dbyard.store.credentials import SealedCredential
+from dbyard.store.database_users import SealedUser
 from dbyard.store.instances import SealedCertificate
 
 NO_CERTIFICATE = Certificate("", "", "")
@@ -47,6 +48,10 @@ class Target:
     technology: Technology
     plan: Plan
     engine: Engine
+    users: tuple[SealedUser, ...] = ()
+    """The logins beside the credential's."""
+    removed_users: tuple[SealedUser, ...] = ()
+    """Those of which something may be left in the server."""
 
     @property
     def placement(self) -> Placement:
@@ -80,6 +85,8 @@ def load_database(context: Context, database_id: str, instance_id: str | None = 
         credential = stored_credentials.get(reading, database_id)
         certificate = instances.certificate_of(reading, instance.id) if instance else None
         reached = endpoints.list_for(reading, database_id)
+        users = database_users.list_for(reading, database_id)
+        removed = database_users.list_removed(reading, database_id)
     if database is None or instance is None or credential is None or database.deleted_at is not None:
         raise StaleGeneration(f"database {database_id} is deleted")
     technology = context.catalogue.get(database.technology)
@@ -93,6 +100,8 @@ def load_database(context: Context, database_id: str, instance_id: str | None = 
         technology,
         plan_of(context, database.technology, database.plan),
         engines.load(technology.engine),
+        tuple(users),
+        tuple(each for each in removed if each.pending),
     )
 
 
@@ -148,9 +157,23 @@ def credentials_of(context: Context, target: Target) -> Credentials:
 
 def desired(context: Context, target: Target) -> Desired:
     """What the server should be like now: its users, what its disk allows them, its plan, its settings."""
-    user = User(target.credential.username, password_of(context, target), reset=target.credential.pending)
-    instance, settings = target.instance, target.database.settings
-    return Desired(target.credential.dbname, (user,), instance.restriction, target.plan, settings=settings)
+    owner = User(target.credential.username, password_of(context, target), reset=target.credential.pending)
+    return Desired(
+        target.credential.dbname,
+        (owner, *users_of(context, target)),
+        target.instance.restriction,
+        target.plan,
+        settings=target.database.settings,
+        removed=tuple(each.name for each in target.removed_users),
+    )
+
+
+def users_of(context: Context, target: Target) -> tuple[User, ...]:
+    """Those beside the tenant's own."""
+    return tuple(
+        User(each.name, database_users.open_password(context.box, each), reset=each.pending, read_only=each.read_only)
+        for each in target.users
+    )
 
 
 def render(context: Context, target: Target, *, admin_only: bool = False, hidden: bool = False) -> InstanceSpec:
@@ -163,6 +186,7 @@ def render(context: Context, target: Target, *, admin_only: bool = False, hidden
         admin_only=admin_only,
         hidden=hidden,
         settings=target.database.settings,
+        users=users_of(context, target),
     )
     return target.engine.render(given, layout_of(context, target), credentials_of(context, target))
 

@@ -13,7 +13,7 @@ _COLUMNS = (
     "id, database_id, database_name, technology, version, full_version, plan, lineage, username, dbname, method,"
     " created_at, started_at, finished_at, error, size, stored, sha256, counts, verification, verified_at,"
     " verification_seconds, verification_message, deleted_at, project_id, instance_id,"
-    " journal, position"
+    " journal, position, users"
 )
 # Also by the create of another database, which gets its data.
 _WORKED_ON = (
@@ -188,8 +188,16 @@ def set_started(connection: Connection, backup: Backup) -> None:
 def finish(connection: Connection, backup: Backup) -> None:
     """It is in the archive, and was read back."""
     connection.execute(
-        "UPDATE backup SET finished_at = ?, size = ?, stored = ?, sha256 = ?, counts = ? WHERE id = ?",
-        (backup.finished_at, backup.size, backup.stored, backup.sha256, json.dumps(dict(backup.counts)), backup.id),
+        "UPDATE backup SET finished_at = ?, size = ?, stored = ?, sha256 = ?, counts = ?, users = ? WHERE id = ?",
+        (
+            backup.finished_at,
+            backup.size,
+            backup.stored,
+            backup.sha256,
+            json.dumps(dict(backup.counts)),
+            json.dumps(dict(backup.users)),
+            backup.id,
+        ),
     )
 
 
@@ -253,7 +261,7 @@ def forget_damaged(connection: Connection, name: str) -> None:
 def _backup(row: Row) -> Backup:
     values = dict(row)
     values["method"] = BackupMethod(values["method"])
-    values["counts"] = json.loads(values["counts"])
+    values["counts"], values["users"] = json.loads(values["counts"]), json.loads(values["users"])
     values["verification"] = Verification(
         VerificationState(values["verification"]),
         values.pop("verified_at"),

@@ -30,6 +30,7 @@ _OWN = {
     "instance": "SELECT database_id AS database_of, * FROM instance WHERE role <> 'scratch'",
     "endpoint": "SELECT database_id AS database_of, * FROM endpoint",
     "credential": "SELECT database_id AS database_of, * FROM credential",
+    "database_user": "SELECT database_id AS database_of, * FROM database_user",
     "database_collaborator": "SELECT database_id AS database_of, * FROM database_collaborator",
     "backup_schedule": "SELECT database_id AS database_of, * FROM backup_schedule",
 }

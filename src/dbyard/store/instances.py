@@ -21,6 +21,7 @@ _SHOULD_RUN = (
     f" AND NOT EXISTS ({_ACTIVE} AND o.owns_server = 1)"
 )
 _PENDING_PASSWORD = "EXISTS (SELECT 1 FROM credential c WHERE c.database_id = d.id AND c.pending = 1)"  # noqa: S105
+_PENDING_USER = "EXISTS (SELECT 1 FROM database_user u WHERE u.database_id = d.id AND u.pending = 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def list_monitored(connection: Connection) -> list[MonitoredInstance]:
 def list_unconfigured(connection: Connection) -> list[Instance]:
     """Those that should run whose server was not brought yet to what is wanted of it."""
     differs = " AND (i.restriction <> i.applied_restriction OR i.applied_settings <> d.settings"
-    differs += f" OR (i.role = 'primary' AND {_PENDING_PASSWORD}))"
+    differs += f" OR (i.role = 'primary' AND ({_PENDING_PASSWORD} OR {_PENDING_USER})))"
     return [_instance(row) for row in connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN}{differs}").fetchall()]
 
 

@@ -32,7 +32,8 @@ QUIET = (
 
 _USERS = "/_plugins/_security/api/internalusers/"
 _REPLICAS = "cluster.default_number_of_replicas"
-_TENANT, _READ_ONLY, _PLATFORM = "tenant", "tenant_read_only", "platform"
+_ROLES = "/_plugins/_security/api/roles/"
+_TENANT, _READ_ONLY, _READER, _PLATFORM = "tenant", "tenant_read_only", "tenant_reader", "platform"
 ROLES: Mapping[Restriction, list[str]] = {
     Restriction.NONE: [_TENANT],
     Restriction.READ_ONLY: [_READ_ONLY],
@@ -66,10 +67,17 @@ _TENANT_ON_CLUSTER = (
     "indices:admin/aliases*",
     "indices:data/*",
 )
+_GET = (
+    "cluster:admin/ingest/pipeline/get",
+    "cluster:admin/search/pipeline/get",
+    "cluster:admin/script/get",
+    "cluster:admin/component_template/get",
+    "indices:admin/*/get",
+)
+"""Not `cluster:admin/*/get`: that tells of repositories, too."""
 _READ_ONLY_ON_CLUSTER = (
     *_LOOK,
-    "cluster:admin/*/get",
-    "indices:admin/*/get",
+    *_GET,
     "indices:data/read/*",
     "indices:data/write/bulk",
     "indices:data/write/delete/byquery",
@@ -86,6 +94,14 @@ _READ_ONLY_ON_INDICES = (
     "indices:admin/refresh*",
     "indices:admin/flush*",
     "indices:admin/forcemerge*",
+)
+_READER_ON_CLUSTER = (*_LOOK, *_GET, "indices:data/read/*")
+_READER_ON_INDICES = (
+    "indices:monitor/*",
+    "indices:data/read/*",
+    "indices:admin/get",
+    "indices:admin/mappings/*get",
+    "indices:admin/aliases/get",
 )
 _ON_ALL_INDICES = (
     "indices:monitor/*",
@@ -153,8 +169,13 @@ def change(session: Session, admin_password: str, desired: Desired) -> None:
     if settings["persistent"].get(_REPLICAS) != "0":
         session.ask("PUT", "/_cluster/settings", {"persistent": {_REPLICAS: 0}})
     _forget_other_users(session, admin_password)
+    if any(user.read_only for user in desired.users) and session.find(_ROLES + _READER) is None:
+        session.ask("PUT", _ROLES + _READER, _permissions(_READER_ON_CLUSTER, _READER_ON_INDICES))
     for user in desired.users:
-        _change_user(session, user, ROLES[desired.restriction])
+        _change_user(session, user, _roles_of(user, desired.restriction))
+    for name in desired.removed:
+        if session.find(_USERS + name) is not None:
+            session.ask("DELETE", _USERS + name)
 
 
 def needs_start(session: Session, admin_password: str) -> str:
@@ -242,12 +263,21 @@ def _user(password: str, roles: list[str]) -> dict[str, object]:
     return {"reserved": True, "hash": hash_password(password), "opendistro_security_roles": roles}
 
 
+def _roles_of(user: User, restriction: Restriction) -> list[str]:
+    reads = user.read_only and restriction is not Restriction.CLOSED
+    return [_READER] if reads else ROLES[restriction]
+
+
 def _role(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:
+    return {"reserved": True, **_permissions(cluster, indices)}
+
+
+def _permissions(cluster: Sequence[str], indices: Sequence[str]) -> dict[str, object]:
     permissions = [
         {"index_patterns": _NOT_SYSTEM, "allowed_actions": list(indices)},
         {"index_patterns": ["*"], "allowed_actions": list(_ON_ALL_INDICES)},
     ]
-    return {"reserved": True, "cluster_permissions": list(cluster), "index_permissions": permissions}
+    return {"cluster_permissions": list(cluster), "index_permissions": permissions}
 
 
 def _distinguished_name(certificate: str) -> str:

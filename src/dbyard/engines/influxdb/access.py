@@ -10,7 +10,7 @@ from typing import Any
 from dbyard.engines.influxdb.render import sizes
 from dbyard.engines.influxdb.session import STATEMENT_SECONDS, Refused, ask, identifier, rows, text
 from dbyard.engines.influxdb.settings import RETENTION, retention_hours, shard_hours
-from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction
+from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
 _POLICY = "autogen"
 _CONFIGURATION = ("config-data", "config-httpd")
@@ -34,6 +34,8 @@ class Observed:
     """How long the database's retention policies keep points, as the server says it."""
     has_policy: bool = True
     """Whether the database has a default one, without which it takes no point."""
+    left: tuple[str, ...] = ()
+    """Of the users that are to be gone those that are there."""
 
 
 def configure(address: Address, admin_password: str, desired: Desired) -> Applied | RestartNeeded:
@@ -44,7 +46,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
     """
     observed = _observe(address, admin_password, desired)
     ask(address, admin_password, plan_statements(observed, desired), STATEMENT_SECONDS)
-    if desired.restriction is Restriction.CLOSED or any(user.reset for user in desired.users):
+    changed = any(user.reset and user.name in observed.privileges for user in desired.users)
+    if desired.restriction is Restriction.CLOSED or changed or observed.left:
         _end_queries(address, admin_password, desired.database)
     return Applied() if observed.has_plan else RestartNeeded("the plan's memory and connections are set at a start")
 
@@ -59,7 +62,7 @@ def plan_statements(observed: Observed, desired: Desired) -> list[str]:
     statements += _plan_policy(observed, database, retention_hours(RETENTION.of(desired.settings)))
     for user in desired.users:
         name, found = identifier(user.name), observed.privileges.get(user.name)
-        wanted = _PRIVILEGES[desired.restriction]
+        wanted = _wanted(user, desired.restriction)
         if found not in (None, _NO_PRIVILEGES) and wanted == _NO_PRIVILEGES:
             statements.append(f"REVOKE ALL ON {database} FROM {name}")
         if found is None:
@@ -68,7 +71,12 @@ def plan_statements(observed: Observed, desired: Desired) -> list[str]:
             statements.append(f"SET PASSWORD FOR {name} = {text(user.password)}")
         if wanted not in (found, _NO_PRIVILEGES):
             statements.append(f"GRANT {wanted.removesuffix(' PRIVILEGES')} ON {database} TO {name}")
-    return statements
+    return [*statements, *(f"DROP USER {identifier(name)}" for name in observed.left)]
+
+
+def _wanted(user: User, restriction: Restriction) -> str:
+    reads = user.read_only and restriction is Restriction.NONE
+    return _PRIVILEGES[Restriction.READ_ONLY if reads else restriction]
 
 
 def _plan_policy(observed: Observed, database: str, hours: int) -> list[str]:
@@ -106,6 +114,7 @@ def _observe(address: Address, admin_password: str, desired: Desired) -> Observe
         _has_plan(settings, desired),
         {str(row["name"]): str(row["duration"]) for result in found_policies for row in rows(result)},
         any(row["default"] for result in found_policies for row in rows(result)) or not has_database,
+        tuple(name for name in desired.removed if name in known),
     )
 
 

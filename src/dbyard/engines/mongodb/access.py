@@ -23,6 +23,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         make_admin(server, admin_password)
         for user in desired.users:
             _apply(server, user, desired)
+        for name in desired.removed:
+            _remove(server, name, desired.database)
         if desired.restriction is not Restriction.NONE:
             server.admin.command("fsync")
         has_plan = _has_plan(server, desired.plan)
@@ -35,14 +37,20 @@ def _apply(server: Client, user: User, desired: Desired) -> None:
     found = database.command("usersInfo", user.name)["users"]
     has_role = bool(database.command("rolesInfo", users.own_role(desired))["roles"])
     if not found and desired.restriction is not Restriction.NONE:  # a run before may have been killed here
-        _end_connections(server, user, desired.database)
+        _end_connections(server, user.name, desired.database)
     for command in users.plan_commands(user, found[0] if found else None, has_role, desired):
         database.command(command)
         if "dropUser" in command or "updateUser" in command:
-            _end_connections(server, user, desired.database)
+            _end_connections(server, user.name, desired.database)
 
 
-def _end_connections(server: Client, user: User, database: str) -> None:
+def _remove(server: Client, user: str, database: str) -> None:
+    if server[database].command("usersInfo", user)["users"]:
+        server[database].command("dropUser", user)
+    _end_connections(server, user, database)
+
+
+def _end_connections(server: Client, user: str, database: str) -> None:
     operations = server.admin.command("currentOp")["inprog"]
     for operation in users.list_connections(operations, user, database):
         server.admin.command("killOp", op=operation)

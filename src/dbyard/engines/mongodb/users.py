@@ -34,12 +34,12 @@ def plan_commands(user: User, found: Document | None, has_role: bool, desired: D
     """
     if desired.restriction is Restriction.CLOSED:
         return [{"dropUser": user.name}] if found else []
-    commands = [] if has_role else [_create_role(desired)]
-    if found and has_roles(found, desired):
+    commands = [] if has_role or user.read_only else [_create_role(desired)]
+    if found and has_roles(found, user, desired):
         return [*commands, {"updateUser": user.name, "pwd": user.password}] if user.reset else commands
     if found:  # made anew, so that nobody logs in with the old roles while connections end
         commands.append({"dropUser": user.name})
-    return [*commands, {"createUser": user.name, "pwd": user.password, "roles": _roles(desired), **_SCRAM}]
+    return [*commands, {"createUser": user.name, "pwd": user.password, "roles": _roles(user, desired), **_SCRAM}]
 
 
 def own_role(desired: Desired) -> str:
@@ -47,13 +47,13 @@ def own_role(desired: Desired) -> str:
     return FREE_SPACE_ROLE if desired.restriction is Restriction.READ_ONLY else TENANT_ROLE
 
 
-def has_roles(found: Document, desired: Desired) -> bool:
-    return _names(found["roles"]) == _names(_roles(desired))
+def has_roles(found: Document, user: User, desired: Desired) -> bool:
+    return _names(found["roles"]) == _names(_roles(user, desired))
 
 
-def list_connections(operations: Sequence[Document], user: User, database: str) -> list[Any]:
+def list_connections(operations: Sequence[Document], user: str, database: str) -> list[Any]:
     """The operation ids of the user's connections among what `currentOp` tells."""
-    tenant = {"user": user.name, "db": database}
+    tenant = {"user": user, "db": database}
     return [each["opid"] for each in operations if tenant in (each.get("effectiveUsers") or [])]
 
 
@@ -67,8 +67,10 @@ def _create_role(desired: Desired) -> dict[str, Any]:
     return {"createRole": name, "privileges": [privilege], "roles": []}
 
 
-def _roles(desired: Desired) -> list[Document]:
-    names = [own_role(desired)] if desired.restriction is Restriction.READ_ONLY else ["readWrite", own_role(desired)]
+def _roles(user: User, desired: Desired) -> list[Document]:
+    names = ["read"] if user.read_only else ["readWrite", own_role(desired)]
+    if desired.restriction is Restriction.READ_ONLY and not user.read_only:
+        names = [own_role(desired)]
     return [{"role": name, "db": desired.database} for name in names]
 
 

@@ -7,22 +7,21 @@ run that was killed in between is seen by that, and done again.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dbyard.engines.mysql import users
 from dbyard.engines.mysql.servers import Server
 from dbyard.engines.mysql.session import connect, guard, identifier
 from dbyard.engines.mysql.sizes import pool_mb
+from dbyard.engines.mysql.users import account_of
 from dbyard.engines.private_host import is_private
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction, User
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-_END_SECONDS = 1.0
-_NO_SUCH_THREAD = 1094
 _ALL = "`%`"
 """Of databases: the tenant makes and drops them as it likes."""
 _GUARDS = {"mysql": "SHOW VIEW", "sys": "SHOW VIEW", "performance_schema": "SELECT"}
@@ -60,6 +59,7 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         for user in desired.users:
             if user.name in observed.locked:
                 _change(session, server, observed, desired, user)
+        users.remove(session, server, desired.removed)
         _run_events(session, desired)
         session.execute("SELECT @@bind_address")
         row: Any = session.fetchone()
@@ -81,7 +81,7 @@ def plan_missing(server: Server, observed: Observed, desired: Desired) -> list[s
             statements.append(
                 f"CREATE USER IF NOT EXISTS {account_of(user.name)} {server.identified(user.password)}{lock}"
             )
-            statements += plan_rights(server, user.name, may_write=_may_write(desired))
+            statements += _plan_rights(server, desired, user)
     return statements
 
 
@@ -94,8 +94,8 @@ def plan_taking(server: Server, observed: Observed, desired: Desired, user: User
     is_less = desired.restriction is not Restriction.NONE and may_write is not False
     if not (user.reset or is_less or desired.restriction is Restriction.CLOSED):
         return None
-    is_changed = may_write is not _may_write(desired)
-    statements = plan_rights(server, user.name, may_write=_may_write(desired)) if is_changed else []
+    is_changed = user.reset or may_write is not _may_write(desired, user)
+    statements = _plan_rights(server, desired, user) if is_changed else []
     if user.reset:
         statements.append(f"ALTER USER {account_of(user.name)} {server.identified(user.password)}")
     return statements
@@ -112,13 +112,13 @@ def _change(session: Cursor, server: Server, observed: Observed, desired: Desire
     if taking is not None:
         session.execute(f"ALTER USER {account_of(user.name)} ACCOUNT LOCK")
         session.execute("SET GLOBAL event_scheduler = OFF")
-        _end_sessions(session, user)
+        users.end_sessions(session, user.name)
         for statement in taking:
             session.execute(statement)
-    elif observed.may_write.get(user.name) is not _may_write(desired):
-        for statement in plan_rights(server, user.name, may_write=_may_write(desired)):
+    elif observed.may_write.get(user.name) is not _may_write(desired, user):
+        for statement in _plan_rights(server, desired, user):
             session.execute(statement)
-        _end_idle_sessions(session, user)
+        users.end_idle_sessions(session, user.name)
     is_locked = taking is not None or observed.locked[user.name]
     if is_locked and desired.restriction is not Restriction.CLOSED:
         session.execute(f"ALTER USER {account_of(user.name)} ACCOUNT UNLOCK")
@@ -132,10 +132,10 @@ def _run_events(session: Cursor, desired: Desired) -> None:
         session.execute(f"SET GLOBAL event_scheduler = {wanted}")
 
 
-def plan_rights(server: Server, user: str, *, may_write: bool) -> list[str]:
+def plan_rights(server: Server, user: str, *, may_write: bool, read_only: bool = False) -> list[str]:
     """From nothing on, so that no other grant is left that would count for more. Pure."""
     account = account_of(user)
-    rights = "ALL PRIVILEGES" if may_write else server.RIGHTS_OF_READERS
+    rights = "ALL PRIVILEGES" if may_write else users.READ if read_only else server.RIGHTS_OF_READERS
     return [
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}",
         f"GRANT PROCESS ON *.* TO {account}",  # mysqldump asks for tablespaces, and monitors for what the server does
@@ -144,8 +144,12 @@ def plan_rights(server: Server, user: str, *, may_write: bool) -> list[str]:
     ]
 
 
-def _may_write(desired: Desired) -> bool:
-    return desired.restriction is Restriction.NONE
+def _plan_rights(server: Server, desired: Desired, user: User) -> list[str]:
+    return plan_rights(server, user.name, may_write=_may_write(desired, user), read_only=user.read_only)
+
+
+def _may_write(desired: Desired, user: User) -> bool:
+    return desired.restriction is Restriction.NONE and not user.read_only
 
 
 def _observe(session: Cursor, server: Server, desired: Desired) -> Observed:
@@ -174,33 +178,3 @@ _GUARDED = "(SELECT count(*) FROM mysql.db grants WHERE grants.User = db.User AN
 
 def _flags(text: str | None) -> dict[str, bool]:
     return {name: value in (1, "1", True, "true") for name, value in json.loads(text or "{}").items()}
-
-
-def account_of(user: str) -> str:
-    return f"{identifier(user)}@'%'"
-
-
-def _end_sessions(session: Cursor, user: User) -> None:
-    """End them, and give what they are doing a second: one that still rolls back cannot begin anything new."""
-    deadline = time.monotonic() + _END_SECONDS
-    while _kill(session, user, "true") and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
-def _end_idle_sessions(session: Cursor, user: User) -> None:
-    _kill(session, user, "command = 'Sleep'")
-
-
-def _kill(session: Cursor, user: User, which: str) -> int:
-    """How many there were."""
-    from pymysql import OperationalError
-
-    session.execute(f"SELECT id FROM information_schema.processlist WHERE user = %s AND {which}", (user.name,))  # noqa: S608
-    found = session.fetchall()
-    for (number,) in found:
-        try:
-            session.execute("KILL CONNECTION %s", (number,))
-        except OperationalError as error:
-            if error.args[0] != _NO_SUCH_THREAD:
-                raise
-    return len(found)

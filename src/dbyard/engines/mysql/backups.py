@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from dbyard.engines.mysql.access import account_of, plan_rights
+from dbyard.engines.mysql.access import plan_rights
 from dbyard.engines.mysql.names import ADMIN, SYSTEM_DATABASES
 from dbyard.engines.mysql.render import script
 from dbyard.engines.mysql.servers import Server, server_of
 from dbyard.engines.mysql.session import connect, guard, identifier
+from dbyard.engines.mysql.users import account_of
 from dbyard.errors import NotReady, TemporaryError
 from dbyard.model import MIB, Address, Count, Credentials, DataAccess, File, Layout, Tool
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dbyard.engines.postgresql import users
 from dbyard.engines.postgresql.names import ADMIN, SPARE
 from dbyard.engines.postgresql.passwords import tenant_verifier
 from dbyard.engines.postgresql.render import GRANTS, OPEN_MAINTENANCE, sizes
@@ -63,6 +64,8 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
         observed = _observe(session, desired)
         if observed.read_only or desired.restriction is not Restriction.NONE:  # which is not for this session
             session.execute("SET default_transaction_read_only = off")
+        if len(desired.users) > 1 or desired.removed:
+            users.make_readers(session)
         for name, can_log_in in observed.users.items():
             if not can_log_in:  # a run before was killed, and its sessions may still hold what is missing
                 _end_sessions(session, f"usename = {literal(name)}")
@@ -74,7 +77,10 @@ def configure(address: Address, admin_password: str, desired: Desired) -> Applie
             _restrict(session, observed, desired)
         for user in desired.users:
             if user.reset and user.name in observed.users:
-                _reset(session, user)
+                _reset(session, user, desired)
+        if any(user.read_only and (user.reset or user.name not in observed.users) for user in desired.users):
+            users.let_read(address, admin_password, desired.users[0].name, desired.database)
+        _remove(session, address, admin_password, desired)
         (listens,) = session.execute("SHOW listen_addresses")
     if observed.has_plan:
         return Applied(hidden=is_private(listens, address.host, admin_password))
@@ -111,7 +117,7 @@ def plan_missing(observed: Observed, desired: Desired) -> list[list[str]]:
         if user.name not in observed.users:
             batches[-1].append(f"CREATE ROLE {identifier(user.name)} NOLOGIN")
         if not observed.users.get(user.name):
-            batches[-1].append(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {identifier(user.name)}")
+            batches[-1] += users.plan_rights(user, owner.name, desired.database)
         batches[-1] += _plan_log_in(user, observed)
     return [batch for batch in batches if batch]
 
@@ -127,11 +133,15 @@ def plan_unlocking(observed: Observed, desired: Desired) -> list[str]:
     if not (desired.users and observed.database and (observed.locked_out or desired.unlock)):
         return []
     database, statements = identifier(desired.database), []
-    for number, user in enumerate(user for user in desired.users if user.name in observed.users):
-        name, rights = identifier(user.name), "CONNECT, TEMPORARY" if number else "ALL"
-        statements.append(f"GRANT {rights} ON DATABASE {database} TO {name}")
+    owner = desired.users[0]
+    for user in (user for user in desired.users if user.name in observed.users):
+        name = identifier(user.name)
         if desired.unlock:
             statements += [f"ALTER ROLE {name} RESET ALL", f"ALTER ROLE {name} IN DATABASE {database} RESET ALL"]
+        if user == owner:
+            statements.append(f"GRANT ALL ON DATABASE {database} TO {name}")
+        else:
+            statements += users.plan_rights(user, owner.name, desired.database)
     statements.append(f"ALTER DATABASE {database} CONNECTION LIMIT -1")
     return [*statements, f"ALTER DATABASE {database} RESET ALL"] if desired.unlock else statements
 
@@ -145,14 +155,14 @@ def _plan_log_in(user: User, observed: Observed) -> list[str]:
 
 
 def _observe(session: Session, desired: Desired) -> Observed:
-    users = ", ".join(literal(user.name) for user in desired.users) or "NULL"
+    names = ", ".join(literal(user.name) for user in desired.users) or "NULL"
     database = literal(desired.database)
     owner = literal(desired.users[0].name) if desired.users else "NULL"
     owner_or_spare = f"coalesce((SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = {owner}), '{SPARE}')"  # noqa: S608
     plan = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in sizes(desired.plan).items())
     known, *facts = session.execute(
         f"""
-        SELECT (SELECT json_object_agg(rolname, rolcanlogin) FROM pg_catalog.pg_roles WHERE rolname IN ({users})),
+        SELECT (SELECT json_object_agg(rolname, rolcanlogin) FROM pg_catalog.pg_roles WHERE rolname IN ({names})),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database}),
                EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {database} AND datallowconn),
                EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolconnlimit = 0),
@@ -164,7 +174,7 @@ def _observe(session: Session, desired: Desired) -> Observed:
                AND NOT pg_catalog.has_function_privilege('public', 'pg_catalog.lo_create(oid)', 'EXECUTE'),
                {_NARROW_CREATEROLE},
                EXISTS (SELECT FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
-                       WHERE d.datname = {database} AND r.rolname IN ({users})
+                       WHERE d.datname = {database} AND r.rolname IN ({names})
                        AND (d.datconnlimit = 0 OR NOT pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT'))),
                pg_catalog.current_setting('default_transaction_read_only') = 'on',
                (SELECT bool_and(pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
@@ -211,15 +221,31 @@ def _end_old_writers(session: Session, *, changed: bool) -> None:
         _signal(session, writers)
 
 
-def _reset(session: Session, user: User) -> None:
+def _reset(session: Session, user: User, desired: Desired) -> None:
     """Nobody is left, when the new password comes, who could set another one.
 
     Killed after the first statement the role cannot log in, which `plan_missing` and a second run put right.
     """
-    own, name = f"usename = {literal(user.name)}", identifier(user.name)
-    _take(session, own, f"ALTER ROLE {name} NOLOGIN")
+    owner, statements = desired.users[0], list[str]()
+    _shut_out(session, user.name)
+    if user != owner:
+        taken = users.plan_taking(user, owner.name)
+        statements += [*taken, *users.plan_rights(user, owner.name, desired.database)]
+    statements.append(f"ALTER ROLE {identifier(user.name)} LOGIN PASSWORD '{tenant_verifier(user.password)}'")
+    session.execute(";\n".join(statements))
+
+
+def _remove(session: Session, address: Address, admin_password: str, desired: Desired) -> None:
+    for name in users.list_left(session, desired.removed):
+        _shut_out(session, name)
+        users.drop(session, address, admin_password, User(name, ""), desired.users[0].name)
+
+
+def _shut_out(session: Session, user: str) -> None:
+    """It has no session, and gets none."""
+    own = f"usename = {literal(user)}"
+    _take(session, own, f"ALTER ROLE {identifier(user)} NOLOGIN")
     _end_sessions(session, own)
-    session.execute(f"ALTER ROLE {name} LOGIN PASSWORD '{tenant_verifier(user.password)}'")
 
 
 def _take(session: Session, sessions: str, statement: str) -> None:

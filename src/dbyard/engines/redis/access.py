@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbyard.engines.redis.rules import TENANT_RULES, password_hash
+from dbyard.engines.redis.rules import password_hash, rules_of
 from dbyard.engines.redis.session import Refused, Session, connect
 from dbyard.engines.redis.settings import SETTINGS
 from dbyard.model import MIB, Address, Applied, Desired, Plan, RestartNeeded, Restriction
@@ -34,11 +34,13 @@ def _change_users(session: Session, desired: Desired) -> tuple[int, int]:
     limits, *found = session.ask("CONFIG GET maxmemory maxclients", *looks)
     commands = []
     for user, now in zip(desired.users, found, strict=True):
-        lacks = user.reset or not _pairs(now).get("passwords")
-        password = f" resetpass {password_hash(user.password)}" if lacks else ""
-        commands.append(f"ACL SETUSER {user.name} {TENANT_RULES[desired.restriction]}{password}")
+        lacks = user.reset or not _pairs(now or []).get("passwords")
+        password = f"reset {password_hash(user.password)} " if lacks else ""
+        commands.append(f"ACL SETUSER {user.name} {password}{rules_of(user, desired.restriction)}")
         if user.reset or desired.restriction is Restriction.CLOSED:
             commands.append(f"CLIENT KILL USER {user.name}")
+    if desired.removed:  # their connections end with them
+        commands.append(f"ACL DELUSER {' '.join(desired.removed)}")
     if commands:
         session.ask(*commands)
     told = _pairs(limits)

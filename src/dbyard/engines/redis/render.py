@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dbyard.engines.private_host import private_host
 from dbyard.engines.redis.names import ADMIN, TENANT
-from dbyard.engines.redis.rules import TENANT_RULES, password_hash
+from dbyard.engines.redis.rules import TENANT_RULES, password_hash, rules_of
 from dbyard.engines.redis.settings import SETTINGS
-from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput
+from dbyard.model import MIB, Command, Credentials, File, InstanceSpec, Layout, ProcessSpec, RenderInput, Restriction
 
 _DATABASES = 16
 _STOP_SECONDS = 30.0
@@ -61,6 +61,11 @@ def _tenant(node: RenderInput, credentials: Credentials) -> str:
     return f"{password_hash(credentials.password)} {rules}"
 
 
+def _others(node: RenderInput) -> list[str]:
+    restriction = Restriction.CLOSED if node.admin_only else node.restriction
+    return [f"user {user.name} {password_hash(user.password)} {rules_of(user, restriction)}" for user in node.users]
+
+
 def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) -> str:
     plan = node.plan
     host = private_host(layout.host, credentials.admin_password) if node.hidden else layout.host
@@ -69,6 +74,7 @@ def _configuration(node: RenderInput, layout: Layout, credentials: Credentials) 
         f"port {layout.port}",
         "protected-mode no",  # for servers without passwords
         f"user {TENANT} {_tenant(node, credentials)}",
+        *_others(node),
         f"user {ADMIN} on {password_hash(credentials.admin_password)} ~* &* +@all",
         f"maxclients {plan.connections}",
         f"maxmemory {plan.memory_mb}mb",

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from dbyard.engines.bounded_socket import BoundedSocket, open_socket
 from dbyard.engines.private_host import private_host
-from dbyard.engines.redis.names import ADMIN, TENANT
+from dbyard.engines.redis.names import ADMIN
 from dbyard.errors import LockedOut, NotReady, Stuck, TemporaryError
 from dbyard.model import Address, Credentials
 
@@ -108,7 +108,7 @@ def ping(address: Address, credentials: Credentials) -> None:
 
 def check_login(address: Address, credentials: Credentials) -> None:
     try:
-        with connect(address, credentials.password, TENANT) as session:
+        with connect(address, credentials.password, credentials.user) as session:
             _, told = session.ask("EXISTS dbyard", "INFO persistence")
     except TemporaryError as error:
         if _BUSY in str(error):

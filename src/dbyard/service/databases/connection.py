@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
+from urllib.parse import quote
 
 from dbyard import engines
 from dbyard.engines import ConnectionForms, Engine
@@ -14,7 +15,7 @@ from dbyard.service import Service
 from dbyard.service.authorization import authorize_database
 from dbyard.service.databases import logins
 from dbyard.service.databases.status import get_facts
-from dbyard.store import credentials, endpoints
+from dbyard.store import Connection, credentials, endpoints
 from dbyard.store.credentials import SealedCredential
 from dbyard.store.status import Facts
 
@@ -83,6 +84,15 @@ def get_url(service: Service, principal: Principal, key: str) -> str | None:
     if access.address is None or access.facts.ready_at is None:
         return None
     return _engine(service, access.database).url(access.address, _credentials(service, access))
+
+
+def find_url(service: Service, reading: Connection, database: Database, user: str, password: str) -> str | None:
+    """The URL of one of its users, whose password may have any characters; None until it is certain."""
+    credential, (endpoint, *_) = credentials.get(reading, database.id), endpoints.list_for(reading, database.id)
+    if endpoint.address is None or credential is None:
+        return None
+    found = Credentials("", user, quote(password, safe=""), credential.dbname, Certificate("", "", ""))
+    return _engine(service, database).url(endpoint.address, found)
 
 
 def list_endpoints(service: Service, principal: Principal, key: str) -> Sequence[DatabaseEndpoint]:

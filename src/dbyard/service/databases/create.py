@@ -17,8 +17,18 @@ from dbyard.service.databases.create_request import CreateRequest, ValidRequest,
 from dbyard.service.databases.databases import event_data
 from dbyard.service.databases.operations import start
 from dbyard.service.validation import NAME_TAKEN
-from dbyard.store import Connection, credentials, databases, endpoints, events, idempotency, instances
+from dbyard.store import (
+    Connection,
+    credentials,
+    database_users,
+    databases,
+    endpoints,
+    events,
+    idempotency,
+    instances,
+)
 from dbyard.store.credentials import SealedCredential
+from dbyard.store.database_users import SealedUser
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 """For so long a create request with the same Idempotency-Key gets the same answer."""
@@ -107,6 +117,19 @@ def _insert_server(
     credentials.insert(connection, database.id, SealedCredential(user, dbname, password))
     if backup:
         credentials.set_pending(connection, database.id)
+        _insert_users(service, connection, database, backup)
+
+
+def _insert_users(service: Service, connection: Connection, database: Database, backup: Backup) -> None:
+    """The users of a database that is copied, with passwords of their own; of those that it had before none is left."""
+    there = dict(backup.users)
+    there |= {each.name: each.read_only for each in database_users.list_for(connection, backup.database_id)}
+    gone = {each.name: each.read_only for each in database_users.list_removed(connection, backup.database_id)}
+    for name, read_only in (there | gone).items():
+        password = database_users.seal_password(service.box, database.id, name, make_password())
+        removed_at = database.created_at if name in gone else None
+        user = SealedUser(database.id, name, read_only, password, database.created_at, removed_at=removed_at)
+        database_users.put(connection, user)
 
 
 def _name_tenant(database: Database, valid: ValidRequest) -> tuple[str, str]:

@@ -13,10 +13,6 @@ NO_FIREWALL = "There is no firewall here: who reaches a database is decided by t
 
 _NO_DRAINS = "Logs cannot be sent to another place from here: GET /v1/databases/{database}/logs reads and follows them"
 _NO_NET_PEERINGS = "There are no net peerings here: a database listens on an address of its machine"
-_NO_USERS = (
-    "A database has one user here, which it was made with: it cannot be changed or removed, only its password reset, by"
-    " POST /api/databases/{database}/users/{user}/reset_password"
-)
 _NO_BILLING = (
     "Nothing is billed here, and an account has no profile: PATCH /v1/users/{user} changes what there is of it"
 )
@@ -74,7 +70,6 @@ _REFUSALS = (
     _refusal(
         "", "/api/databases/*/maintenance/**", "No maintenance is planned here: servers are not moved or upgraded"
     ),
-    _refusal("POST PATCH PUT DELETE", "/api/databases/*/users/**", _NO_USERS),
     _refusal("GET PATCH PUT DELETE", "/api/databases/*/firewall_rules/**", NO_FIREWALL),
 )
 
