@@ -15,7 +15,7 @@ FILE, CLASS, TEST = "file", "class", "test"
 LANES = (
     r"engines/test_contract\.py.*\[opensearch|e2e/test_disk_limits\.py.*search\]|e2e/test_running_spares\.py.*search\]",
     r"engines/test_elasticsearch\.py|e2e/test_stuck_servers\.py|engines/test_configure\.py.*search|::TestReboot::"
-    r"|e2e/test_backups\.py.*search\]",
+    r"|e2e/test_backups\.py.*search\]|engines/test_users\.py.*search",
 )
 """Tests that start OpenSearch, which keeps a core busy for seconds: one a lane, so at most two at once."""
 
