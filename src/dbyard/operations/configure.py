@@ -12,6 +12,7 @@ from dbyard.errors import NotReady, PermanentError
 from dbyard.model import Applied, Operation, RestartNeeded, Restriction
 from dbyard.operations import Context, Done, Kind, Next, Outcome, Save, Wait, save_all, server
 from dbyard.operations.target import Target, address_of, admin_password_of, load, release_of, render
+from dbyard.store.database_users import SealedUser
 
 ATTEMPTS = 3
 """How often a tenant may hold what has to be changed, before the server is started without it."""
@@ -37,8 +38,7 @@ def apply(context: Context, operation: Operation) -> Outcome:
     try:
         outcome = _configure(context, target, hidden=_restarts(operation) > 0)
         if isinstance(outcome, Applied):
-            login_error = server.check_login(context, target, unlock=True)
-            users = server.check_users(context, target)
+            login_error, users = _try_logins(context, operation, target)
     except NotReady as error:
         outcome = Wait(1.0, str(error))
     match outcome:
@@ -117,6 +117,15 @@ def _configure(context: Context, target: Target, *, hidden: bool) -> Applied | R
     if isinstance(outcome, Applied):
         _admit(context, target, admin_only=False)
     return outcome
+
+
+def _try_logins(context: Context, operation: Operation, target: Target) -> tuple[str | None, tuple[SealedUser, ...]]:
+    """What is said of the tenant's own log-in, which a change of `users_only` need not try; and the others."""
+    if operation.params.get("users_only"):
+        login_error = target.instance.login_error
+    else:
+        login_error = server.check_login(context, target, unlock=True)
+    return login_error, server.check_users(context, target)
 
 
 def _takes_away(target: Target) -> bool:

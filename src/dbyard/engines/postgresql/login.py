@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import json
 
 from dbyard.engines.postgresql.session import ANSWER_SECONDS, Held, Unanswered, connect, literal, ping
 from dbyard.errors import LockedOut, NotReady, TemporaryError, WrongPassword
 from dbyard.model import Address, Credentials
 
 _ANSWER_SECONDS = 2.0
-_PAUSE = 0.03
-"""Seconds that a tenant's session must outlive: a time limit shorter than that leaves it no time to do anything."""
+_LEAST_MS = 30
+"""A time limit shorter than that leaves a session no time to do anything."""
+_LIMITS = ("statement_timeout", "transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
 
 
 def check_login(address: Address, credentials: Credentials) -> None:
@@ -33,9 +34,13 @@ def _try_statements(address: Address, credentials: Credentials) -> None:
     with connect(
         address, credentials.password, user=user, database=database, options="", seconds=_ANSWER_SECONDS
     ) as session:
-        session.execute(f"SELECT pg_catalog.pg_sleep({_PAUSE})")
-        time.sleep(_PAUSE)
-        session.execute("SELECT 1")
+        names = ", ".join(map(literal, _LIMITS))
+        (found,) = session.execute(
+            f"SELECT pg_catalog.json_object_agg(name, setting) FROM pg_catalog.pg_settings WHERE name IN ({names})"  # noqa: S608
+        )
+    for name, setting in json.loads(found or "{}").items():
+        if 0 < int(setting) < _LEAST_MS:
+            raise LockedOut(f"its {name} ends everything after {setting} ms")
 
 
 def _judge(address: Address, credentials: Credentials, said: str) -> None:

@@ -22,6 +22,8 @@ from dbyard.store import Connection, credentials, database_users, events
 from dbyard.store.database_users import SealedUser
 
 MOST_USERS = 100
+_USERS_ONLY = {"users_only": True}
+"""What the operation is told: nothing changes for the protected user."""
 _NAME = r"[A-Za-z][A-Za-z0-9_-]{5,31}"
 _NAME_RULE = (
     "should have between 6 and 32 letters (a-z, A-Z), digits, hyphens and underscores, and begin with a letter;"
@@ -90,7 +92,7 @@ def create(service: Service, principal: Principal, key: str, request: UserReques
     with service.store.tx() as connection:
         database = authorize_database(connection, principal, key, Access.CHANGE)
         name, read_only, password = _check(service, connection, database, request)
-        operation_id = queue(service, connection, database, OperationKind.CONFIGURE)
+        operation_id = queue(service, connection, database, OperationKind.CONFIGURE, _USERS_ONLY)
         sealed = database_users.seal_password(service.box, database.id, name, password)
         user = SealedUser(database.id, name, read_only, sealed, service.clock())
         database_users.put(connection, user)
@@ -129,7 +131,7 @@ def remove(service: Service, principal: Principal, key: str, name: str) -> UserR
         if _is_protected(connection, database, name):
             raise _refusal(name, "the database was made with it, and it goes with the database only")
         _find(connection, database, name)
-        operation_id = queue(service, connection, database, OperationKind.CONFIGURE)
+        operation_id = queue(service, connection, database, OperationKind.CONFIGURE, _USERS_ONLY)
         database_users.remove(connection, database.id, name, now)
         data = event_data(database) | {"user": name}
         events.record(connection, principal, EventType.USER_REMOVED, now, database=database, data=data)
@@ -166,7 +168,7 @@ def _set_password(service: Service, principal: Principal, key: str, name: str, p
             credentials.set_password(connection, database.id, sealed)
         else:
             user = _user(service, database, _find(connection, database, name))
-            operation_id = queue(service, connection, database, OperationKind.CONFIGURE)
+            operation_id = queue(service, connection, database, OperationKind.CONFIGURE, _USERS_ONLY)
             sealed = database_users.seal_password(service.box, database.id, name, password)
             database_users.set_password(connection, database.id, name, sealed)
         data = event_data(database) | {"user": name}
