@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import socket
 import subprocess
@@ -13,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
+import bson
 import psycopg
 import pymysql
 import pytest
 import redis
+from pymongo import MongoClient
 
 from dbyard import installations
 from dbyard.errors import Conflict, Unreachable
@@ -284,6 +287,37 @@ class TestRedis:
             assert said in (ask(fresh, dump, replace=True).error or "")
         assert keys(connection.url) == {b"a": b"one"}
         wait_for(lambda: is_clean(fresh, 2), fresh.log, 30)
+
+
+class TestMongodb:
+    def test_becomes_the_data(self, fresh: Platform) -> None:
+        connection = fresh.start().create(NAME, "mongodb")
+        made = ask(fresh, gzip.compress(make_archive()))
+        assert (made.status, made.error) == ("done", None)
+        assert fresh.await_usable(NAME) == connection
+        with MongoClient[dict[str, object]](connection.url) as client:
+            database = client[connection.database]
+            assert list(database.bill.find()) == [{"_id": number, "n": number} for number in range(1500)]
+            assert database.bill.index_information()["n_1"]["unique"] is True
+            assert database.seen.count_documents({}) == 1500
+        failed = ask(fresh, make_archive(more=bson.encode({"n": 5})), replace=True)
+        assert "the collection bill" in (failed.error or "")
+
+
+def make_archive(more: bytes = b"") -> bytes:
+    """As mongodump makes it, with a view and an index."""
+    end = b"\xff" * 4
+    index = {"v": 2, "key": {"n": 1}, "name": "n_1", "unique": True}
+    metadata = {
+        "bill": {"options": {}, "indexes": [{"v": 2, "key": {"_id": 1}, "name": "_id_"}, index]},
+        "seen": {"options": {"viewOn": "bill", "pipeline": []}, "indexes": []},
+    }
+    found = b"\x6d\xe2\x99\x81" + bson.encode({"concurrent_collections": 4, "version": "0.1"})
+    for name, told in metadata.items():
+        found += bson.encode({"db": "shop", "collection": name, "metadata": json.dumps(told), "size": 0})
+    found += end + bson.encode({"db": "shop", "collection": "bill", "EOF": False, "CRC": 0})
+    found += b"".join(bson.encode({"_id": number, "n": number}) for number in range(1500)) + more + end
+    return found + bson.encode({"db": "shop", "collection": "bill", "EOF": True, "CRC": 0}) + end
 
 
 class TestUpload:

@@ -52,7 +52,7 @@ BACKUPS: dict[str, Backups] = {
     "mongodb": mongodb,
     "elasticsearch": elasticsearch,
 }
-IMPORTS: dict[str, Imports] = {"postgresql": postgresql, "mysql": mysql, "redis": redis}
+IMPORTS: dict[str, Imports] = {"postgresql": postgresql, "mysql": mysql, "redis": redis, "mongodb": mongodb}
 JOURNALS: dict[str, Journals] = {"postgresql": postgresql}
 FORMS: dict[str, ConnectionForms] = {"postgresql": postgresql, "mysql": mysql}
 CLIENTS: dict[str, Client] = {"postgresql": postgresql_client, "mysql": mysql_client, "redis": redis_client}

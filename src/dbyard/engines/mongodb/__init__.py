@@ -13,6 +13,7 @@ from __future__ import annotations
 from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
 from dbyard.engines.mongodb.backups import count, render_backup, render_check, render_restore
+from dbyard.engines.mongodb.imports import IMPORTS_FILES, render_import
 from dbyard.engines.mongodb.logs import find_damage, log_time
 from dbyard.engines.mongodb.names import ADMIN, name_tenant, url
 from dbyard.engines.mongodb.session import check_login, ping
@@ -22,6 +23,7 @@ from dbyard.model import Credentials, InstanceSpec, Layout, RenderInput
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
@@ -34,6 +36,7 @@ __all__ = [
     "render",
     "render_backup",
     "render_check",
+    "render_import",
     "render_restore",
     "stats",
     "url",

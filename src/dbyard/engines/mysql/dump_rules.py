@@ -168,8 +168,9 @@ class Rules:
 
     def _rewrite(self, text: bytes) -> bytes:
         if found := _DEFINER.match(text):
-            owner = found[2].decode("utf-8", "replace")
-            self._findings.owners[re.sub(r"[`'\"]", "", owner)] = None
+            owner = re.sub(r"[`'\"]", "", found[2].decode("utf-8", "replace"))
+            if not owner.upper().startswith("CURRENT_"):
+                self._findings.owners[owner] = None
             text = text[: found.start(1)] + text[found.end(1) :]
         if b"mode" in text[:200].lower():
             text = _SQL_MODE.sub(lambda found: found[1] + b"'" + self._known_modes(found[2]) + b"'", text)
