@@ -9,10 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dbyard.engines.dumps import Refused, quote
+from dbyard.engines.dump_text import DumpText
 
-_MOST = 256 << 20
-"""Bytes of a statement."""
 _SPACE = re.compile(rb"\s*+")
 _DELIMITER = re.compile(rb"DELIMITER[ \t]+(\S+)[^\n]*(?:\n|\Z)", re.IGNORECASE)
 _STRINGS = {
@@ -33,12 +31,11 @@ class Statement:
     text: bytes
 
 
-class Reader:
+class Reader(DumpText):
     """`comment` is called with each line of a comment between statements."""
 
     def __init__(self, read: Callable[[], bytes], comment: Callable[[bytes], None]) -> None:
-        self._read, self._comment = read, comment
-        self._buffer, self._whole, self._line = b"", False, 1
+        super().__init__(read, comment)
         self._set_delimiter(b";")
 
     def statements(self) -> Iterator[Statement]:
@@ -108,47 +105,8 @@ class Reader:
                 is_code = sign == b"/*" or (is_code and sign != b"*/")
                 at = found.end()
 
-    def _match(self, pattern: re.Pattern[bytes], start: int) -> int:
-        """Where the string or the name ends, which goes on behind two of its signs."""
-        while True:
-            found = pattern.match(self._buffer, start)
-            if found and found.end() < len(self._buffer):
-                return found.end()
-            if not self._fill():
-                if found:
-                    return found.end()
-                raise self._cut_off("a string")
-
     def _find(self, sign: bytes, at: int, what: str) -> int:
         while (end := self._buffer.find(sign, at)) < 0:
             if not self._fill():
                 raise self._cut_off(what)
         return end + len(sign)
-
-    def _find_line_end(self, start: int) -> int:
-        while (end := self._buffer.find(b"\n", start)) < 0:
-            if not self._fill():
-                return len(self._buffer)
-        return end + 1
-
-    def _take(self, size: int) -> bytes:
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        self._line += taken.count(b"\n")
-        return taken
-
-    def _fill(self) -> bool:
-        """Read as much again as there is; False at the end."""
-        if self._whole:
-            return False
-        if len(self._buffer) > _MOST:
-            raise Refused(f"line {self._line}: a statement has more than {_MOST >> 20} MB")
-        wanted, pieces = max(len(self._buffer), 1), []
-        while wanted > 0 and (piece := self._read()):
-            pieces.append(piece)
-            wanted -= len(piece)
-        self._whole = wanted > 0
-        self._buffer += b"".join(pieces)
-        return bool(pieces)
-
-    def _cut_off(self, what: str) -> Refused:
-        return Refused(f"it is cut off: {what} in the statement of line {self._line} has no end: {quote(self._buffer)}")

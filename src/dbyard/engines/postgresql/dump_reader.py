@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dbyard.engines.dumps import Refused, quote
+from dbyard.engines.dump_text import DumpText
+from dbyard.engines.dumps import Refused
 
-_MOST = 256 << 20
-"""Bytes of a statement, or of a row."""
 _SPACE = re.compile(rb"[\s;]*+")
 _STOP = re.compile(rb"['\"$\-/;()\\]")
 _STOP_IN_BODY = re.compile(rb"['\"$\-/;()\\]|(?<![\w$\x80-\xff])(?i:BEGIN|CASE|END)(?![\w$\x80-\xff])")
@@ -40,12 +39,11 @@ class Statement:
         return self.text.startswith(b"\\")
 
 
-class Reader:
+class Reader(DumpText):
     """`comment` is called with each line of a comment between statements."""
 
     def __init__(self, read: Callable[[], bytes], comment: Callable[[bytes], None]) -> None:
-        self._read, self._comment = read, comment
-        self._buffer, self._whole, self._line = b"", False, 1
+        super().__init__(read, comment)
         self.standard_strings = True
         """Whether a backslash in a plain string stands for itself: the server says."""
 
@@ -64,7 +62,7 @@ class Reader:
         start = self._line
         while True:
             found = _END.search(self._buffer)
-            if found and (found.end() < len(self._buffer) or not self._fill()):
+            if found and (found.end() < len(self._buffer) or not self._fill_rows()):
                 if found.start():
                     yield self._take(found.start())
                 self._take(min(len(self._buffer), found.end() - found.start() + 1))
@@ -74,7 +72,7 @@ class Reader:
             whole = self._buffer.rfind(b"\n") + 1
             if whole:
                 yield self._take(whole)
-            if not self._fill():
+            if not self._fill_rows():
                 raise Refused(f"it is cut off: the rows that begin at line {start} have no end")
 
     def _skip(self) -> bool:
@@ -131,17 +129,6 @@ class Reader:
         before = self._buffer[max(0, start - 2) : start]
         return before[-1:] in (b"e", b"E") and not _IN_WORD.match(before[:-1])
 
-    def _match(self, pattern: re.Pattern[bytes], start: int) -> int:
-        """Where the string or the name ends, which goes on behind two of its signs."""
-        while True:
-            found = pattern.match(self._buffer, start)
-            if found and found.end() < len(self._buffer):
-                return found.end()
-            if not self._fill():
-                if found:
-                    return found.end()
-                raise self._cut_off("a string")
-
     def _find_dollar_end(self, start: int) -> int:
         if start and _IN_WORD.match(self._buffer, start - 1):
             return start + 1
@@ -154,12 +141,6 @@ class Reader:
             if not self._fill():
                 raise self._cut_off("a string")
         return end + len(opening[0])
-
-    def _find_line_end(self, start: int = 0) -> int:
-        while (end := self._buffer.find(b"\n", start)) < 0:
-            if not self._fill():
-                return len(self._buffer)
-        return end + 1
 
     def _find_comment_end(self, start: int) -> int:
         """Comments nest."""
@@ -180,25 +161,3 @@ class Reader:
         while len(self._buffer) < size and self._fill():
             pass
         return self._buffer[:size]
-
-    def _take(self, size: int) -> bytes:
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        self._line += taken.count(b"\n")
-        return taken
-
-    def _fill(self) -> bool:
-        """Read as much again as there is; False at the end."""
-        if self._whole:
-            return False
-        if len(self._buffer) > _MOST:
-            raise Refused(f"line {self._line}: a statement or a row has more than {_MOST >> 20} MB")
-        wanted, pieces = max(len(self._buffer), 1), []
-        while wanted > 0 and (piece := self._read()):
-            pieces.append(piece)
-            wanted -= len(piece)
-        self._whole = wanted > 0
-        self._buffer += b"".join(pieces)
-        return bool(pieces)
-
-    def _cut_off(self, what: str) -> Refused:
-        return Refused(f"it is cut off: {what} in the statement of line {self._line} has no end: {quote(self._buffer)}")
