@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dbyard.errors import TemporaryError
-from dbyard.model import MIB
+from dbyard.model import MIB, JobSpec, Release
 from dbyard.runtimes.local import cgroups
 from dbyard.runtimes.local.cgroups import Cgroups
 from tests.builders import SPEC
@@ -58,6 +58,13 @@ class TestLimits:
             "cpu.shares": "384",
             "pids.max": "30",
         }
+
+    def test_of_a_job_that_gives_way(self, tmp_path: Path) -> None:
+        """It may use what nobody else wants."""
+        job = JobSpec("job", SPEC.id, Release("redis", "7", "7.0"), ("true",), memory=GIB, cpu=2.0, pids=5, nice=10)
+        hierarchies(tmp_path, 2).ensure("job", job)
+        found = written(tmp_path)
+        assert (found["cpu.max"], found["cpu.weight"]) == ("200000 100000", "5")
 
 
 @pytest.fixture

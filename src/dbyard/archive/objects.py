@@ -31,9 +31,9 @@ _SALT = 16
 HEADER = len(MAGIC) + _SALT
 
 
-def pack(key: bytes, name: str, plain: Iterable[bytes], level: int) -> Iterator[bytes]:
-    """The bytes of an object; `level` is zstd's, 0 for what is compressed already."""
-    return seal(key, name, compress(plain, level) if level else plain)
+def pack(key: bytes, name: str, plain: Iterable[bytes], level: int, threads: int = 0) -> Iterator[bytes]:
+    """The bytes of an object; `level` is zstd's, 0 for what is compressed already. So many more threads do that."""
+    return seal(key, name, compress(plain, level, threads) if level else plain)
 
 
 def unpack(key: bytes, name: str, stored: Iterable[bytes], level: int) -> Iterator[bytes]:
@@ -42,8 +42,8 @@ def unpack(key: bytes, name: str, stored: Iterable[bytes], level: int) -> Iterat
     return decompress(plain, name) if level else plain
 
 
-def compress(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj()
+def compress(plain: Iterable[bytes], level: int, threads: int = 0) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, threads=threads).compressobj()
     for each in plain:
         if part := compressor.compress(each):
             yield part

@@ -31,6 +31,7 @@ UNAVAILABLE, DAMAGED, TOO_MUCH = 69, 65, 73
 """Exit codes: the archive does not serve (EX_UNAVAILABLE); the object is not what was written (EX_DATAERR); the
 program wrote more than it may (EX_CANTCREAT)."""
 _PIECE = 1 << 20
+_THREADS = 2
 _PROGRESS_SECONDS = 0.5
 _SIGNALLED = 128
 
@@ -103,10 +104,13 @@ def main(argv: list[str]) -> int:
 def put(order: Order, program: list[str], meter: _Meter, stdin: bytes) -> Receipt:
     """Put what the program writes; nothing is put when it fails."""
     store, digest = open_store(order.location), _Digest()
-    with _in_memory(stdin) as given, subprocess.Popen(program, stdin=given, stdout=subprocess.PIPE) as process:
+    with (
+        _in_memory(stdin) as given,
+        subprocess.Popen(program, stdin=given, stdout=subprocess.PIPE) as process,
+    ):
         try:
             written = meter.count(_bounded(_output(process), order.most))
-            store.put(order.name, digest.of(objects.pack(order.key, order.name, written, order.level)))
+            store.put(order.name, digest.of(objects.pack(order.key, order.name, written, order.level, _THREADS)))
         except BaseException:
             process.kill()
             raise

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dbyard.archive.transfer import DAMAGED, TOO_MUCH, UNAVAILABLE
 from dbyard.errors import ArchiveUnavailable, BackupDamaged, JobFailed, PermanentError, StepError
-from dbyard.model import MIB, JobSpec, JobState, JobStatus, Operation, Tool, Transfer
+from dbyard.model import MIB, JobSpec, JobState, JobStatus, Operation, OperationKind, Tool, Transfer
 from dbyard.operations import Context, Wait
 from dbyard.operations.target import Target, release_of
 
-_LOOK_AGAIN, _FIRST_LOOK = 1.0, 0.1
+_LOOK_AGAIN, _FIRST_LOOK = 0.25, 0.1
 _TRANSFER_ERRORS: dict[int | None, type[StepError]] = {
     DAMAGED: BackupDamaged,
     UNAVAILABLE: ArchiveUnavailable,
     TOO_MUCH: PermanentError,
 }
 _MEMORY, _PIDS, _NICE = 384 * MIB, 50, 10
+_IN_BACKGROUND = (OperationKind.BACKUP, OperationKind.VERIFY_BACKUP)
+_CPU = 2.0
+"""Cores, at least: what a program writes is compressed meanwhile. They are those that nobody else wants."""
 
 
 def job_id(operation: Operation) -> str:
@@ -25,14 +28,14 @@ def job_id(operation: Operation) -> str:
 def spec_of(
     context: Context, operation: Operation, target: Target, tool: Tool, transfer: Transfer | None = None
 ) -> JobSpec:
-    """The job that runs an engine's tool beside the target's instance, and gives way to servers."""
+    """The job that runs an engine's tool beside the target's instance; where nobody waits it gives way to servers."""
     return JobSpec(
         id=job_id(operation),
         instance_id=target.instance.id,
         release=release_of(context, target),
         argv=tool.argv,
         memory=tool.memory or _MEMORY,
-        cpu=max(target.plan.cpu, 1.0),
+        cpu=max(target.plan.cpu, _CPU),
         pids=_PIDS,
         env=tool.env,
         stdin=tool.stdin,
@@ -40,7 +43,7 @@ def spec_of(
         files=tool.files,
         connects=tool.connects,
         transfer=transfer,
-        nice=_NICE,
+        nice=_NICE if operation.kind in _IN_BACKGROUND else 0,
         python=tool.python,
     )
 

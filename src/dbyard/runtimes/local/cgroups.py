@@ -23,6 +23,8 @@ _WEIGHT = 0.25
 
 A client that waits for its own database should not also wait for the time slices of another one that never rests.
 """
+_NICE_CORES = 0.2
+"""What a job that gives way to servers weighs, however many cores it may use: `nice` counts within a group only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,13 @@ class Cgroups:
 
     def _limits(self, group: str, spec: InstanceSpec | JobSpec) -> list[tuple[Path, str]]:
         quota = int(spec.cpu * _PERIOD)
+        weight = _WEIGHT * (_NICE_CORES if isinstance(spec, JobSpec) and spec.nice else spec.cpu)
         if self.version == 2:
             values = {
                 "memory": [("memory.max", str(spec.memory))],
                 "cpu": [
                     ("cpu.max", f"{quota} {_PERIOD}"),
-                    ("cpu.weight", str(_within(_WEIGHT * 100 * spec.cpu, 1, 10_000))),
+                    ("cpu.weight", str(_within(weight * 100, 1, 10_000))),
                 ],
                 "pids": [("pids.max", str(spec.pids))],
             }
@@ -96,7 +99,7 @@ class Cgroups:
                 "cpu": [
                     ("cpu.cfs_period_us", str(_PERIOD)),
                     ("cpu.cfs_quota_us", str(quota)),
-                    ("cpu.shares", str(_within(_WEIGHT * 1024 * spec.cpu, 2, 262_144))),
+                    ("cpu.shares", str(_within(weight * 1024, 2, 262_144))),
                 ],
                 "cpuacct": [],
                 "pids": [("pids.max", str(spec.pids))],
