@@ -61,7 +61,70 @@ class TestSelect:
             assert ends(journals.select(pieces, Stretch(0, 105.0, 120.0))) == [16, 32]
 
 
+class TestJoin:
+    def test_takes_many_small_ones_that_are_old(self) -> None:
+        pieces = named(*((each, each + 1, 100.0 + each) for each in range(100)))
+        assert journals.list_joins(pieces, 100.0 + 29) == []
+        (group,) = journals.list_joins(pieces, 100.0 + 50)
+        assert group == pieces[:50]
+        del pieces[20]
+        (group,) = journals.list_joins(pieces, 1000.0)
+        assert (group[0].start, group[-1].end) == (21, 100)
+
+    def test_makes_none_that_is_too_large(self) -> None:
+        size = 1 << 20
+        pieces = named(*((each * size, (each + 1) * size, 100.0 + each) for each in range(130)))
+        assert [len(group) for group in journals.list_joins(pieces, 1000.0)] == [64, 64]
+
+    def test_puts_what_they_have_and_leaves_them(self, tmp_path: Path) -> None:
+        location, written = Location(f"file://{tmp_path}"), os.urandom(5000)
+        prepare(location)
+        for start in range(0, 5000, 100):
+            piece = written[max(0, start - 50) : start + 100]  # each begins within the one before
+            name = journals.name_of(DIRECTORY, max(0, start - 50), start + 100, start)
+            journals.put(open_store(location), KEY, name, [piece])
+        before = journals.list_pieces(location, DIRECTORY)
+        journals.join(location, KEY, DIRECTORY, before)
+        pieces = journals.list_pieces(location, DIRECTORY)
+        assert len(pieces) == len(before) + 1
+        assert [(each.start, each.end, each.at) for each in journals.chain(pieces, 0)] == [(0, 5000, 4900.0)]
+        assert journals.list_covered(pieces, 4900.0) == []
+        assert journals.list_covered(pieces, 4901.0) == before
+        for start in (0, 1234):
+            wanted = journals.select(pieces, Stretch(start, 4900.0, 4900.0))
+            assert b"".join(journals.read(location, KEY, wanted, start)) == written[start:]
+        assert journals.list_joins(pieces, 9000.0) == []
+
+    def test_of_one_that_is_damaged_puts_nothing(self, tmp_path: Path) -> None:
+        location = Location(f"file://{tmp_path}")
+        prepare(location)
+        for start in range(3):
+            journals.put(open_store(location), KEY, journals.name_of(DIRECTORY, start, start + 1, start), [b"x"])
+        pieces = journals.list_pieces(location, DIRECTORY)
+        (tmp_path / pieces[1].name).write_bytes(b"damaged")
+        with pytest.raises(BackupDamaged, match=pieces[1].name):
+            journals.join(location, KEY, DIRECTORY, pieces)
+        assert journals.list_pieces(location, DIRECTORY) == pieces
+
+    def test_of_what_is_not_counted_in_bytes_puts_nothing(self, tmp_path: Path) -> None:
+        location = Location(f"file://{tmp_path}")
+        prepare(location)
+        journals.put(open_store(location), KEY, journals.name_of(DIRECTORY, 0, 10, 1), [b"x"])
+        pieces = journals.list_pieces(location, DIRECTORY)
+        with pytest.raises(BackupDamaged, match="they are not joined"):
+            journals.join(location, KEY, DIRECTORY, pieces)
+
+
 class TestRead:
+    def test_fetches_many_in_their_order(self, tmp_path: Path) -> None:
+        location, written = Location(f"file://{tmp_path}"), os.urandom(3000)
+        prepare(location)
+        for start in range(0, 3000, 50):
+            name = journals.name_of(DIRECTORY, start, start + 50, start)
+            journals.put(open_store(location), KEY, name, [written[start : start + 50]])
+        pieces = journals.list_pieces(location, DIRECTORY)
+        assert b"".join(journals.read(location, KEY, pieces, 0)) == written
+
     def test_gives_the_bytes_from_a_position_on(self, tmp_path: Path) -> None:
         location = Location(f"file://{tmp_path}")
         prepare(location)

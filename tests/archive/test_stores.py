@@ -114,6 +114,17 @@ class TestDirectory:
         store.delete_all("db/b")
         assert not (root / "db/b").exists()
 
+    def test_what_a_kill_left_half_written_long_ago_is_removed(self, store: Store, root: Path) -> None:
+        store.put("db/journal/1", [b"x"])
+        left = [root / "db/journal" / name for name in (".1.new", ".2.new")]
+        for path in left:
+            path.write_bytes(b"half")
+        os.utime(left[0], (1000, 1000))
+        store.delete_unfinished(2000.0)
+        assert [path.exists() for path in left] == [False, True]
+        assert store.list() == ["db/journal/1"]
+        assert (root / ".dbyard-archive").exists()
+
     def test_that_is_not_mounted_is_told_and_never_made_up(self, location: Location, root: Path) -> None:
         root.mkdir()
         store = open_store(location)

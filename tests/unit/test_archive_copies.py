@@ -19,6 +19,7 @@ from dbyard.model import Backup, EventType, JournalMark, Principal
 from dbyard.operations import Context
 from dbyard.reconciler.archive_copies import ArchiveCopies
 from dbyard.reconciler.backups import BackupScheduler
+from dbyard.reconciler.journal_retention import JournalRetention
 from dbyard.service import Service
 from dbyard.service.databases import backups as use_cases
 from dbyard.service.databases.create import create
@@ -148,6 +149,35 @@ def test_what_was_lost_comes_back(copies: ArchiveCopies, first: Store, second: S
     copies.run_once()
     assert same(first, second, backup.data)
     assert names(first) == names(second) - {"unknown/b/data"}
+
+
+def test_small_pieces_of_a_journal_go_when_they_are_joined(
+    copies: ArchiveCopies, service: Service, first: Store, second: Store, clock: Clock
+) -> None:
+    """The copy does not bring them back; what it alone has of others does come."""
+    with service.store.tx() as connection:
+        journals.begin(connection, "db", "instance", JournalMark("one", 0), service.clock())
+        (span,) = journals.list_for(connection, "db")
+        connection.execute("UPDATE journal_span SET position = 40, ended_at = NULL")
+        connection.execute("UPDATE journal_span SET read_at = ?", (clock.now,))
+    key, retention = service.box.derive_key("archive", "db"), JournalRetention(copies._context, threading.Event())
+    for at in range(40):
+        archived.put(first, key, archived.name_of(span.directory, at, at + 1, clock.now + at / 1000), [bytes([at])])
+    copies.run_once()
+    retention._join(replace(span, position=40), clock.now)  # they are too young
+    assert len(names(first)) == 40
+    retention._join(replace(span, position=40), clock.now + 2 * HOUR)
+    copies.run_once()
+    assert len(names(first)) == len(names(second)) == 41
+    retention._join(replace(span, position=40), clock.now + 30 * HOUR)
+    (joined,) = names(first)
+    copies.run_once()
+    assert names(first) == names(second) == {joined}
+    pieces = archived.list_pieces(copies._context.archive, span.directory)
+    assert b"".join(archived.read(copies._context.archive, key, pieces, 0)) == bytes(range(40))
+    first.delete([joined])
+    copies.run_once()
+    assert names(first) == {joined}
 
 
 def test_what_is_damaged_is_put_back(

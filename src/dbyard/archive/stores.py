@@ -52,6 +52,9 @@ class Store(Protocol):
     def delete_all(self, prefix: str) -> None:
         """Remove all objects below a directory, half written ones too. There may be none."""
 
+    def delete_unfinished(self, before: float) -> None:
+        """Remove what was half written and left by a kill before that Unix time, where that can be told."""
+
 
 def prepare(location: Location) -> None:
     """Make a directory an archive, where there is none yet. A bucket is made by whoever owns it."""
@@ -126,6 +129,14 @@ class Directory:
                 self._path(name).unlink()
             if path.is_dir():
                 shutil.rmtree(path)
+
+    def delete_unfinished(self, before: float) -> None:
+        with _told(str(self._root)):
+            for directory, _, names in os.walk(self._checked()):
+                left = [Path(directory, name) for name in names if name.startswith(".") and name.endswith(_NEW)]
+                for path in left:
+                    if path.stat().st_mtime < before:
+                        path.unlink()
 
     def prepare(self) -> None:
         """Make it an archive, if it is none: a directory whose file system is not mounted is none."""
@@ -204,6 +215,9 @@ class Bucket:
 
     def delete_all(self, prefix: str) -> None:
         self.delete(self.list(prefix))
+
+    def delete_unfinished(self, before: float) -> None:
+        """Its owner has it removed by a rule of the bucket: no listing shows it."""
 
     def _open_to_look(self) -> S3Store:
         return self._open(_LOOK_SECONDS, _LOOK_RETRIES)

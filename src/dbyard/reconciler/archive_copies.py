@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 
 from dbyard.archive import journals as archived
 from dbyard.archive import reading
@@ -70,17 +71,18 @@ class ArchiveCopies:
             if self._stopping.is_set():
                 return
             _copy(first, second, name)
-        self._look_at_others(first, second, sorted(copied - have))
+        self._look_at_others(first, second, have, sorted(copied - have))
         self._remove(second, copied | have)
         self._context.metrics.archive_copy_missing.set(0)
         self._whole_at, self._told = self._context.now(), False
         self._context.metrics.archive_copy_lag.set(0.0)
 
-    def _look_at_others(self, first: Store, second: Store, others: Sequence[str]) -> None:
+    def _look_at_others(self, first: Store, second: Store, have: set[str], others: Sequence[str]) -> None:
         """Of what the archive lacks, that comes back which the platform needs, and that goes which it needs no more."""
+        joined = _list_joined(have, others)
         for name in others:
             with self._context.store.read() as connection:
-                needed = _is_needed(connection, name)
+                needed = False if name in joined else _is_needed(connection, name)
             if needed:
                 self._put_back(first, second, name)
             elif needed is False:
@@ -144,6 +146,17 @@ def _is_needed(connection: Connection, name: str) -> bool | None:
         return False if all(piece.end <= each.start for each in spans) else None
     found = backups.get(connection, rest.partition("/")[0])
     return True if found and found.status is BackupStatus.DONE and found.deleted_at is None else None
+
+
+def _list_joined(have: Iterable[str], others: Sequence[str]) -> set[str]:
+    """The pieces of journals among the others of which the archive has all in a longer one."""
+    found = set[str]()
+    for directory, names in groupby(others, lambda name: name.rpartition("/")[0]):
+        own = archived.parse(each for each in have if each.rpartition("/")[0] == directory)
+        for piece in archived.parse(names) if own else []:
+            if any(each.start <= piece.start and piece.end <= each.end for each in own):
+                found.add(piece.name)
+    return found
 
 
 def _order(names: Iterable[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""What is kept of journals: as much as a plan's window needs, from a backup on that can be restored."""
+"""What is kept of journals: as much as a plan's window needs, from a backup on that can be restored.
+
+Small objects are joined when they are an hour old.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from dbyard.archive.journals import Piece
 from dbyard.archive.stores import open_store
 from dbyard.model import DAY, Backup, EventType, JournalSpan, retention_of
 from dbyard.operations import Context
+from dbyard.operations.backup import key_of
 from dbyard.reconciler.loop import logged, loop
 from dbyard.service.databases.moments import continues
 from dbyard.store import backups, databases, events, instances, journals
@@ -37,7 +41,15 @@ class JournalRetention:
         for database_id in found:
             with logged(f"to look after the journal of database {database_id}"):
                 self._look_after(database_id)
+        with logged("to remove what is half written in the archive"):
+            self._remove_unfinished()
         return _HOUR
+
+    def _remove_unfinished(self) -> None:
+        """What a kill has left of a piece has a name that no other one gets."""
+        archive, before = self._context.archive, self._context.now() - DAY
+        for each in (archive, archive.copy) if archive.copy else (archive,):
+            open_store(each).delete_unfinished(before)
 
     def _look_after(self, database_id: str) -> None:
         now = self._context.now()
@@ -53,6 +65,7 @@ class JournalRetention:
                 self._remove(span)
             else:
                 self._trim(span, span.position if needed is None else needed)
+                self._join(span, now)
 
     def _remove(self, span: JournalSpan) -> None:
         """From the archive first: what a kill leaves there is found by its row."""
@@ -74,6 +87,15 @@ class JournalRetention:
             with self._context.store.tx() as connection:
                 journals.set_start(connection, span.id, kept, started_at)
         open_store(self._context.archive).delete([each.name for each in pieces if each.end <= kept])
+
+    def _join(self, span: JournalSpan, now: float) -> None:
+        """What was joined a day ago is removed: until then a restore may still read it."""
+        pieces = self._list(span)
+        covered = [each.name for each in archived.list_covered(pieces, now - DAY)]
+        open_store(self._context.archive).delete(covered)
+        key = key_of(self._context, span.database_id)
+        for group in archived.list_joins(pieces, now - _HOUR):
+            archived.join(self._context.archive, key, span.directory, group)
 
     def _split(self, span: JournalSpan, found: Sequence[Sequence[Piece]]) -> None:
         """What comes before a gap ends there, and can be restored as before; the span itself is what comes after."""
