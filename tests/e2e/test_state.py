@@ -120,6 +120,36 @@ def test_a_state_that_is_too_old_is_refused_and_rebuilt(
         client.delete_database(LATER, confirm=LATER)
 
 
+DYING = """
+import os, pathlib, signal
+rename = pathlib.Path.rename
+def watched(path, target):
+    if path.parent.name == ".restoring" and path.name == "state":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(path, target)
+pathlib.Path.rename = watched
+from dbyard.__main__ import main
+main()
+"""
+"""The state that was there is aside, and the other one not yet in its place."""
+
+
+def test_a_rebuild_that_is_killed_goes_on(served: tuple[Platform, wire.Connection]) -> None:
+    """And loses nothing of what the home's own state has beside databases."""
+    home, _ = served
+    connection = home.await_usable(NAME)
+    home.terminate()
+    token = (home.home / "admin-token").read_text()
+    argv = [sys.executable, "-c", DYING, "state", "rebuild", "--home", str(home.home)]
+    assert subprocess.run(argv, env={**os.environ, **home.environment}, check=False).returncode == -9
+    assert not (home.home / "state").exists()
+    assert home.launch().wait(60) == 1
+    assert "is put in place" in run(home, "state", "rebuild")
+    home.start()
+    assert (home.home / "admin-token").read_text() == token
+    assert home.await_usable(NAME) == connection
+
+
 def await_manifests(home: Platform) -> None:
     """What lies beside the servers is as new as the state."""
     box = load_or_make_key(home.home / "master.key")

@@ -17,6 +17,9 @@ from dbyard.local.recover import archive_of, get_newest
 if TYPE_CHECKING:
     from dbyard.operations.rebuilt_state import Rebuilt
 
+_WHOLE = "rebuilt"
+"""In the directory of what is to be put in place: nothing of it is lacking."""
+
 
 @click.command()
 @home_option
@@ -36,15 +39,20 @@ def rebuild(home: Path | None, config_file: Path | None) -> None:
     config = settings.load(config_file, home=home)
     with daemon.locked(config.home):
         box = secrets.Box(secrets.read_key(config.home / KEY))
-        staged = config.home / ".restoring"
-        _stage_base(config, staged)
-        runtime = daemon.open_runtime(config, readonly=True)
-        found = rebuilt_state.rebuild(staged / STATE, runtime, location_of(config), box, time.time())
+        staged, found = config.home / ".restoring", None
+        if (config.home / STATE).exists() or not (staged / _WHOLE).exists():
+            _stage_base(config, staged)
+            runtime = daemon.open_runtime(config, readonly=True)
+            found = rebuilt_state.rebuild(staged / STATE, runtime, location_of(config), box, time.time())
+            secrets.write_secret(staged / _WHOLE, "")
+        else:
+            click.echo("what was rebuilt before, by a command that was killed, is put in place")
         aside = install(config.home, staged, time.time())
         state_mark.forget(config.home)
     if aside is not None:
         click.echo(f"the state that was there is in {aside}")
-    _tell(found)
+    if found is not None:
+        _tell(found)
 
 
 @click.command()
