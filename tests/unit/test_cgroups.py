@@ -64,7 +64,7 @@ class TestLimits:
         job = JobSpec("job", SPEC.id, Release("redis", "7", "7.0"), ("true",), memory=GIB, cpu=2.0, pids=5, nice=10)
         hierarchies(tmp_path, 2).ensure("job", job)
         found = written(tmp_path)
-        assert (found["cpu.max"], found["cpu.weight"]) == ("200000 100000", "5")
+        assert (found["cpu.max"], found["cpu.weight"]) == ("200000 100000", "25")
 
 
 @pytest.fixture

@@ -23,8 +23,11 @@ _WEIGHT = 0.25
 
 A client that waits for its own database should not also wait for the time slices of another one that never rests.
 """
-_NICE_CORES = 0.2
-"""What a job that gives way to servers weighs, however many cores it may use: `nice` counts within a group only."""
+_NICE_CORES = 1.0
+"""A job that gives way to servers weighs as much as a server of so many cores, however many it may use.
+
+`nice` counts within a group only. With a fifth of that, a proof of MySQL came to no end on a machine that others kept busy.
+"""
 
 
 @dataclass(frozen=True, slots=True)
