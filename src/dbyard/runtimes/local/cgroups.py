@@ -26,7 +26,7 @@ A client that waits for its own database should not also wait for the time slice
 _NICE_CORES = 1.0
 """A job that gives way to servers weighs as much as a server of so many cores, however many it may use.
 
-`nice` counts within a group only. With a fifth of that, a proof of MySQL came to no end on a machine that others kept busy.
+`nice` counts within a group only. With a fifth of that, a proof of MySQL came to no end on a busy machine.
 """
 
 
