@@ -6,12 +6,14 @@ import gzip
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import bson
@@ -24,7 +26,7 @@ from pymongo import MongoClient
 from dbyard import installations
 from dbyard.errors import Conflict, Unreachable
 from dbyard.wire.imports import Import
-from tests.e2e.platforms import Platform, installed, platform, wait_for
+from tests.e2e.platforms import Platform, installed, platform, read_json, wait_for
 
 NAME = "imported-db"
 KILLER = ("-m", "tests.e2e.killer", "serve")
@@ -175,7 +177,7 @@ class TestPostgresql:
         assert fresh.await_usable(NAME) == connection
         assert bills(connection.url) == wanted
 
-    @pytest.mark.parametrize("options", [("-Fc",), ("-Ft",), ("-Fc", "-Z", "zstd"), ("--inserts", "--create")])
+    @pytest.mark.parametrize("options", [("-Ft",), ("--inserts", "--create")])
     def test_of_its_own_tools(self, fresh: Platform, options: tuple[str, ...]) -> None:
         connection = fresh.start().create(NAME, "postgresql")
         with psycopg.connect(connection.url) as session:
@@ -223,11 +225,8 @@ class TestPostgresql:
             file.addfile(tarfile.TarInfo("../../../etc/evil"))
         for dump, said in (
             (SHOP.replace(b"2\tALTER", b"two\tALTER"), r"the rows after line 11: .*invalid input syntax for type"),
-            (SHOP[: SHOP.index(b"nobody")], "cut off: the rows that begin at line"),
             (b"\\! touch /tmp/x\n", r"psql's command \\! touch /tmp/x is not obeyed"),
             (b"DO $$ BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''id'''; END $$;", "permission denied to COPY"),
-            (b"SELECT pg_read_file('/etc/passwd');", "permission denied for function pg_read_file"),
-            (b"CREATE EXTENSION file_fdw;", "needs the extension file_fdw"),
             (tar.getvalue(), "pg_restore cannot read it"),
         ):
             made = ask(fresh, dump, replace=True)
@@ -252,13 +251,9 @@ class TestMysql:
         assert query(connection.url, "SELECT * FROM seen") == ((1,), (2,))
         query(connection.url, "INSERT INTO bill VALUES (3, 'three')")
         assert query(connection.url, "SELECT name FROM bill WHERE id = 3") == (("three!",),)
-        failed = ask(fresh, SAKILA.replace(b"GRANT", b"SELECT no_such_column;\nGRANT"), replace=True)
-        assert failed.error is not None
-        assert "line 18: error 1054: Unknown column 'no_such_column'" in failed.error
         hostile = (
-            (SAKILA[: SAKILA.index(b"-- Dump completed")], "it is cut off: the last line"),
+            (SAKILA.replace(b"GRANT", b"SELECT no_such_column;\nGRANT"), "line 18: error 1054: Unknown column"),
             (b"SELECT load_file('/etc/passwd') INTO OUTFILE '/tmp/x';", "error 1"),
-            (b"INSERT INTO mysql.user VALUES (1);", "error 1"),
         )
         for dump, said in hostile if technology == "mariadb" else ():  # a server of MySQL takes seconds
             made = ask(fresh, dump, replace=True)
@@ -278,10 +273,7 @@ class TestRedis:
         assert fresh.await_usable(NAME) == connection
         assert keys(connection.url) == {b"a": b"one"}
         for dump, said in (
-            (KEYS[:-10], "redis-check-rdb finds it damaged"),
             (KEYS.replace(b"REDIS0009", b"REDIS0099"), "Can't handle RDB format version 99"),
-            (b"*2\r\n$6\r\nSELECT\r\n", "it is an append-only file"),
-            (b"PGDMP", "it is no snapshot of Redis"),
             (KEYS.replace(b"\x041000", b"\x09900000000"), "took 858 MB of memory where it comes from"),
         ):
             assert said in (ask(fresh, dump, replace=True).error or "")
@@ -352,13 +344,10 @@ class TestUpload:
 
 POINTS = [
     ("redis", "begin recorded"),
-    ("redis", "allocate effect"),
     ("redis", "inspect effect"),
     ("redis", "load effect"),
-    ("redis", "load recorded"),
     ("redis", "start effect"),
     ("redis", "end effect"),
-    ("redis", "switch effect"),
     ("redis", "switch recorded"),
     ("postgresql", "load effect"),
 ]
@@ -383,6 +372,39 @@ class TestKills:
         else:
             assert keys(connection.url) == {b"a": b"one"}
         wait_for(lambda: is_clean(fresh, 2), fresh.log, 30)
+
+
+class TestLosses:
+    @pytest.mark.parametrize("lost", ["server", "job"])
+    def test_during_the_load_leave_all_as_it_was(self, fresh: Platform, lost: str) -> None:
+        connection = fresh.start().create(NAME, "postgresql")
+        (own,) = (home.name for home in (fresh.home / "instances").iterdir())
+        slow = SHOP.replace(b"GRANT", b"SELECT pg_sleep(60);\nGRANT", 1)
+        with fresh.client() as client:
+            asked = client.create_import(NAME, iter([slow]))
+            wait_for(lambda: client.get_import(NAME, asked.id).step == "load", fresh.log, 60)
+        (scratch,) = (path for path in (fresh.home / "instances").iterdir() if path.name != own)
+        url = f"{connection.url.rpartition('@')[0]}@{address_of(scratch)}/{connection.database}"
+        wait_for(lambda: is_asleep(url), fresh.log, 30)
+        argument = str(scratch / "data") if lost == "server" else "dbyard.engines.postgresql.load_dump"
+        for process in [each for each in fresh.servers() if argument in each.argv]:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        made = await_end(fresh, asked.id)
+        assert "the load was broken off, and has to be asked for once more" in (made.error or "")
+        assert bills(connection.url) is None
+        wait_for(lambda: is_clean(fresh), fresh.log, 30)
+
+
+def address_of(instance: Path) -> str:
+    placement = read_json(instance / "placement.json")
+    return f"{placement['host']}:{placement['port']}"
+
+
+def is_asleep(url: str) -> bool:
+    with psycopg.connect(url) as session:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        return session.execute(query).fetchone() == (1,)
 
 
 class TestUri:

@@ -140,6 +140,9 @@ def run(program: Program) -> int:
     except Refused as refused:
         print(_line(str(refused)), file=sys.stderr)  # noqa: T201 - its standard error is the job's log
         return FAULTY
+    except OSError as error:  # the server has gone, or a disk is full
+        print(_line(str(error)), file=sys.stderr)  # noqa: T201
+        return 1
     report = msgspec.json.encode(asdict(findings.report(dump.size)))
     Path(os.environ["DBYARD_RESULT"]).write_bytes(report)
     return 0

@@ -143,12 +143,15 @@ def load_dump(context: Context, operation: Operation) -> Outcome:
     target = scratch.load(context, operation)
     try:
         found = _await_load(context, target, _spec(context, operation, target, load=True))
-    except JobFailed as error:
-        raise _judge(error) from error
     except PermanentError:
         raise
     except StepError as error:
-        raise PermanentError(f"the load was broken off: {error}", code=error.code) from error
+        if isinstance(error, JobFailed) and error.exit_code == FAULTY:
+            raise _judge(error) from error
+        said = error.last_line if isinstance(error, JobFailed) else str(error)
+        raise PermanentError(
+            f"the load was broken off, and has to be asked for once more: {said or error}", code=error.code
+        ) from error
     if isinstance(found, Wait):
         return found
     return Next("start" if _engine_of(target).IMPORTS_FILES else "check")

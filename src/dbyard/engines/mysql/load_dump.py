@@ -26,6 +26,9 @@ _COLLATIONS = {
 """Of MariaDB, and of MySQL."""
 _ENGINES = "SELECT engine FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')"
 _OF_THE_CLIENT = range(2000, 3000)
+"""The server has gone."""
+_OF_THE_SERVER = frozenset({1021, 1037, 1038, 1041, 1053, 1114})
+"""It lacks disk or memory, or stops."""
 _HEADS, _COMPLETE = (b"-- MySQL dump ", b"-- MariaDB dump ", b"-- mysqldump "), b"-- Dump completed"
 
 
@@ -78,8 +81,8 @@ def _send(session: Cursor, statement: Statement, text: bytes) -> None:
             pass
     except MySQLError as error:
         code = error.args[0] if error.args else 0
-        if isinstance(code, int) and code in _OF_THE_CLIENT:
-            raise OSError(f"the server has gone at line {statement.line}: {error}") from error
+        if isinstance(code, int) and (code in _OF_THE_CLIENT or code in _OF_THE_SERVER):
+            raise OSError(f"line {statement.line}: {_words(error)}") from error
         raise Refused(f"line {statement.line}: {_words(error)}; in: {quote(text)}") from error
 
 

@@ -20,11 +20,13 @@ from dbyard.engines.postgresql.dump_reader import Reader, Statement
 from dbyard.engines.postgresql.dump_rules import Here, Rules
 
 if TYPE_CHECKING:
-    from psycopg.pq.abc import PGconn
+    from psycopg.pq.abc import PGconn, PGresult
 
 _PIECE = 1 << 18
 _CUSTOM, _TAR, _TAR_AT = b"PGDMP", b"ustar", 257
 _COMPLETE, _HEAD = b"-- PostgreSQL database dump complete", b"-- PostgreSQL database dump"
+_OF_THE_SERVER = (b"53", b"57", b"58")
+"""Classes of errors: it lacks something, was told to stop, or its machine fails."""
 _EXTENSIONS = "SELECT DISTINCT name FROM pg_available_extension_versions WHERE trusted OR installed"
 
 
@@ -69,8 +71,7 @@ def _send(server: PGconn, reader: Reader, statement: Statement, text: bytes) -> 
     result = server.exec_(text)
     copies = result.status == pq.ExecStatus.COPY_IN
     if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE, pq.ExecStatus.COPY_OUT):
-        said = result.error_message or b"it answers with rows"
-        raise Refused(f"line {statement.line}: {said.decode('utf-8', 'replace')}; in: {quote(text)}")
+        raise _failure(server, result, f"line {statement.line}", text)
     if copies != statement.copies:
         raise Refused(
             f"line {statement.line}: rows are missing, or there are some that nobody asked for: {quote(text)}"
@@ -81,16 +82,28 @@ def _send(server: PGconn, reader: Reader, statement: Statement, text: bytes) -> 
 
 
 def _copy(server: PGconn, reader: Reader, statement: Statement) -> None:
-    from psycopg import pq
+    from psycopg import OperationalError, pq
 
-    for rows in reader.rows():
-        for start in range(0, len(rows), _PIECE):
-            server.put_copy_data(rows[start : start + _PIECE])
-    server.put_copy_end()
+    try:
+        for rows in reader.rows():
+            for start in range(0, len(rows), _PIECE):
+                server.put_copy_data(rows[start : start + _PIECE])
+        server.put_copy_end()
+    except OperationalError as error:
+        raise OSError(f"the rows after line {statement.line}: {error}") from error
     while (result := server.get_result()) is not None:
         if result.status != pq.ExecStatus.COMMAND_OK:
-            said = (result.error_message or b"").decode("utf-8", "replace")
-            raise Refused(f"the rows after line {statement.line}: {said}; of: {quote(statement.text)}")
+            raise _failure(server, result, f"the rows after line {statement.line}", statement.text)
+
+
+def _failure(server: PGconn, result: PGresult, where: str, statement: bytes) -> Exception:
+    """The dump's fault, unless the server has gone, or lacks disk or memory."""
+    from psycopg import pq
+
+    said = (result.error_message or b"it answers with rows").decode("utf-8", "replace")
+    state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+    is_servers = server.status != pq.ConnStatus.OK or state[:2] in _OF_THE_SERVER
+    return (OSError if is_servers else Refused)(f"{where}: {said}; in: {quote(statement)}")
 
 
 @contextmanager
