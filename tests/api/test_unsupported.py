@@ -42,7 +42,6 @@ REFUSED = [
     ("POST", "/api/databases/ad-{id}/upgrade"),
     ("POST", "/api/databases/ad-{id}/features"),
     ("DELETE", "/api/databases/ad-{id}/features?feature=force-ssl"),
-    ("POST", "/api/databases/ad-{id}/action"),
     ("GET", "/api/databases/ad-{id}/maintenance"),
     ("GET", "/api/databases/ad-{id}/maintenance/m"),
     ("DELETE", "/api/databases/ad-{id}/firewall_rules/r"),

@@ -409,8 +409,7 @@ class TestRefusals:
             *(
                 (session.databases("just-a-database", addon), method, f"/databases/{addon}{path}", body)
                 for method, path, body in (
-                    ("POST", "/users", {"database_user": {"name": "somebody"}}),
-                    ("DELETE", "/users/somebody", None),
+                    ("POST", "/upgrade", {}),
                     ("POST", "/features", {"feature": {"name": "force-ssl"}}),
                     ("GET", "/maintenance", None),
                 )

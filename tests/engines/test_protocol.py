@@ -11,6 +11,7 @@ import pytest
 
 from dbyard import catalogue, engines
 from dbyard.engines import (
+    Actions,
     Backups,
     Client,
     Configurable,
@@ -44,6 +45,7 @@ INSPECT_DATA: dict[str, InspectData] = {"postgresql": postgresql, "elasticsearch
 RELOADS: dict[str, Reload] = {"postgresql": postgresql, "mysql": mysql}
 REPAIRS: dict[str, Repair] = {"redis": redis}
 CONFIGURABLE: dict[str, Configurable] = {"postgresql": postgresql, "redis": redis, "influxdb": influxdb}
+ACTIONS: dict[str, Actions] = {"postgresql": postgresql, "mysql": mysql, "mongodb": mongodb, "influxdb": influxdb}
 BACKUPS: dict[str, Backups] = {
     "postgresql": postgresql,
     "mysql": mysql,
@@ -62,6 +64,7 @@ PROTOCOLS: dict[type, dict[str, object]] = {
     InspectData: {**INSPECT_DATA},
     Reload: {**RELOADS},
     Repair: {**REPAIRS},
+    Actions: {**ACTIONS},
     Backups: {**BACKUPS},
     Imports: {**IMPORTS},
     Journals: {**JOURNALS},
@@ -113,6 +116,7 @@ def test_has_nothing_else_that_is_public(name: str) -> None:
         (InspectData, INSPECT_DATA),
         (Reload, RELOADS),
         (Repair, REPAIRS),
+        (Actions, ACTIONS),
         (Backups, BACKUPS),
         (Imports, IMPORTS),
         (Journals, JOURNALS),

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
 from dbyard.model import (
+    Action,
     Address,
     Applied,
     Count,
@@ -121,6 +122,13 @@ class Reload(Protocol):
 class ConnectionForms(Protocol):
     def connection_forms(self, address: Address, credentials: Credentials) -> Mapping[str, str]:
         """The URL as clients want it that do not take the one of `url`, each under a name of its own. Pure."""
+
+
+@runtime_checkable
+class Actions(Protocol):
+    @property
+    def ACTIONS(self) -> Mapping[str, Action]:
+        """What the owner of a database may have done in its running server, by name."""
 
 
 @runtime_checkable

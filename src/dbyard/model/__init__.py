@@ -1,6 +1,7 @@
 """Every noun of dbyard as a frozen dataclass or an enum; no behaviour beyond what a value knows of itself."""
 
 from dbyard.model.accounts import Access, Account, Principal, Project, Token
+from dbyard.model.actions import Action, ActionParameter
 from dbyard.model.backups import (
     Backup,
     BackupMethod,
@@ -72,6 +73,8 @@ __all__ = [
     "PLATFORM_ID",
     "Access",
     "Account",
+    "Action",
+    "ActionParameter",
     "Address",
     "Allocation",
     "Applied",

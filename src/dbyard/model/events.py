@@ -29,6 +29,7 @@ class EventType(StrEnum):
     IMPORT_ASKED = "database.import_asked"
     RESTORE_UNDONE = "database.restore_undone"
     PASSWORD_RESET = "database.password_reset"  # noqa: S105 (the name of an event)
+    ACTION_RUN = "database.action_run"
     USER_CREATED = "database.user_created"
     USER_REMOVED = "database.user_removed"
     BACKUP_ASKED = "backup.asked"

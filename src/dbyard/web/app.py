@@ -35,6 +35,7 @@ from dbyard.web.endpoint import HttpEndpoint, Shared
 from dbyard.web.rate_limit import RateLimit
 from dbyard.web.routes import Route, route
 from dbyard.web.scalingo import (
+    actions,
     addons,
     apps,
     authentication,
@@ -126,6 +127,7 @@ def list_routes(known: Catalogue, *, limited: bool = False) -> Sequence[Route]:
         *database_types.routes(),
         *log_links.routes(),
         *database_users.routes(),
+        *actions.routes(),
         *backups.routes(),
         *deleted_backups.routes(),
         *moments.routes(),

@@ -9,6 +9,7 @@ There is no `reload`: the server speaks no TLS, and has no access file.
 """
 
 from dbyard.engines.influxdb.access import configure
+from dbyard.engines.influxdb.actions import ACTIONS
 from dbyard.engines.influxdb.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.influxdb.logs import find_damage, log_time
 from dbyard.engines.influxdb.names import ADMIN, name_tenant, url
@@ -18,6 +19,7 @@ from dbyard.engines.influxdb.settings import SETTINGS
 from dbyard.engines.influxdb.stats import stats
 
 __all__ = [
+    "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
     "PASSWORD_ENCRYPTION",

@@ -12,7 +12,7 @@ from dbyard.engines.influxdb.session import STATEMENT_SECONDS, Refused, ask, ide
 from dbyard.engines.influxdb.settings import RETENTION, retention_hours, shard_hours
 from dbyard.model import Address, Applied, Desired, RestartNeeded, Restriction, User
 
-_POLICY = "autogen"
+POLICY = "autogen"
 _CONFIGURATION = ("config-data", "config-httpd")
 _NO_PRIVILEGES = "NO PRIVILEGES"
 _PRIVILEGES = {
@@ -30,7 +30,7 @@ class Observed:
     privileges: Mapping[str, str]
     """Of the desired users those that exist, and what they may do with the database."""
     has_plan: bool = True
-    policies: Mapping[str, str] = field(default_factory=lambda: {_POLICY: "0s"})
+    policies: Mapping[str, str] = field(default_factory=lambda: {POLICY: "0s"})
     """How long the database's retention policies keep points, as the server says it."""
     has_policy: bool = True
     """Whether the database has a default one, without which it takes no point."""
@@ -82,12 +82,12 @@ def _wanted(user: User, restriction: Restriction) -> str:
 def _plan_policy(observed: Observed, database: str, hours: int) -> list[str]:
     """A new database has a policy that keeps points for ever."""
     keeps = f"DURATION {hours}h REPLICATION 1 SHARD DURATION {shard_hours(hours)}h DEFAULT"
-    if observed.database and _POLICY not in observed.policies:
-        return [f'CREATE RETENTION POLICY "{_POLICY}" ON {database} {keeps}']
-    found = observed.policies[_POLICY] if observed.database else "0s"
+    if observed.database and POLICY not in observed.policies:
+        return [f'CREATE RETENTION POLICY "{POLICY}" ON {database} {keeps}']
+    found = observed.policies[POLICY] if observed.database else "0s"
     if observed.has_policy and read_hours(found) == hours:
         return []
-    return [f'ALTER RETENTION POLICY "{_POLICY}" ON {database} {keeps}']
+    return [f'ALTER RETENTION POLICY "{POLICY}" ON {database} {keeps}']
 
 
 def read_hours(duration: str) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dbyard.engines.mongodb import mongod, secantusdb
 from dbyard.engines.mongodb.access import configure
+from dbyard.engines.mongodb.actions import ACTIONS
 from dbyard.engines.mongodb.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.mongodb.imports import IMPORTS_FILES, render_import
 from dbyard.engines.mongodb.logs import find_damage, log_time
@@ -21,6 +22,7 @@ from dbyard.engines.mongodb.stats import stats
 from dbyard.model import Credentials, InstanceSpec, Layout, RenderInput
 
 __all__ = [
+    "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
     "IMPORTS_FILES",

@@ -5,6 +5,7 @@ but the platform's, and no event of a tenant runs; `configure` unlocks the tenan
 """
 
 from dbyard.engines.mysql.access import configure
+from dbyard.engines.mysql.actions import ACTIONS
 from dbyard.engines.mysql.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.mysql.imports import IMPORTS_FILES, render_import
 from dbyard.engines.mysql.login import check_login
@@ -15,6 +16,7 @@ from dbyard.engines.mysql.session import ping, reload
 from dbyard.engines.mysql.stats import stats
 
 __all__ = [
+    "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
     "IMPORTS_FILES",

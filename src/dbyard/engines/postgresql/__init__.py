@@ -8,6 +8,7 @@ a fifth of creating a database. The admin is a superuser who can log in from thi
 """
 
 from dbyard.engines.postgresql.access import configure
+from dbyard.engines.postgresql.actions import ACTIONS
 from dbyard.engines.postgresql.backups import count, render_backup, render_check, render_restore
 from dbyard.engines.postgresql.imports import IMPORTS_FILES, render_import
 from dbyard.engines.postgresql.journal import JOURNAL, keep_journal, read_journal
@@ -21,6 +22,7 @@ from dbyard.engines.postgresql.settings import SETTINGS
 from dbyard.engines.postgresql.stats import inspect_data, stats
 
 __all__ = [
+    "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
     "IMPORTS_FILES",

@@ -66,7 +66,6 @@ _REFUSALS = (
     _refusal("GET POST DELETE", "/v1/databases/*/net_peerings/**", _NO_NET_PEERINGS),
     _refusal("POST", "/api/databases/*/upgrade", "There is no upgrade to another version here yet"),
     _refusal("POST DELETE", "/api/databases/*/features", "There are no features here that can be switched on or off"),
-    _refusal("POST", "/api/databases/*/action", "There are no actions here: use the technology's own client program"),
     _refusal(
         "", "/api/databases/*/maintenance/**", "No maintenance is planned here: servers are not moved or upgraded"
     ),
