@@ -163,6 +163,22 @@ class TestCommandLine:
         await_status(session, made["id"], running=True)
         assert reset["password"] in url_of(session, "with-a-user", "redis")
 
+    def test_other_users(self, session: Session) -> None:
+        """`database-users-create`, `-update-password` and `-delete`; the command line makes a password itself."""
+        made = create(session, addon_provider_id="influxdb", plan_id="influxdb-starter-512", name="with-users")
+        await_status(session, made["id"], running=True)
+        addon = session.list_addons("with-users")[0]["id"]
+        api, path, password = session.databases("with-users", addon), f"/databases/{addon}/users", "Aa1_-" * 12
+        chosen = {"database_id": addon, "password": password, "password_confirmation": password}
+        new = {"database_user": {"name": "reporting", "read_only": True, **chosen}}
+        assert api.add(path, new, "database_user", DATABASE_USER)["read_only"]
+        names = [each["name"] for each in api.get(path, "database-users", many(DATABASE_USER))]
+        assert names[1:] == ["reporting"]
+        changed = api.request("PATCH", f"{path}/reporting", 200, body={"database_user": chosen})
+        struct({"database_user": DATABASE_USER})(changed, path)
+        api.request("DELETE", f"{path}/reporting", 204)
+        assert len(api.get(path, "database-users", many(DATABASE_USER))) == 1
+
     def test_backups(self, session: Session) -> None:
         """`backups-create`, `backups`, `backups-config` and `backups-download`."""
         made = create(session, addon_provider_id="redis", plan_id="redis-starter-128", name="backed-up")
