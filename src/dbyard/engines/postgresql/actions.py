@@ -18,7 +18,8 @@ _OTHERS = f"backend_type = 'client backend' AND usename <> '{ADMIN}'"
 _QUERIES = f"""
     SELECT json_agg(json_build_object(
                'pid', pid, 'username', usename, 'state', coalesce(state, ''), 'query', query,
-               'query_start', query_start, 'query_duration', (extract(epoch FROM clock_timestamp() - query_start) * 1e9)::bigint)
+               'query_start', query_start,
+               'query_duration', (extract(epoch FROM clock_timestamp() - query_start) * 1e9)::bigint)
                ORDER BY query_start)
     FROM pg_stat_activity WHERE {_OTHERS}
     """  # noqa: S608
