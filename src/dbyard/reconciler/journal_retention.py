@@ -13,6 +13,7 @@ from dataclasses import replace
 from dbyard.archive import journals as archived
 from dbyard.archive.journals import Piece
 from dbyard.archive.stores import open_store
+from dbyard.errors import BackupDamaged, ObjectMissing
 from dbyard.model import DAY, Backup, EventType, JournalSpan, retention_of
 from dbyard.operations import Context
 from dbyard.operations.backup import key_of
@@ -95,7 +96,10 @@ class JournalRetention:
         open_store(self._context.archive).delete(covered)
         key = key_of(self._context, span.database_id)
         for group in archived.list_joins(pieces, now - _HOUR):
-            archived.join(self._context.archive, key, span.directory, group)
+            try:
+                archived.join(self._context.archive, key, span.directory, group)
+            except (BackupDamaged, ObjectMissing) as error:
+                log.error("objects of %s are not joined: %s", span.directory, error)
 
     def _split(self, span: JournalSpan, found: Sequence[Sequence[Piece]]) -> None:
         """What comes before a gap ends there, and can be restored as before; the span itself is what comes after."""
