@@ -122,6 +122,7 @@ def proof(size: int) -> Iterator[Line]:
     size = min(size, _PROOF_BYTES)
     with _both("postgresql", size) as (ours, hand):
         ours.back_up()
+        ours.await_rest()
         hand.back_up()
         pair = _alternate(ours, ours.prove, hand.restore)
     yield duration(f"proof of a backup, postgresql, {size // 1_000_000} MB", pair, _MOST_PROOF)
