@@ -407,6 +407,22 @@ class TestRestore:
         assert read("postgresql", connection.url) == {1}
         assert nothing_else_is_left(fresh)
 
+    def test_of_one_that_was_written_to_has_all_up_to_one_moment(self, fresh: Platform) -> None:
+        """Whatever was written before something that is there is there as well."""
+        connection = fresh.start().create(NAME, "redis")
+        writer = tenants.Writer("redis", connection.url, 1)
+        writer.await_some()
+        before = writer.acknowledged[-1]
+        try:
+            made = back_up(fresh)
+        finally:
+            writer.stop()
+        restore(fresh, made)
+        fresh.await_usable(NAME)
+        found = read("redis", connection.url)
+        assert found == set(range(1, len(found) + 1))
+        assert before <= len(found) < writer.acknowledged[-1]
+
     def test_of_several_any_can_be_undone(self, fresh: Platform) -> None:
         connection = fresh.start().create(NAME, "redis")
         with closing(tenants.connect("redis", connection.url)) as tenant:
