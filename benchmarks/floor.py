@@ -104,11 +104,10 @@ class Server:
 
     def command(self, *argv: str) -> tuple[list[str], dict[str, str]]:
         """A program of the server's own with its environment, to be run beside it."""
-        env = {
-            "PATH": f"{self.layout.bin}:{os.defpath}",
-            "HOME": str(self.layout.run),
-            **_libraries(self._installation),
-        }
+        its = str(self.layout.bin)
+        # What enters a whole root is the machine's own: the root may have programs of these names too.
+        places = (os.defpath, its) if self._installation.whole else (its, os.defpath)
+        env = {"PATH": ":".join(places), "HOME": str(self.layout.run), **_libraries(self._installation)}
         return [*in_its_root(self._installation), *_as_uid(), *argv], env
 
     def run(self, *argv: str, into: Path | None = None, out_of: Path | None = None, **env: str) -> None:
