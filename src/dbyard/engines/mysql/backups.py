@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from dbyard.engines.mysql.access import plan_rights
-from dbyard.engines.mysql.names import ADMIN, SYSTEM_DATABASES
+from dbyard.engines.mysql.names import ADMIN, JOURNAL_TABLE, SYSTEM_DATABASES
 from dbyard.engines.mysql.render import script
 from dbyard.engines.mysql.servers import Server, server_of
 from dbyard.engines.mysql.session import connect, guard, identifier
@@ -31,7 +31,8 @@ _LEAST_SECONDS = 0.1
 _LOAD_MEMORY = 1024 * MIB
 """The client and the server each hold a row of up to 64 MB more than once."""
 _TIME_SECONDS = 1.0
-_SYSTEM = ", ".join(f"'{name}'" for name in SYSTEM_DATABASES)
+SYSTEM = ", ".join(f"'{name}'" for name in SYSTEM_DATABASES)
+"""As a list of SQL."""
 
 # Both programs search for ever for a delimiter that is not in such an event.
 _UNREADABLE = (
@@ -42,7 +43,7 @@ _UNREADABLE = (
 _BACKUP = f"""
 read -r MYSQL_PWD; export MYSQL_PWD
 client --batch --skip-column-names \\
-    --execute "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ({_SYSTEM})" \\
+    --execute "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ({SYSTEM})" \\
     > databases || exit 1
 client --batch --skip-column-names --execute "{_UNREADABLE}" > events || exit 1
 [ ! -s events ] || {{ echo "an event with ;; in it cannot be dumped: $(head -n 1 events)" >&2; exit 1; }}
@@ -52,8 +53,24 @@ while IFS= read -r name; do
     set -- "$@" "${{name%.}}"
 done < databases
 cat accounts
-[ $# -eq 0 ] || dump --databases -- "$@" || exit 1
+[ $# -eq 0 ] || dump_all "$@" || exit 1
 echo "SELECT 'whole';"
+"""  # noqa: S608
+# Where in the journal a place of the binary log is: what is in no file any more has none.
+_PLACE = f"""
+place() {{
+    file=$1 offset=$2
+    set -- $(client --batch --skip-column-names --execute "SELECT file, position FROM {JOURNAL_TABLE}")
+    client --batch --skip-column-names --execute "SHOW BINARY LOGS" > logs || return 1
+    found='' at=$2
+    while read -r name size _; do
+        [ "$name" = "$1" ] && found=yes
+        [ "$found" ] || continue
+        [ "$name" = "$file" ] && echo "-- journal $((at + offset - 4))"
+        at=$((at + size - 4))
+    done < logs
+}}
+keeps_journal() {{ [ "$(client --batch --skip-column-names --execute 'SELECT @@log_bin')" = 1 ]; }}
 """  # noqa: S608
 # No socket has a longer path than some hundred bytes, so this one is relative to the data. Root has no password until
 # it is dropped. The tenant's statements run with its rights alone, and no command of the client's own is one of them.
@@ -62,6 +79,8 @@ rm -rf "$data"/* "$data"/.[!.]* || exit 1
 read -r _ user && read -r _ password || exit 1
 while read -r _ line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > accounts.sql
 [ -s accounts.sql ] || { echo "this is no backup" >&2; exit 1; }
+IFS= read -r first
+case $first in '-- journal '[0-9]*) start=${first##* } first='' ;; esac
 install < /dev/null || exit 1
 serve & server=$!
 trap 'kill $server' EXIT
@@ -71,11 +90,13 @@ until client --user=root --execute "DO 0" 2>> "$OLDPWD/refused"; do
     sleep 0.05
 done
 client --user=root < "$OLDPWD/accounts.sql" || exit 1
-said=$(client --user="$user" --batch --skip-column-names --binary-mode --local-infile=0 | tail -n 1)
+load() { client --user="$user" --batch --skip-column-names --binary-mode --local-infile=0; }
+said=$({ printf '%s\\n' "$first" && cat; } | load | tail -n 1)
 [ "$said" = whole ] || { echo "the dump was not loaded to its end" >&2; exit 2; }  # FAULTY
 printf '%s;\\nDROP USER root@localhost;\\n' "$password" | client --user=root || exit 1
 trap - EXIT
-kill $server && wait $server
+kill $server && wait $server || exit 1
+[ -z "$start" ] || echo "$start" > "$data/dbyard_start"
 """
 # Its exit code tells nothing.
 _CHECK = """
@@ -87,20 +108,21 @@ cat found >&2
 # The smallest first. Of tables in memory nothing outlives a start.
 _TABLES = f"""
     SELECT table_schema, table_name, update_time, coalesce(update_time >= now(), 0) FROM information_schema.tables
-    WHERE table_schema NOT IN ({_SYSTEM}) AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine <> 'MEMORY'
+    WHERE table_schema NOT IN ({SYSTEM}) AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine <> 'MEMORY'
     ORDER BY data_length, table_schema, table_name LIMIT 1000
     """  # noqa: S608
 
 
 def render_backup(layout: Layout, credentials: Credentials) -> Tool:
-    server = server_of(layout)
+    server, access = server_of(layout), to_server(server_of(layout), layout)
     dump = (
-        *(server.DUMP, "--no-defaults", *_to_server(server, layout), *server.DUMP_OPTIONS),
+        *(server.DUMP, "--no-defaults", *access, *server.DUMP_OPTIONS),
         *("--single-transaction", "--quick", "--routines", "--events", "--triggers", "--no-tablespaces"),
         *("--skip-comments", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"),
     )
-    client = (server.CLIENT, "--no-defaults", *_to_server(server, layout), "--default-character-set=utf8mb4")
-    text = _function("client", client) + _function("dump", dump) + _BACKUP
+    client = (server.CLIENT, "--no-defaults", *access, "--default-character-set=utf8mb4")
+    text = function("client", client) + function("dump", dump)
+    text += function("read_log", (*server.READ_LOG, *access)) + _PLACE + server.DUMP_ALL + _BACKUP
     files = (File(Path("accounts"), _render_accounts(server, credentials)),)
     return Tool(("/bin/sh", "-c", text), stdin=f"{credentials.admin_password}\n", files=files, connects=True)
 
@@ -111,9 +133,9 @@ def render_restore(layout: Layout) -> Tool:
     client = (server.CLIENT, "--no-defaults", "--protocol=socket", "--socket=load.sock", "--max-allowed-packet=1G")
     text = (
         f"data={shlex.quote(str(layout.data))}\n"
-        + _function("install", server.render_install(here).argv)
-        + _function("serve", ("exec", *_loader(server, layout)))
-        + _function("client", (*client, "--default-character-set=utf8mb4"))
+        + function("install", server.render_install(here).argv)
+        + function("serve", ("exec", *loader(server, layout)))
+        + function("client", (*client, "--default-character-set=utf8mb4"))
         + _RESTORE
     )
     files = (File(Path("admin.sql"), script(server.KEEP_ROOT)),)
@@ -123,8 +145,8 @@ def render_restore(layout: Layout) -> Tool:
 
 def render_check(layout: Layout, credentials: Credentials) -> Tool | None:
     server = server_of(layout)
-    check = (server.CHECK, "--no-defaults", *_to_server(server, layout))
-    text = _function("check", check) + _CHECK
+    check = (server.CHECK, "--no-defaults", *to_server(server, layout))
+    text = function("check", check) + _CHECK
     return Tool(("/bin/sh", "-c", text), stdin=f"{credentials.admin_password}\n", connects=True)
 
 
@@ -140,12 +162,12 @@ def _render_accounts(server: Server, credentials: Credentials) -> str:
     return "".join(f"-- {line}\n" for line in lines) + "\n"
 
 
-def _to_server(server: Server, layout: Layout) -> tuple[str, ...]:
+def to_server(server: Server, layout: Layout) -> tuple[str, ...]:
     address = (f"--host={layout.host}", f"--port={layout.port}", f"--user={ADMIN}")
     return ("--protocol=tcp", *address, *server.CLIENT_OPTIONS)
 
 
-def _loader(server: Server, layout: Layout) -> tuple[str, ...]:
+def loader(server: Server, layout: Layout) -> tuple[str, ...]:
     """A server that nobody reaches but by its socket, and that has nothing to lose."""
     places = {"basedir": str(layout.bin.parent), "datadir": str(layout.data), **server.render_places(layout)}
     return (
@@ -162,7 +184,7 @@ def _loader(server: Server, layout: Layout) -> tuple[str, ...]:
     )
 
 
-def _function(name: str, argv: tuple[str, ...]) -> str:
+def function(name: str, argv: tuple[str, ...]) -> str:
     """Of the shell."""
     return f'{name}() {{ {shlex.join(argv)} "$@"; }}\n'
 

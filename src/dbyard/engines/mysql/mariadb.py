@@ -18,9 +18,32 @@ PROGRAM = "mariadbd"
 CLIENT, DUMP, CHECK = "mariadb", "mariadb-dump", "mariadb-check"
 CLIENT_OPTIONS = ("--skip-ssl",)
 DUMP_OPTIONS = ("--dump-history",)
+READ_LOG = ("mariadb-binlog", "--no-defaults", "--read-from-remote-server")
+# The server tells where in its log the transaction began that the dump reads in, without a lock.
+DUMP_ALL = """
+dump_all() {
+    keeps_journal || { dump --databases -- "$@"; return; }
+    rm -f stream head && mkfifo stream || return 1
+    dump --master-data=2 --databases -- "$@" > stream & dumper=$!
+    exec 3< stream
+    while IFS= read -r line; do
+        printf '%s\\n' "$line" >> head
+        case $line in
+            '-- CHANGE MASTER TO '*)
+                line=${line#*"'"} offset=${line##*=}
+                place "${line%%"'"*}" "${offset%;}"
+                break ;;
+            'CREATE DATABASE '* | 'USE '*) break ;;
+        esac
+    done <&3
+    cat head - <&3
+    wait $dumper
+}
+"""
 LOAD_SETTINGS = ("--innodb-log-file-size=128M",)
 SESSION_SETTINGS = (
-    "SET SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1, SESSION max_statement_time = 10,"
+    "SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = 1, SESSION innodb_lock_wait_timeout = 1,"
+    " SESSION max_statement_time = 10,"
     " SESSION sql_mode = 'STRICT_TRANS_TABLES'"
 )
 LOCKED_USERS = """
@@ -30,6 +53,7 @@ LOCKED_USERS = """
 RIGHTS_OF_READERS = "SELECT, DELETE, DROP, LOCK TABLES, EXECUTE, SHOW VIEW, DELETE HISTORY"
 STATUS_TABLE = "information_schema.global_status"
 LOCK_ALL = (
+    "SET SESSION sql_log_bin = 0",
     "UPDATE mysql.global_priv SET Priv = json_set(Priv, '$.account_locked', true)"
     " WHERE User NOT IN ('dbyard', 'mariadb.sys')",
     "FLUSH PRIVILEGES",
@@ -46,6 +70,27 @@ KEEP_ROOT = (
     "DELETE FROM mysql.proxies_priv",
     "FLUSH PRIVILEGES",
 )
+
+
+REPLAY_SETTINGS = (
+    *("--skip-slave-start", "--skip-log-bin", "--relay-log-purge=OFF"),
+    *("--replicate-wild-ignore-table=mysql.%", "--replicate-wild-ignore-table=sys.%"),
+)
+REPLAYS_OTHERS = False
+BE_IDEMPOTENT = "SET GLOBAL slave_exec_mode = IDEMPOTENT"
+LET_GO = "DO 0"
+REPLAY = """
+resumes=no
+show_applier="SHOW SLAVE STATUS"
+start_applier="START SLAVE SQL_THREAD"
+stop_applier="STOP SLAVE"
+forget="RESET SLAVE ALL; SET GLOBAL gtid_slave_pos = ''"
+render_source() {
+    echo "CHANGE MASTER TO MASTER_HOST = 'none', MASTER_USE_GTID = no, RELAY_LOG_FILE = '$log', RELAY_LOG_POS = $2"
+}
+is_idle() { :; }
+revive() { query "UPDATE mysql.event SET status = 'ENABLED' WHERE status = 'SLAVESIDE_DISABLED'"; }
+"""
 
 
 def render_install(layout: Layout) -> Command:
@@ -72,6 +117,8 @@ def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
         "secure-file-priv": str(layout.run),
         "local-infile": "ON",  # a client reads its own files, which is its own affair
         "collation-server": "utf8mb4_unicode_ci" if before_11 else "utf8mb4_uca1400_ai_ci",
+        "binlog-format": "ROW",
+        "binlog-annotate-row-events": "OFF",
         "table-open-cache-instances": "2",  # each wants 4,000 open files, and eight of them more than hosts allow
         "innodb-log-file-size": f"{log_mb(plan)}M",
         "innodb-log-buffer-size": f"{max(2, min(plan.memory_mb // 256, 16))}M",

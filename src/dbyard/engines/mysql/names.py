@@ -9,6 +9,9 @@ from dbyard.model import Address, Credentials
 ADMIN = "dbyard"
 SYSTEM_DATABASES = ("mysql", "sys", "performance_schema", "information_schema")
 
+JOURNAL_TABLE = "mysql.dbyard_journal"
+"""Where the server's oldest file of its log begins in its journal, and what tells that from every other."""
+
 _NAME_LIMIT = 32  # MySQL's for a user; MariaDB's own is longer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from dbyard.engines.mysql.names import ADMIN
 from dbyard.engines.mysql.servers import Server, server_of
-from dbyard.engines.mysql.sizes import pool_mb
+from dbyard.engines.mysql.sizes import FILES_KEPT, journal_mb, pool_mb
 from dbyard.engines.private_host import private_host
 from dbyard.model import MIB, Credentials, File, InstanceSpec, Layout, Plan, ProcessSpec, RenderInput, Restriction
 
@@ -86,6 +86,20 @@ def _settings(node: RenderInput, layout: Layout) -> Mapping[str, str]:
         "event-scheduler": "ON" if has_events else "OFF",  # `configure` turns it on at last
         "max-allowed-packet": "64M",
         **_sizes(plan),
+    }
+
+
+def render_journal_settings(plan: Plan) -> Mapping[str, str]:
+    """A log of rows as they were and became, as durable as the data, and removed by the platform alone."""
+    return {
+        "log-bin": "journal",
+        "server-id": "1",
+        "binlog-row-image": "FULL",
+        "sync-binlog": "1",
+        "binlog-expire-logs-seconds": "0",
+        "log-bin-trust-function-creators": "ON",
+        "max-binlog-size": f"{journal_mb(plan) // FILES_KEPT}M",
+        "max-binlog-cache-size": "2G",  # in a log of more than 4 GB a place has no number
     }
 
 

@@ -66,8 +66,36 @@ class Server(Protocol):
         """Those that the other one's dump does not have, or need not have."""
 
     @property
+    def DUMP_ALL(self) -> str:
+        """A function of the shell: it dumps databases, and says before where in the journal their snapshot is."""
+
+    @property
+    def READ_LOG(self) -> tuple[str, ...]:
+        """The argv of the program that shows a file of a server's binary log."""
+
+    @property
     def LOAD_SETTINGS(self) -> tuple[str, ...]:
         """Options of a server that only loads a dump, beside those of both."""
+
+    @property
+    def REPLAY_SETTINGS(self) -> tuple[str, ...]:
+        """Options of a server that replays a journal, beside those of one that loads a dump."""
+
+    @property
+    def REPLAYS_OTHERS(self) -> bool:
+        """Whether it replays with the tenant's rights alone, also what another version of it wrote."""
+
+    @property
+    def BE_IDEMPOTENT(self) -> str:
+        """A statement: what is replayed may have been there already."""
+
+    @property
+    def LET_GO(self) -> str:
+        """A statement: nobody waits any more for a dump that was killed."""
+
+    @property
+    def REPLAY(self) -> str:
+        """What `replay` runs: statements and functions of the shell. `is_idle` is asked when all of the log is read."""
 
     def render_install(self, layout: Layout) -> Command:
         """Makes the first files, with the time zones and what `admin.sql` says; the runtime makes them durable."""

@@ -35,7 +35,7 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
     import pymysql
 
     try:
-        connection = _log_in_admin(address, admin_password, seconds)
+        connection = log_in_admin(address, admin_password, seconds)
     except pymysql.MySQLError as error:
         if error.args and error.args[0] == _TOO_MANY_CONNECTIONS:
             raise TemporaryError(f"all connections are taken: {message(error)}", code="held") from error
@@ -50,8 +50,8 @@ def connect(address: Address, admin_password: str, seconds: float = _STATEMENT_S
             raise TemporaryError(f"the server refuses: {message(error)}", code=code) from error
 
 
-def _log_in_admin(address: Address, admin_password: str, seconds: float) -> Connection[Cursor]:
-    """Also in a server that listens where only the platform finds it. Raises pymysql.MySQLError."""
+def log_in_admin(address: Address, admin_password: str, seconds: float) -> Connection[Cursor]:
+    """A session of the platform's own, also where a server listens for it alone. Raises pymysql.MySQLError."""
     import pymysql
 
     try:
