@@ -449,7 +449,7 @@ class TestRestore:
         made = back_up(fresh)
         with fresh.client() as client:
             client.restore_backup(NAME, made.id)
-            with pytest.raises(Conflict, match="Another restore is at work"):
+            with pytest.raises(Conflict, match="Another restore or import is at work"):
                 client.restore_backup(NAME, made.id)
 
     @pytest.mark.parametrize("moment", MOMENTS)

@@ -6,11 +6,13 @@ import pytest
 import redis
 
 from dbyard.engines import redis as engine
-from dbyard.errors import Conflict, TemporaryError
+from dbyard.errors import Conflict, LockedOut, TemporaryError
 from dbyard.model import (
     Address,
     Applied,
+    Credentials,
     Desired,
+    Instance,
     OperationKind,
     OperationStatus,
     RestartNeeded,
@@ -19,7 +21,7 @@ from dbyard.model import (
 from dbyard.reconciler.drift import DriftReconciler
 from dbyard.service.databases import database_users, settings
 from dbyard.service.databases.connection import get as get_connection
-from dbyard.store import instances
+from dbyard.store import Connection, instances
 from tests.conftest import Clock
 from tests.operations.conftest import NAME, Bench
 
@@ -140,6 +142,45 @@ class TestSettings:
         drift.reconcile()
         bench.finish()
         assert self.told(bench) == "allkeys-lfu"
+
+
+class TestUsers:
+    def test_nothing_is_asked_for_twice(
+        self, bench: Bench, database_id: str, drift: DriftReconciler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The operation ends after the drift reconciler has looked, and before it asks."""
+        request = database_users.UserRequest("reporting", True)
+        database_users.create(bench.service, bench.principal, NAME, request)
+        look = instances.list_unconfigured
+
+        def look_and_let_it_end(connection: Connection) -> list[Instance]:
+            found = look(connection)
+            assert [each.database_id for each in found] == [database_id]
+            bench.finish()
+            return found
+
+        monkeypatch.setattr(instances, "list_unconfigured", look_and_let_it_end)
+        drift.reconcile()
+        assert bench.queue.claim() is None
+
+    def test_one_that_is_not_let_in_is_told(
+        self, bench: Bench, database_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(address: Address, credentials: Credentials) -> None:
+            assert credentials.user == "reporting"
+            raise LockedOut("no way in")
+
+        request = database_users.UserRequest("reporting")
+        change = database_users.create(bench.service, bench.principal, NAME, request)
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "check_login", refuse)
+            bench.finish()
+        ended = database_users.look_after(bench.service, change)
+        assert ended is not None
+        assert (ended.operation_id, "no way in" in (ended.user.error or "")) == (None, True)
+        database_users.reset_password(bench.service, bench.principal, NAME, "reporting")
+        bench.finish()
+        assert [each.error for each in database_users.list_all(bench.service, bench.principal, NAME)] == [None, None]
 
 
 class TestHeld:

@@ -146,6 +146,10 @@ class Backups(Protocol):
     def BACKUP_SUFFIX(self) -> str:
         """Of a file with the content of a backup, as the technology's own tools read it."""
 
+    @property
+    def COUNT_DELAY(self) -> float:
+        """Seconds after which `count` tells of all that was written before; 0 where it does at once."""
+
     def render_backup(self, layout: Layout, credentials: Credentials) -> Tool:
         """What writes a backup of the running server to its standard output. Pure."""
 

@@ -35,8 +35,6 @@ from dbyard.store import Connection, active_operations, backups, journals, opera
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 2
-_SETTLES = 11.0
-"""Seconds after which what servers count of their writes has all of them: sessions of PostgreSQL wait for up to ten."""
 _GIB = 1024 * MIB
 _TURN_SECONDS = 2.0
 
@@ -78,9 +76,10 @@ def record(context: Context, operation: Operation) -> Outcome:
     before = msgspec.convert(operation.result["counts"], dict[str, Count])
     after = engine_of(target).count(address_of(context, target), credentials_of(context, target))
     now = context.now()
-    settled_at = float(str(operation.result["copied_at"])) + _SETTLES
+    delay = engine_of(target).COUNT_DELAY
+    settled_at = float(str(operation.result["copied_at"])) + delay
     if now < settled_at and not is_certain(before, after):
-        return Wait(min(settled_at - now, _SETTLES), "what was written meanwhile is not counted yet")
+        return Wait(min(settled_at - now, delay), "what was written meanwhile is not counted yet")
     made = replace(
         backup,
         finished_at=now,

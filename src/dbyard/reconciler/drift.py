@@ -130,6 +130,8 @@ class DriftReconciler:
         with self._context.store.tx() as connection:
             if not self._may_change(connection, instance):
                 return
+            if not instances.is_unconfigured(connection, instance.id):
+                return  # the operation that was at work on it has just ended
             delay = self._delay(connection, instance, OperationKind.CONFIGURE)
             operations.insert(
                 connection, instance.database_id, OperationKind.CONFIGURE, now, delay=delay, instance_id=instance.id

@@ -178,8 +178,10 @@ class JournalArchiver:
     def _end(self, span: JournalSpan, reason: str) -> None:
         """A new backup is asked for by the scheduler; until it is done nothing later can be restored to."""
         now = self._context.now()
+        read_at = max(span.read_at, self.read_at(span.instance_id) or 0.0)  # nothing was written up to then
         log.warning("the journal of instance %s has a gap: %s", span.instance_id, reason)
         with self._context.store.tx() as connection:
+            journals.advance(connection, span.id, span.position, read_at)
             journals.end(connection, span.id, now, reason)
             found = databases.get(connection, span.database_id)
             events.record(connection, None, EventType.JOURNAL_LOST, now, database=found, data={"reason": reason})

@@ -22,6 +22,10 @@ _SHOULD_RUN = (
 )
 _PENDING_PASSWORD = "EXISTS (SELECT 1 FROM credential c WHERE c.database_id = d.id AND c.pending = 1)"  # noqa: S105
 _PENDING_USER = "EXISTS (SELECT 1 FROM database_user u WHERE u.database_id = d.id AND u.pending = 1)"
+_UNCONFIGURED = (
+    " AND (i.restriction <> i.applied_restriction OR i.applied_settings <> d.settings"
+    f" OR (i.role = 'primary' AND ({_PENDING_PASSWORD} OR {_PENDING_USER})))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,14 @@ def list_monitored(connection: Connection) -> list[MonitoredInstance]:
 
 def list_unconfigured(connection: Connection) -> list[Instance]:
     """Those that should run whose server was not brought yet to what is wanted of it."""
-    differs = " AND (i.restriction <> i.applied_restriction OR i.applied_settings <> d.settings"
-    differs += f" OR (i.role = 'primary' AND ({_PENDING_PASSWORD} OR {_PENDING_USER})))"
-    return [_instance(row) for row in connection.execute(f"SELECT {_COLUMNS}{_SHOULD_RUN}{differs}").fetchall()]
+    query = f"SELECT {_COLUMNS}{_SHOULD_RUN}{_UNCONFIGURED}"
+    return [_instance(row) for row in connection.execute(query).fetchall()]
+
+
+def is_unconfigured(connection: Connection, instance_id: str) -> bool:
+    """Whether it is one of those."""
+    query = f"SELECT 1{_SHOULD_RUN}{_UNCONFIGURED} AND i.id = ?"
+    return connection.execute(query, (instance_id,)).fetchone() is not None
 
 
 def list_expiring(connection: Connection, before: float) -> list[Instance]:

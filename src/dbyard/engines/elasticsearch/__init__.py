@@ -17,6 +17,7 @@ from dbyard.engines.elasticsearch.stats import inspect_data, stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
     "check_login",
@@ -38,3 +39,4 @@ __all__ = [
 TECHNOLOGY = "elasticsearch"
 PASSWORD_ENCRYPTION = ""
 BACKUP_SUFFIX = "tar"
+COUNT_DELAY = 0.0

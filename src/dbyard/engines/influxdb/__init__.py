@@ -22,6 +22,7 @@ __all__ = [
     "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
     "TECHNOLOGY",
@@ -43,3 +44,4 @@ __all__ = [
 TECHNOLOGY = "influxdb"
 PASSWORD_ENCRYPTION = ""
 BACKUP_SUFFIX = "tar"
+COUNT_DELAY = 0.0

@@ -25,6 +25,7 @@ __all__ = [
     "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
@@ -47,6 +48,7 @@ __all__ = [
 TECHNOLOGY = "mongodb"
 PASSWORD_ENCRYPTION = ""
 BACKUP_SUFFIX = "tar"
+COUNT_DELAY = 0.0
 
 
 def render(node: RenderInput, layout: Layout, credentials: Credentials) -> InstanceSpec:

@@ -19,6 +19,7 @@ __all__ = [
     "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "TECHNOLOGY",
@@ -42,4 +43,5 @@ __all__ = [
 
 TECHNOLOGY = "mysql"
 BACKUP_SUFFIX = "sql"
+COUNT_DELAY = 0.0
 PASSWORD_ENCRYPTION = ""

@@ -25,6 +25,7 @@ __all__ = [
     "ACTIONS",
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "IMPORTS_FILES",
     "JOURNAL",
     "PASSWORD_ENCRYPTION",
@@ -55,4 +56,5 @@ __all__ = [
 
 TECHNOLOGY = "postgresql"
 BACKUP_SUFFIX = "tar"
+COUNT_DELAY = 11.0  # sessions keep what they count for up to ten seconds
 PASSWORD_ENCRYPTION = "SCRAM-SHA-256"  # noqa: S105 - a method

@@ -19,6 +19,7 @@ from dbyard.engines.redis.stats import stats
 __all__ = [
     "ADMIN",
     "BACKUP_SUFFIX",
+    "COUNT_DELAY",
     "IMPORTS_FILES",
     "PASSWORD_ENCRYPTION",
     "SETTINGS",
@@ -43,4 +44,5 @@ __all__ = [
 
 TECHNOLOGY = "redis"
 BACKUP_SUFFIX = "rdb"
+COUNT_DELAY = 0.0
 PASSWORD_ENCRYPTION = ""

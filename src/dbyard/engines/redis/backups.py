@@ -48,7 +48,7 @@ def count(address: Address, credentials: Credentials) -> Mapping[str, Count]:
     fields = dict(line.split(":", 1) for line in str(told).splitlines() if ":" in line)
     changes = int(fields["rdb_changes_since_last_save"])
     keyspaces = {name: _pairs(value) for name, value in fields.items() if value.startswith("keys=")}
-    return {name: Count(each["keys"] - each["expires"], changes, changes + 1) for name, each in keyspaces.items()}
+    return {name: Count(each["keys"] - each["expires"], changes) for name, each in keyspaces.items()}
 
 
 def _pairs(text: str) -> dict[str, int]:
