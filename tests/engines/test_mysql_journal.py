@@ -14,6 +14,7 @@ import pytest
 from dbyard.engines.mysql import journal, mariadb, mysqld, replay
 from dbyard.engines.mysql.events import began_at, split
 from dbyard.engines.mysql.render import render_journal_settings
+from dbyard.engines.mysql.servers import Server
 from dbyard.engines.mysql.sizes import FILES_KEPT
 from dbyard.errors import BackupDamaged, JournalLost, NotReady
 from dbyard.model import MIB, JournalMark, Layout, Plan
@@ -62,13 +63,15 @@ OF_NEXT_VERSION = (
 def log_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is in no server of the platform's yet."""
     for module in (mysqld, mariadb):
-        monkeypatch.setattr(module, "render_settings", with_log(module.render_settings))
+        monkeypatch.setattr(module, "render_settings", with_log(module))
 
 
-def with_log(given: Callable[[Plan, Layout], Mapping[str, str]]) -> Callable[[Plan, Layout], Mapping[str, str]]:
+def with_log(server: Server) -> Callable[[Plan, Layout], Mapping[str, str]]:
+    given = server.render_settings
+
     def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
         settings = {name: value for name, value in given(plan, layout).items() if name != "disable-log-bin"}
-        return {**settings, **render_journal_settings(plan)}
+        return {**settings, **render_journal_settings(server, plan)}
 
     return render_settings
 

@@ -17,6 +17,7 @@ NAME = "MariaDB"
 PROGRAM = "mariadbd"
 CLIENT, DUMP, CHECK = "mariadb", "mariadb-dump", "mariadb-check"
 CLIENT_OPTIONS = ("--skip-ssl",)
+JOURNAL_SETTINGS = {"binlog-format": "ROW", "binlog-annotate-row-events": "OFF"}
 DUMP_OPTIONS = ("--dump-history",)
 READ_LOG = ("mariadb-binlog", "--no-defaults", "--read-from-remote-server")
 # The server tells where in its log the transaction began that the dump reads in, without a lock.
@@ -117,8 +118,6 @@ def render_settings(plan: Plan, layout: Layout) -> Mapping[str, str]:
         "secure-file-priv": str(layout.run),
         "local-infile": "ON",  # a client reads its own files, which is its own affair
         "collation-server": "utf8mb4_unicode_ci" if before_11 else "utf8mb4_uca1400_ai_ci",
-        "binlog-format": "ROW",
-        "binlog-annotate-row-events": "OFF",
         "table-open-cache-instances": "2",  # each wants 4,000 open files, and eight of them more than hosts allow
         "innodb-log-file-size": f"{log_mb(plan)}M",
         "innodb-log-buffer-size": f"{max(2, min(plan.memory_mb // 256, 16))}M",

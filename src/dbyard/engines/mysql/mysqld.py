@@ -20,6 +20,7 @@ NAME = "MySQL"
 PROGRAM = "mysqld"
 CLIENT, DUMP, CHECK = "mysql", "mysqldump", "mysqlcheck"
 CLIENT_OPTIONS = ("--ssl-mode=DISABLED", "--get-server-public-key")
+JOURNAL_SETTINGS: Mapping[str, str] = {}
 DUMP_OPTIONS = ("--set-gtid-purged=OFF", "--column-statistics=0")
 READ_LOG = ("mysqlbinlog", "--no-defaults", "--read-from-remote-server")
 # A new file begins when all transactions of the last one are in the tables; those of the new one are there only after

@@ -89,9 +89,10 @@ def _settings(node: RenderInput, layout: Layout) -> Mapping[str, str]:
     }
 
 
-def render_journal_settings(plan: Plan) -> Mapping[str, str]:
+def render_journal_settings(server: Server, plan: Plan) -> Mapping[str, str]:
     """A log of rows as they were and became, as durable as the data, and removed by the platform alone."""
     return {
+        **server.JOURNAL_SETTINGS,
         "log-bin": "journal",
         "server-id": "1",
         "binlog-row-image": "FULL",

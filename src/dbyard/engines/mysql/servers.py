@@ -74,6 +74,10 @@ class Server(Protocol):
         """The argv of the program that shows a file of a server's binary log."""
 
     @property
+    def JOURNAL_SETTINGS(self) -> Mapping[str, str]:
+        """Of the binary log, beside those of both: it holds rows, and nothing else."""
+
+    @property
     def LOAD_SETTINGS(self) -> tuple[str, ...]:
         """Options of a server that only loads a dump, beside those of both."""
 
