@@ -161,19 +161,12 @@ def check(context: Context, operation: Operation) -> Outcome:
     target = scratch.load(context, operation)
     if not server.is_running(context, target):
         return Next("start")
-    engine = target.engine
-    if not isinstance(engine, Backups):
+    if not isinstance(target.engine, Backups):
         return Next("compare")
-    tool = engine.render_check(layout_of(context, target), credentials_of(context, target))
-    if tool is None:
-        return Next("compare")
-    try:
-        found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool))
-    except JobFailed as error:
-        if error.exit_code != FAULTY:
-            raise
-        raise PermanentError(f"the checker finds faults in what was loaded: {error}", code="bad_dump") from error
-    return found if isinstance(found, Wait) else Next("compare")
+    found = scratch.find_faults(context, operation, target)
+    if isinstance(found, JobFailed):
+        raise PermanentError(f"the checker finds faults in what was loaded: {found}", code="bad_dump") from found
+    return found or Next("compare")
 
 
 def compare(context: Context, operation: Operation) -> Outcome:

@@ -105,16 +105,24 @@ def check(context: Context, operation: Operation) -> Outcome:
     target = load(context, operation)
     if not server.is_running(context, target):
         return Next("start")
+    found = find_faults(context, operation, target)
+    if isinstance(found, JobFailed):
+        raise BackupDamaged(f"the checker of {target.technology.name} finds faults: {found}") from found
+    return found or Next("compare")
+
+
+def find_faults(context: Context, operation: Operation, target: Target) -> Wait | JobFailed | None:
+    """What the technology's own checker says of a running server, where it finds faults; None where it does not."""
     tool = engine_of(target).render_check(layout_of(context, target), credentials_of(context, target))
     if tool is None:
-        return Next("compare")
+        return None
     try:
         found = jobs.await_job(context, jobs.spec_of(context, operation, target, tool))
     except JobFailed as error:
         if error.exit_code != FAULTY:
             raise
-        raise BackupDamaged(f"the checker of {target.technology.name} finds faults: {error}") from error
-    return found if isinstance(found, Wait) else Next("compare")
+        return error
+    return found if isinstance(found, Wait) else None
 
 
 def compare(context: Context, operation: Operation) -> Outcome:
