@@ -9,8 +9,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from dbyard.service import Service
+from dbyard.service.databases.database_users import UserRequest
 from dbyard.store import credentials, operations
 from dbyard.web.scalingo import database_users
+from dbyard.wire.database_users import (
+    ChangeDatabaseUser,
+    NewDatabaseUser,
+    NewPassword,
+    PasswordAnswer,
+    UserWithPassword,
+)
 from tests.builders import claim, fail, get_ready, seed_body
 
 
@@ -104,6 +112,18 @@ class TestReset:
             409,
             {"error": "The database never got ready", "current_operation_id": None},
         )
+
+
+def test_no_password_is_in_what_a_log_would_show() -> None:
+    secret = "chosen-0123456789-0123456"
+    fields = ("reporting", True, False, dict[str, str](), None, secret)
+    shown = (
+        UserRequest("reporting", True, secret, secret),
+        NewDatabaseUser("reporting", True, secret, secret),
+        ChangeDatabaseUser(NewPassword(secret, secret)),
+        PasswordAnswer(*fields, UserWithPassword(*fields), f"redis://reporting:{secret}@host", None),
+    )
+    assert [each for each in shown if secret in repr(each)] == []
 
 
 def create(api: TestClient, **fields: object) -> Any:

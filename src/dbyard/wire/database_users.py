@@ -31,6 +31,9 @@ class NewDatabaseUser(Struct, frozen=True, omit_defaults=True):
     password_confirmation: str | None = None
     database_id: str | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, read_only={self.read_only})"
+
 
 class CreateDatabaseUser(Struct, frozen=True):
     database_user: NewDatabaseUser
@@ -40,6 +43,9 @@ class NewPassword(Struct, frozen=True, omit_defaults=True):
     password: str
     password_confirmation: str | None = None
     database_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 class ChangeDatabaseUser(Struct, frozen=True):

@@ -55,8 +55,8 @@ class UserRequest:
 
     name: object = None
     read_only: object = None
-    password: object = None
-    confirmation: object = None
+    password: object = field(default=None, repr=False)
+    confirmation: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
